@@ -3,10 +3,10 @@
 //! None of them is drawn by the core: a runtime gives request ids, consumer ids and the boot number, and all
 //! other ids follow from those. So deleting one line of a trace renumbers nothing in the lines after it.
 
-use alloc::{string::String, sync::Arc};
-use core::{borrow::Borrow, fmt, ops::Deref};
+use alloc::{borrow::Cow, string::String, sync::Arc};
+use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// Which start of the broker this is: 0 for the first, growing by at least one with each.
@@ -45,7 +45,7 @@ impl From<RequestId> for TopicId {
 }
 
 /// One partition of one topic: a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId {
     /// The topic.
     pub topic: TopicId,
@@ -59,7 +59,7 @@ pub struct LogId {
 pub struct Offset(pub u64);
 
 /// One append: the request that brought the records, and which of its partitions they are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppendId {
     /// The request that produces.
     pub request: RequestId,
@@ -69,7 +69,7 @@ pub struct AppendId {
 
 /// One fetch: the request that reads, and the how-manieth fetch it is of that request (a poll that waits for
 /// `min_bytes` may need several).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchId {
     /// The request that reads.
     pub request: RequestId,
@@ -126,6 +126,64 @@ impl FactSeq {
         Self(self.0 + 1)
     }
 }
+
+/// A pair of numbers is written `a/b`, in traces and facts too: short, and fit to be the key of a JSON map.
+macro_rules! pair {
+    ($name:ident { $first:ident: $first_type:ident, $second:ident }) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}/{}", self.$first.0, self.$second)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = PairError;
+            fn from_str(text: &str) -> Result<Self, PairError> {
+                let (first, second) = text.split_once('/').ok_or(PairError)?;
+                let $first = $first_type(first.parse().map_err(|_| PairError)?);
+                let $second = second.parse().map_err(|_| PairError)?;
+                Ok(Self { $first, $second })
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pair!(LogId {
+    topic: TopicId,
+    partition
+});
+pair!(AppendId {
+    request: RequestId,
+    partition
+});
+pair!(FetchId {
+    request: RequestId,
+    attempt
+});
+
+/// The text is not two numbers with a slash between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected two numbers with a slash between them, as in 7/0")]
+pub struct PairError;
 
 /// Why a name was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -209,7 +267,10 @@ impl TopicName {
     /// Says what is wrong with the name.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_length(name, Self::MAX_BYTES)?;
-        if let Some(bad) = name.chars().find(|&c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
+        if let Some(bad) = name
+            .chars()
+            .find(|&c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
+        {
             return Err(NameError::BadCharacter(bad));
         }
         if name == "." || name == ".." {

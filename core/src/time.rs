@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A moment on the runtime's monotonic clock, in milliseconds since some fixed moment of its own choosing.
 ///
-/// Deadlines are counted in it. [`Core::step`](crate::Core::step) clamps it, so it never runs backwards.
+/// Deadlines are counted in it. `Core::step` clamps it, so it never runs backwards.
 /// It is not a date: the dates of records are the runtime's affair and never reach the core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,0 +1,163 @@
+//! What comes out: everything that the runtime owes.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::{
+    fact::Fact,
+    ids::{AppendId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
+    refusal::Refusal,
+    response::Response,
+};
+
+/// A short list, one entry for each partition that a request touches: the usual one lives without the heap.
+pub type Parts<T> = SmallVec<[T; 1]>;
+
+/// A side effect that the runtime owes. Effects of one log, and facts among themselves, are to be carried out in
+/// the order given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Append the records that came with a request; [`Event::Appended`](crate::Event::Appended) answers, once
+    /// they are as durable as the runtime promises.
+    Append {
+        /// Names the answer.
+        id: AppendId,
+        /// Where to.
+        log: LogId,
+        /// How many records.
+        records: u32,
+        /// Their size as stored.
+        bytes: u32,
+    },
+    /// Read; [`Event::Fetched`](crate::Event::Fetched) answers. What was read is kept under the fetch's id until
+    /// a reply uses it or [`Command::Discard`] drops it.
+    Fetch {
+        /// Names the answer.
+        id: FetchId,
+        /// Records at most over all parts.
+        max_records: u32,
+        /// Bytes at most over all parts, but a first record always fits.
+        max_bytes: u32,
+        /// What to read, in this order, until a limit is reached.
+        parts: Parts<FetchPart>,
+    },
+    /// Drop what a fetch read.
+    Discard {
+        /// The fetch.
+        id: FetchId,
+    },
+    /// Make facts durable, in order; [`Event::Persisted`](crate::Event::Persisted) answers.
+    Persist {
+        /// The place of the first one.
+        first: FactSeq,
+        /// The facts.
+        facts: Vec<Fact>,
+    },
+    /// Make the logs of a topic's new partitions; [`Event::LogsCreated`](crate::Event::LogsCreated) answers.
+    CreateLogs {
+        /// The topic.
+        topic: TopicId,
+        /// Its name.
+        name: TopicName,
+        /// The first new partition.
+        first: u32,
+        /// How many partitions the topic has with them.
+        partitions: u32,
+    },
+    /// Remove a deleted topic's logs. Nothing answers: the fact of the deletion is durable already, and a start
+    /// of the broker repeats what was not finished.
+    DeleteLogs {
+        /// The topic.
+        topic: TopicId,
+        /// Its name.
+        name: TopicName,
+        /// How many partitions it had.
+        partitions: u32,
+    },
+    /// Answer a request.
+    Reply {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        response: Result<Response, Refusal>,
+    },
+}
+
+/// One log's part of a fetch: the offsets `from <= offset < to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchPart {
+    /// The log.
+    pub log: LogId,
+    /// The first offset wanted.
+    pub from: Offset,
+    /// The end of what may be shown.
+    pub to: Offset,
+}
+
+/// What a fetch found in one log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchedPart {
+    /// The log.
+    pub log: LogId,
+    /// The offset from which it was read.
+    pub from: Offset,
+    /// The offset that follows what was read; `from` if nothing was.
+    pub next: Offset,
+    /// How many records.
+    pub records: u32,
+    /// Their size as stored.
+    pub bytes: u32,
+    /// What stopped the reading, if something did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ReadError>,
+}
+
+/// Where an append put its records: `base_offset <= offset < end`, without gaps on a local engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendedAt {
+    /// The first record's offset.
+    pub base_offset: Offset,
+    /// The log's end after it.
+    pub end: Offset,
+}
+
+/// Why a log could not be read on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadError {
+    /// The offset is before the log's start.
+    #[error("the log now starts at {}", start.0)]
+    Trimmed {
+        /// The log's start.
+        start: Offset,
+    },
+    /// What is stored there is damaged.
+    #[error("the log is damaged at {}", at.0)]
+    Corrupt {
+        /// The first offset that can't be read.
+        at: Offset,
+        /// The first after it that can.
+        next: Offset,
+    },
+    /// The log could not be read at all.
+    #[error(transparent)]
+    Storage(StorageError),
+}
+
+/// Why storage could not do something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum StorageError {
+    /// No room is left.
+    #[error("no space is left")]
+    Full,
+    /// More is waiting to be written than may wait.
+    #[error("too much is waiting to be written")]
+    Overloaded,
+    /// It failed.
+    #[error("{0}")]
+    Failed(String),
+}

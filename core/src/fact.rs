@@ -1,0 +1,135 @@
+//! What outlives a crash: the durable changes of the core's own state.
+//!
+//! A restart is a fold of facts over a snapshot. Facts say what was decided, never why or how, so decisions may
+//! change between versions while facts keep their meaning. A fact is only ever given new optional fields; a new
+//! meaning gets a new variant, and old variants stay readable.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::ConsumerOptions,
+    ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    refusal::LeaveReason,
+};
+
+/// One durable change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// A topic exists.
+    TopicCreated {
+        /// This life of the name.
+        topic: TopicId,
+        /// Its name.
+        name: TopicName,
+        /// How many partitions it has.
+        partitions: u32,
+    },
+    /// A topic has more partitions.
+    PartitionsAdded {
+        /// The topic.
+        topic: TopicId,
+        /// How many it has now.
+        partitions: u32,
+    },
+    /// A topic is no more, nor is any offset or assignment of it.
+    TopicDeleted {
+        /// The topic.
+        topic: TopicId,
+    },
+    /// A consumer exists.
+    ConsumerCreated {
+        /// Its id.
+        consumer: ConsumerId,
+        /// Its group.
+        group: GroupName,
+        /// How it is treated.
+        options: ConsumerOptions,
+        /// What it wants.
+        subscription: Subscription,
+    },
+    /// A consumer wants something else, and holds nothing until it is granted anew.
+    SubscriptionChanged {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// What it wants.
+        subscription: Subscription,
+    },
+    /// A consumer is no more.
+    ConsumerEnded {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// It was decided who shall have which partition.
+    Rebalanced {
+        /// The group.
+        group: GroupName,
+        /// The decision's number.
+        generation: Generation,
+        /// What brought it about.
+        reason: RebalanceReason,
+        /// Whoever's share changed, with all of the new share.
+        targets: BTreeMap<ConsumerId, BTreeSet<LogId>>,
+    },
+    /// A consumer holds partitions that nobody held.
+    Granted {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// Where it begins in each; [`None`] where the reset policy `none` found nothing.
+        positions: BTreeMap<LogId, Option<Offset>>,
+    },
+    /// A consumer holds partitions no longer.
+    Released {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: Vec<LogId>,
+    },
+    /// A consumer stands at positions.
+    Positioned {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The last batch that it is known to have received.
+        batch: BatchId,
+        /// Where it stands.
+        positions: BTreeMap<LogId, Offset>,
+    },
+    /// A group has committed offsets.
+    Committed {
+        /// The group.
+        group: GroupName,
+        /// The next offset to read of each partition named.
+        offsets: BTreeMap<LogId, Offset>,
+    },
+}
+
+/// What a consumer wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subscription {
+    /// Its share of these topics, as the group's assignor decides.
+    Topics(BTreeSet<TopicName>),
+    /// The partitions that it was granted, whatever others have.
+    Manual,
+}
+
+/// What brought a rebalance about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RebalanceReason {
+    /// A member came.
+    Joined(ConsumerId),
+    /// A member went.
+    Left(ConsumerId, LeaveReason),
+    /// A member took partitions by hand and so left the subscription.
+    Unsubscribed(ConsumerId),
+    /// A subscribed topic came, went or grew.
+    TopicsChanged(TopicName),
+}
