@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod assignor;
 pub mod command;
 pub mod config;
 pub mod durable;
