@@ -99,12 +99,7 @@ impl Group {
         for (subscribers, audience) in audiences {
             in_order[audience] = subscribers;
         }
-        Self {
-            subscription_of,
-            subscriptions: subscriptions.len(),
-            audience_of,
-            audiences: in_order,
-        }
+        Self { subscription_of, subscriptions: subscriptions.len(), audience_of, audiences: in_order }
     }
 }
 
@@ -122,22 +117,15 @@ impl Holdings {
         let mut taken = BTreeSet::new();
         for (place, member) in members.values().enumerate() {
             for &log in member.current {
-                let exists = topics
-                    .get(&log.topic)
-                    .is_some_and(|&partitions| log.partition < partitions);
+                let exists = topics.get(&log.topic).is_some_and(|&partitions| log.partition < partitions);
                 if exists && member.topics.contains(&log.topic) && taken.insert(log) {
-                    held.entry((group.audience_of[&log.topic], place))
-                        .or_default()
-                        .push(log);
+                    held.entry((group.audience_of[&log.topic], place)).or_default().push(log);
                 }
             }
         }
         let mut free = vec![Vec::new(); group.audiences.len()];
         for (topic, &audience) in &group.audience_of {
-            let logs = (0..topics[topic]).map(|partition| LogId {
-                topic: *topic,
-                partition,
-            });
+            let logs = (0..topics[topic]).map(|partition| LogId { topic: *topic, partition });
             free[audience].extend(logs.filter(|log| !taken.contains(log)));
         }
         Self { held, free }
@@ -172,10 +160,7 @@ impl Shares {
         let sinks: Vec<NodeId> = group.subscription_of.iter().map(|_| network.sink()).collect();
 
         let mut keep = |(&(audience, member), logs): (&(usize, usize), &Vec<LogId>)| {
-            (
-                (audience, member),
-                network.connect(sources[audience], sinks[member], logs.len(), 0),
-            )
+            ((audience, member), network.connect(sources[audience], sinks[member], logs.len(), 0))
         };
         let keeps: Vec<((usize, usize), ArcId)> = holdings.held.iter().map(&mut keep).collect();
         let mut moves: Vec<Vec<(usize, ArcId)>> = Vec::with_capacity(group.audiences.len());
@@ -242,27 +227,12 @@ impl Deal {
         }
 
         let quota = |&(to, count): &(usize, usize)| (count > 0).then_some((Reverse(count), to));
-        let quotas = shares
-            .moved
-            .iter()
-            .map(|moved| moved.iter().filter_map(quota).collect())
-            .collect();
+        let quotas = shares.moved.iter().map(|moved| moved.iter().filter_map(quota).collect()).collect();
         let mut takers = vec![BTreeSet::new(); group.subscriptions];
         for (member, &owed) in shares.gained.iter().enumerate().filter(|&(_, &owed)| owed > 0) {
-            takers[group.subscription_of[member]].insert(Taker {
-                of_topic: 0,
-                owed: Reverse(owed),
-                member,
-            });
+            takers[group.subscription_of[member]].insert(Taker { of_topic: 0, owed: Reverse(owed), member });
         }
-        Self {
-            hands,
-            kept_of_topic,
-            stock,
-            quotas,
-            takers,
-            owed: shares.gained.clone(),
-        }
+        Self { hands, kept_of_topic, stock, quotas, takers, owed: shares.gained.clone() }
     }
 
     /// Deals everything out, topic by topic.
@@ -290,20 +260,11 @@ impl Deal {
         if quota > 1 {
             self.quotas[audience].insert((Reverse(quota - 1), to));
         }
-        let Taker {
-            of_topic,
-            owed: Reverse(owed),
-            member,
-        } = self.takers[to]
-            .pop_first()
-            .expect("what goes to a subscription is owed to its members");
+        let Taker { of_topic, owed: Reverse(owed), member } =
+            self.takers[to].pop_first().expect("what goes to a subscription is owed to its members");
         self.owed[member] = owed - 1;
         if owed > 1 {
-            self.takers[to].insert(Taker {
-                of_topic: of_topic + 1,
-                owed: Reverse(owed - 1),
-                member,
-            });
+            self.takers[to].insert(Taker { of_topic: of_topic + 1, owed: Reverse(owed - 1), member });
         }
         self.hands[member].insert(log);
         member
@@ -313,25 +274,15 @@ impl Deal {
     fn reseat(&mut self, group: &Group, member: usize, from: usize, to: usize) {
         let takers = &mut self.takers[group.subscription_of[member]];
         let owed = Reverse(self.owed[member]);
-        if takers.remove(&Taker {
-            of_topic: from,
-            owed,
-            member,
-        }) {
-            takers.insert(Taker {
-                of_topic: to,
-                owed,
-                member,
-            });
+        if takers.remove(&Taker { of_topic: from, owed, member }) {
+            takers.insert(Taker { of_topic: to, owed, member });
         }
     }
 }
 
 /// The same partitions (given in order), one of each topic at a time.
 fn in_turns(logs: &[LogId]) -> Vec<LogId> {
-    let turns = logs
-        .chunk_by(|a, b| a.topic == b.topic)
-        .flat_map(|of_topic| of_topic.iter().enumerate());
+    let turns = logs.chunk_by(|a, b| a.topic == b.topic).flat_map(|of_topic| of_topic.iter().enumerate());
     let mut turns: Vec<(usize, &LogId)> = turns.collect();
     turns.sort_unstable();
     turns.into_iter().map(|(_, log)| *log).collect()

@@ -68,10 +68,7 @@ impl Label {
     const START: Self = Self { cost: 0, hops: 0 };
 
     fn over(self, arc: &Arc) -> Self {
-        Self {
-            cost: self.cost + arc.cost,
-            hops: self.hops + 1,
-        }
+        Self { cost: self.cost + arc.cost, hops: self.hops + 1 }
     }
 }
 
@@ -85,10 +82,7 @@ struct Goal {
 impl Network {
     /// Adds a node from which `supply` units are to be sent.
     pub(super) fn source(&mut self, supply: usize) -> NodeId {
-        let node = self.add(Node {
-            supply,
-            ..Node::default()
-        });
+        let node = self.add(Node { supply, ..Node::default() });
         self.sources.push(node.0);
         node
     }
@@ -100,10 +94,7 @@ impl Network {
 
     /// Adds a node where any number of units can end.
     pub(super) fn sink(&mut self) -> NodeId {
-        self.add(Node {
-            load: Some(0),
-            ..Node::default()
-        })
+        self.add(Node { load: Some(0), ..Node::default() })
     }
 
     fn add(&mut self, node: Node) -> NodeId {
@@ -115,16 +106,8 @@ impl Network {
     pub(super) fn connect(&mut self, from: NodeId, to: NodeId, capacity: usize, cost: i64) -> ArcId {
         debug_assert!(cost >= 0, "the empty flow has to be an optimum");
         let arc = self.arcs.len();
-        self.arcs.push(Arc {
-            to: to.0,
-            residual: capacity,
-            cost,
-        });
-        self.arcs.push(Arc {
-            to: from.0,
-            residual: 0,
-            cost: -cost,
-        });
+        self.arcs.push(Arc { to: to.0, residual: capacity, cost });
+        self.arcs.push(Arc { to: from.0, residual: 0, cost: -cost });
         self.nodes[from.0].arcs.push(arc);
         self.nodes[to.0].arcs.push(arc + 1);
         ArcId(arc)
@@ -155,10 +138,7 @@ impl Network {
 
     fn goal_at(&self, node: usize) -> Option<Goal> {
         let Node { load, label, .. } = &self.nodes[node];
-        Some(Goal {
-            load: (*load)?,
-            cost: (*label)?.cost,
-        })
+        Some(Goal { load: (*load)?, cost: (*label)?.cost })
     }
 
     /// Finds the shortest way to every node. Reverse arcs have negative costs, so a label may be improved later

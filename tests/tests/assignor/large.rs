@@ -17,34 +17,18 @@ fn how_long_a_large_group_takes() {
         (0..topics).filter(drawn).map(TopicId).collect::<BTreeSet<_>>()
     };
     let skewed = |topics: u64, member: u64| {
-        if member == 0 {
-            all(topics)
-        } else {
-            BTreeSet::from([TopicId(member % topics)])
-        }
+        if member == 0 { all(topics) } else { BTreeSet::from([TopicId(member % topics)]) }
     };
     measure("all alike, 1 topic", 1_000, 1, 10_000, |_| all(1));
     measure("all alike, 100 topics", 1_000, 100, 100, |_| all(100));
     measure("all alike, 10,000 topics", 1_000, 10_000, 1, |_| all(10_000));
     measure("2 members, 1 topic", 2, 1, 10_000, |_| all(1));
-    measure("a window of a quarter of 100 topics", 1_000, 100, 100, |member| {
-        window(100, member)
-    });
-    measure("any quarter of 100 topics", 1_000, 100, 100, |member| {
-        hashed(100, member)
-    });
-    measure("any quarter of 1,000 topics", 1_000, 1_000, 10, |member| {
-        hashed(1_000, member)
-    });
-    measure("any quarter of 10,000 topics", 1_000, 10_000, 1, |member| {
-        hashed(10_000, member)
-    });
-    measure("one has all, the others one of 100", 1_000, 100, 100, |member| {
-        skewed(100, member)
-    });
-    measure("one has all, the others one of 10", 10, 20, 500, |member| {
-        skewed(20, member)
-    });
+    measure("a window of a quarter of 100 topics", 1_000, 100, 100, |member| window(100, member));
+    measure("any quarter of 100 topics", 1_000, 100, 100, |member| hashed(100, member));
+    measure("any quarter of 1,000 topics", 1_000, 1_000, 10, |member| hashed(1_000, member));
+    measure("any quarter of 10,000 topics", 1_000, 10_000, 1, |member| hashed(10_000, member));
+    measure("one has all, the others one of 100", 1_000, 100, 100, |member| skewed(100, member));
+    measure("one has all, the others one of 10", 10, 20, 500, |member| skewed(20, member));
 }
 
 fn measure(name: &str, members: u64, topics: u64, partitions: u32, subscription: impl Fn(u64) -> BTreeSet<TopicId>) {

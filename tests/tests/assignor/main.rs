@@ -28,41 +28,24 @@ impl Group {
         let none = BTreeSet::new();
         let mut members = BTreeMap::new();
         for (id, topics) in &self.subscriptions {
-            members.insert(
-                *id,
-                Member {
-                    topics,
-                    current: self.current.get(id).unwrap_or(&none),
-                },
-            );
+            members.insert(*id, Member { topics, current: self.current.get(id).unwrap_or(&none) });
         }
         uniform(&self.topics, &members)
     }
 
     /// The same group once it has the assignment that it was given.
     fn settled(self) -> Self {
-        Self {
-            current: self.assign(),
-            ..self
-        }
+        Self { current: self.assign(), ..self }
     }
 
     fn subscribers(&self, topic: TopicId) -> impl Iterator<Item = ConsumerId> {
-        self.subscriptions
-            .iter()
-            .filter(move |(_, topics)| topics.contains(&topic))
-            .map(|(id, _)| *id)
+        self.subscriptions.iter().filter(move |(_, topics)| topics.contains(&topic)).map(|(id, _)| *id)
     }
 
     /// Every partition that has to have an owner.
     fn logs(&self) -> Vec<LogId> {
-        let subscribed = self
-            .topics
-            .iter()
-            .filter(|(topic, _)| self.subscribers(**topic).next().is_some());
-        subscribed
-            .flat_map(|(&topic, &count)| (0..count).map(move |partition| LogId { topic, partition }))
-            .collect()
+        let subscribed = self.topics.iter().filter(|(topic, _)| self.subscribers(**topic).next().is_some());
+        subscribed.flat_map(|(&topic, &count)| (0..count).map(move |partition| LogId { topic, partition })).collect()
     }
 
     /// The partitions whose present owner may keep them, with that owner.

@@ -9,11 +9,7 @@ use super::{Assignment, Group, consumer};
 
 fn cases(cases: u32) -> ProptestConfig {
     let regressions = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig {
-        cases,
-        failure_persistence: Some(Box::new(regressions)),
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases, failure_persistence: Some(Box::new(regressions)), ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -146,16 +142,8 @@ struct Size {
     members: usize,
 }
 
-const SMALL: Size = Size {
-    topics: 3,
-    partitions: 2,
-    members: 4,
-};
-const LARGE: Size = Size {
-    topics: 6,
-    partitions: 12,
-    members: 9,
-};
+const SMALL: Size = Size { topics: 3, partitions: 2, members: 4 };
+const LARGE: Size = Size { topics: 6, partitions: 12, members: 9 };
 
 fn ids(members: usize) -> impl Strategy<Value = BTreeSet<ConsumerId>> {
     proptest::collection::btree_set(any::<u128>().prop_map(consumer), 0..=members)
@@ -171,26 +159,18 @@ fn any_group(size: Size) -> impl Strategy<Value = Group> {
     let topic = || (1..=size.topics + 1).prop_map(TopicId);
     let log = (topic(), 0..=size.partitions).prop_map(|(topic, partition)| LogId { topic, partition });
     let all = usize::try_from(size.topics).unwrap() * size.partitions as usize;
-    let member = (
-        proptest::collection::btree_set(topic(), 0..=3),
-        proptest::collection::btree_set(log, 0..=all.min(12)),
-    );
-    (
-        topics(size),
-        ids(size.members),
-        proptest::collection::vec(member, size.members),
-    )
-        .prop_map(|(topics, ids, members)| {
-            let mut group = Group {
-                topics,
-                ..Group::default()
-            };
+    let member =
+        (proptest::collection::btree_set(topic(), 0..=3), proptest::collection::btree_set(log, 0..=all.min(12)));
+    (topics(size), ids(size.members), proptest::collection::vec(member, size.members)).prop_map(
+        |(topics, ids, members)| {
+            let mut group = Group { topics, ..Group::default() };
             for (id, (topics, current)) in ids.into_iter().zip(members) {
                 group.subscriptions.insert(id, topics);
                 group.current.insert(id, current);
             }
             group
-        })
+        },
+    )
 }
 
 /// Groups with one or more members, all of whom subscribe to every topic, and nobody has anything yet.
@@ -199,19 +179,12 @@ fn equal_group(size: Size) -> impl Strategy<Value = Group> {
         ids.insert(consumer(one_more));
         let everything: BTreeSet<TopicId> = topics.keys().copied().collect();
         let subscriptions = ids.into_iter().map(|id| (id, everything.clone())).collect();
-        Group {
-            topics,
-            subscriptions,
-            current: Assignment::new(),
-        }
+        Group { topics, subscriptions, current: Assignment::new() }
     })
 }
 
 fn owners(assignment: &Assignment) -> BTreeMap<LogId, ConsumerId> {
-    assignment
-        .iter()
-        .flat_map(|(id, logs)| logs.iter().map(|log| (*log, *id)))
-        .collect()
+    assignment.iter().flat_map(|(id, logs)| logs.iter().map(|log| (*log, *id))).collect()
 }
 
 /// The loads, the highest first.

@@ -13,9 +13,7 @@ fn group(topics: &[(&str, u32)], subscriptions: &[(u128, &[&str])]) -> Group {
         group.topics.insert(topic(name), *partitions);
     }
     for (number, topics) in subscriptions {
-        group
-            .subscriptions
-            .insert(consumer(*number), topics.iter().map(|name| topic(name)).collect());
+        group.subscriptions.insert(consumer(*number), topics.iter().map(|name| topic(name)).collect());
     }
     group
 }
@@ -59,9 +57,7 @@ fn three_members_share_two_topics() {
 #[test]
 fn a_fourth_member_joins() {
     let mut group = three_members().settled();
-    group
-        .subscriptions
-        .insert(consumer(4), group.topics.keys().copied().collect());
+    group.subscriptions.insert(consumer(4), group.topics.keys().copied().collect());
     insta::assert_snapshot!(read(&group), @r"
     1: orders-0 orders-3 users-1
     2: orders-1 users-2
@@ -105,15 +101,7 @@ fn a_topic_is_deleted() {
 #[test]
 fn members_subscribe_to_different_topics() {
     let topics = [("orders", 4), ("payments", 2), ("users", 4)];
-    let group = group(
-        &topics,
-        &[
-            (1, &["orders"]),
-            (2, BOTH),
-            (3, &["payments", "users"]),
-            (4, &["payments"]),
-        ],
-    );
+    let group = group(&topics, &[(1, &["orders"]), (2, BOTH), (3, &["payments", "users"]), (4, &["payments"])]);
     insta::assert_snapshot!(read(&group), @r"
     1: +orders-0 +orders-1 +orders-2
     2: +orders-3 +users-0 +users-2
@@ -126,13 +114,8 @@ fn members_subscribe_to_different_topics() {
 fn a_chain_of_moves_makes_room_for_a_member() {
     let topics = [("orders", 3), ("users", 1)];
     let mut group = group(&topics, &[(1, &["orders"]), (2, BOTH), (3, &["users"])]);
-    let log = |name, partition| LogId {
-        topic: topic(name),
-        partition,
-    };
-    group
-        .current
-        .insert(consumer(1), (0..3).map(|partition| log("orders", partition)).collect());
+    let log = |name, partition| LogId { topic: topic(name), partition };
+    group.current.insert(consumer(1), (0..3).map(|partition| log("orders", partition)).collect());
     group.current.insert(consumer(2), [log("users", 0)].into());
     insta::assert_snapshot!(read(&group), @r"
     1: orders-0 orders-1
