@@ -12,7 +12,7 @@ use takhin_core::{LogId, Offset};
 use super::{
     disk::Disk,
     layout::{FileKind, Layout, metadata_file, segment_file},
-    log::{Log, Segment},
+    log::{Index, Log, Segment},
     queue::Queue,
     reader::Shared,
     snapshot::{self, Snapshot},
@@ -115,6 +115,12 @@ impl DirtyLog {
     fn sync(&self, shared: &Shared) -> io::Result<()> {
         for segment in self.segments.values() {
             self.log.open(&shared.files, segment.base, FileKind::Log)?.sync_data()?;
+            if segment.with_index(|index| matches!(index, Index::Sealed { .. })) {
+                // Not needed to recover, but making a full segment's index anew takes a while.
+                for kind in [FileKind::Index, FileKind::TimeIndex] {
+                    self.log.open(&shared.files, segment.base, kind)?.sync_data()?;
+                }
+            }
         }
         let disk = shared.files.disk();
         if self.new {

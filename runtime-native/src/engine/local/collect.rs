@@ -115,7 +115,9 @@ impl<'a> Collector<'a> {
             if rest.len() < HEADER_BYTES {
                 return Ok((at, HEADER_BYTES));
             }
-            let header = BatchHeader::read(rest).map_err(|_| Unread::Inconsistent)?;
+            let Ok(header) = BatchHeader::read(rest) else {
+                return self.after_damage(at);
+            };
             let fits = step.expected.is_none_or(|expected| header.base_offset == expected)
                 && step.ends_at.is_none_or(|last| header.last_offset == last)
                 && header.leader_epoch == 0

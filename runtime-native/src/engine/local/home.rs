@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     io::{self, IoSlice},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ impl Home {
     /// Takes the directory, making it if it isn't there, and counts the start durably.
     pub(super) fn open(disk: &dyn Disk, root: PathBuf) -> Result<Self, OpenError> {
         let layout = Layout::new(root);
-        disk.create_dir(layout.root()).map_err(at(layout.root()))?;
+        make_root(disk, layout.root()).map_err(at(layout.root()))?;
         let lock = disk.lock(&layout.lock()).map_err(at(layout.lock()))?;
         let lock = lock.ok_or_else(|| OpenError::InUse(layout.root().to_owned()))?;
 
@@ -127,7 +127,26 @@ impl Home {
     }
 }
 
-fn read(bytes: &[u8], path: &std::path::Path) -> Result<Manifest, OpenError> {
+/// Makes the directory, and those above it, durably.
+fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
+    let missing = |path: &&Path| {
+        disk.list(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let made: Vec<_> = root
+        .ancestors()
+        .filter(|path| !path.as_os_str().is_empty())
+        .take_while(missing)
+        .collect();
+    disk.create_dir(root)?;
+    for path in made {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        disk.sync_dir(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+fn read(bytes: &[u8], path: &Path) -> Result<Manifest, OpenError> {
     let damaged = |error: serde_json::Error| OpenError::ManifestDamaged {
         path: path.into(),
         why: error.to_string(),

@@ -39,7 +39,7 @@ pub(super) fn open_log(
         report,
         segments: Vec::new(),
         end: Offset(0),
-        changed: false,
+        touched: Vec::new(),
     };
     let verify_from = bases.partition_point(|&base| base <= point).saturating_sub(1);
     let made = bases.is_empty();
@@ -53,7 +53,7 @@ pub(super) fn open_log(
         }
     }
     let end = repair.end;
-    let changed = repair.changed;
+    let touched = repair.touched;
     let mut segments = repair.segments;
     if segments.is_empty() {
         segments.push(Arc::new(Segment::empty(Offset(0))));
@@ -67,12 +67,9 @@ pub(super) fn open_log(
     }
     if made {
         dirty.new_log(&log);
+        dirty.segment(&log, &active);
     }
-    if changed || made {
-        all.iter()
-            .skip(verify_from)
-            .for_each(|segment| dirty.segment(&log, segment));
-    }
+    touched.iter().for_each(|segment| dirty.segment(&log, segment));
     let mut tail = Tail {
         log,
         size: active.size(),
@@ -128,8 +125,8 @@ struct Repair<'a> {
     segments: Vec<Arc<Segment>>,
     /// The offset after the last whole batch.
     end: Offset,
-    /// Whether anything behind the point was found or cut off, which may not be durable.
-    changed: bool,
+    /// The segments that are not, or not in all of their files, known to be durable.
+    touched: Vec<Arc<Segment>>,
 }
 
 impl Repair<'_> {
@@ -146,11 +143,11 @@ impl Repair<'_> {
                     .push(RecoveryNote::RebuiltIndex { path: self.path(base) });
                 self.end = end;
                 let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
-                Segment::new(base, size, max_timestamp, Index::Open(index))
+                let segment = Segment::new(base, size, max_timestamp, Index::Open(index));
+                return Ok(self.push(segment, true));
             }
         };
-        self.segments.push(Arc::new(segment));
-        Ok(())
+        Ok(self.push(segment, false))
     }
 
     /// Opens a segment that may end in anything: verifies what lies behind the point.
@@ -170,13 +167,14 @@ impl Repair<'_> {
             before,
         );
         let mut place = index.reopen_last(base);
+        let mut rebuilt = false;
         if let Some(found) = place {
             let header = Walk::new(&*file, size).header(found.position, base, true)?;
             if header.is_none_or(|header| header.last_offset != found.last_offset) {
                 self.report
                     .notes
                     .push(RecoveryNote::RebuiltIndex { path: self.path(base) });
-                (index, place) = (SparseIndex::default(), None);
+                (index, place, rebuilt) = (SparseIndex::default(), None, true);
             }
         }
         let (index, kept, end) = self.walk(base, &*file, size, index, place)?;
@@ -190,12 +188,18 @@ impl Repair<'_> {
             file.set_len(kept)?;
             file.sync_all()?;
         }
-        self.changed |= kept < size || end > self.point;
         self.end = end;
+        let touched = kept < size || end > self.point || kept > 0 && (offsets.is_none() || times.is_none() || rebuilt);
         let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
-        self.segments
-            .push(Arc::new(Segment::new(base, kept, max_timestamp, Index::Open(index))));
-        Ok(())
+        Ok(self.push(Segment::new(base, kept, max_timestamp, Index::Open(index)), touched))
+    }
+
+    fn push(&mut self, segment: Segment, touched: bool) {
+        let segment = Arc::new(segment);
+        if touched {
+            self.touched.push(Arc::clone(&segment));
+        }
+        self.segments.push(segment);
     }
 
     /// Removes a segment that doesn't follow the one before it.
@@ -241,12 +245,7 @@ impl Repair<'_> {
         }
         while position < size {
             let durable = expected < self.point;
-            let found = if durable {
-                walk.header(position, expected, false)?
-            } else {
-                walk.whole(position, expected, false)?
-            };
-            let header = match found {
+            let header = match walk.whole(position, expected, false)? {
                 Some(header) => header,
                 None if !durable => break,
                 None => {
