@@ -1,0 +1,29 @@
+//! Kafka's record batch, magic 2: the one format in which records are stored, sent and read.
+//!
+//! ```text
+//!  byte 0            8        12        16      17      21
+//!  | base offset i64 | length | epoch i32 | magic | crc u32 | attributes i16, last offset delta i32, ...   | records
+//!                                                           '--------------- covered by the crc -----------------'
+//! ```
+//!
+//! * [`BatchBuilder`] writes the records of one request for one partition straight into one buffer.
+//! * [`BatchHeader`] reads and checks what stands before the records; [`records`] walks over them without a copy.
+//! * [`partition_for_key`] picks the partition that Kafka's own producers would pick.
+//!
+//! Nothing here panics, or allocates by a length that it was told, whatever the bytes are. The checksum is
+//! CRC-32C and leaves out the base offset and the leader epoch, so a broker can give a finished batch its place
+//! without another pass over it; whoever stores batches has to check those two fields against what must stand
+//! there. Source: Kafka's protocol guide, "Record Batch".
+
+mod builder;
+mod header;
+mod partition;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod varint;
+
+pub use builder::{BatchBuilder, BatchTooLarge, EncodedBatch};
+pub use header::{BatchError, BatchHeader, HEADER_BYTES, MAX_BATCH_BYTES};
+pub use partition::{murmur2, partition_for_key};
+pub use reader::{Headers, RecordRef, Records, records};
