@@ -113,12 +113,7 @@ pub struct PollLimits {
 
 impl Default for PollLimits {
     fn default() -> Self {
-        Self {
-            max_records: 500,
-            max_bytes: 1_048_576,
-            min_bytes: 1,
-            timeout_ms: 30_000,
-        }
+        Self { max_records: 500, max_bytes: 1_048_576, min_bytes: 1, timeout_ms: 30_000 }
     }
 }
 
@@ -139,10 +134,5 @@ pub(crate) fn in_range(field: &str, value: u32, min: u32, max: u32) -> Result<()
     if (min..=max).contains(&value) {
         return Ok(());
     }
-    Err(Refusal::OutOfRange {
-        field: String::from(field),
-        value: value.into(),
-        min: min.into(),
-        max: max.into(),
-    })
+    Err(Refusal::OutOfRange { field: String::from(field), value: value.into(), min: min.into(), max: max.into() })
 }

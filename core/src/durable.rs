@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::ConsumerOptions,
-    fact::{Fact, RebalanceReason, Subscription},
+    fact::{Fact, OpenBatch, RebalanceReason, Subscription},
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
 };
@@ -70,6 +70,8 @@ pub struct ConsumerRecord {
     pub generation: Generation,
     /// The last batch that it is known to have received.
     pub batch: BatchId,
+    /// The batch after that, handed out before the positions were last made durable.
+    pub open: Option<OpenBatch>,
 }
 
 impl Durable {
@@ -78,18 +80,8 @@ impl Durable {
     /// `ended_remembered` bounds [`Durable::ended`].
     pub fn apply(&mut self, fact: &Fact, ended_remembered: u32) {
         match fact {
-            Fact::TopicCreated {
-                topic,
-                name,
-                partitions,
-            } => {
-                self.topics.insert(
-                    *topic,
-                    TopicRecord {
-                        name: name.clone(),
-                        partitions: *partitions,
-                    },
-                );
+            Fact::TopicCreated { topic, name, partitions } => {
+                self.topics.insert(*topic, TopicRecord { name: name.clone(), partitions: *partitions });
             }
             Fact::PartitionsAdded { topic, partitions } => {
                 if let Some(record) = self.topics.get_mut(topic) {
@@ -97,12 +89,7 @@ impl Durable {
                 }
             }
             Fact::TopicDeleted { topic } => self.forget_topic(*topic),
-            Fact::ConsumerCreated {
-                consumer,
-                group,
-                options,
-                subscription,
-            } => {
+            Fact::ConsumerCreated { consumer, group, options, subscription } => {
                 let record = ConsumerRecord {
                     group: group.clone(),
                     options: *options,
@@ -111,6 +98,7 @@ impl Durable {
                     held: BTreeMap::new(),
                     generation: Generation::default(),
                     batch: BatchId::NONE,
+                    open: None,
                 };
                 self.consumers.insert(*consumer, record);
                 self.join_or_leave(*consumer);
@@ -124,12 +112,7 @@ impl Durable {
                 }
             }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
-            Fact::Rebalanced {
-                group,
-                generation,
-                reason,
-                targets,
-            } => {
+            Fact::Rebalanced { group, generation, reason, targets } => {
                 let record = self.groups.entry(group.clone()).or_default();
                 record.generation = *generation;
                 record.last_rebalance = Some(reason.clone());
@@ -142,9 +125,7 @@ impl Durable {
             }
             Fact::Granted { consumer, positions } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
-                    record
-                        .held
-                        .extend(positions.iter().map(|(log, position)| (*log, *position)));
+                    record.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
                 }
             }
             Fact::Released { consumer, logs } => {
@@ -154,13 +135,10 @@ impl Durable {
                     }
                 }
             }
-            Fact::Positioned {
-                consumer,
-                batch,
-                positions,
-            } => {
+            Fact::Positioned { consumer, batch, positions, open } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
                     record.batch = *batch;
+                    record.open.clone_from(open);
                     for (log, position) in positions {
                         if let Some(held) = record.held.get_mut(log) {
                             *held = Some(*position);
@@ -170,9 +148,7 @@ impl Durable {
             }
             Fact::Committed { group, offsets } => {
                 let record = self.groups.entry(group.clone()).or_default();
-                record
-                    .offsets
-                    .extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
+                record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
             }
         }
     }

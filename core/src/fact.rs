@@ -98,8 +98,11 @@ pub enum Fact {
         consumer: ConsumerId,
         /// The last batch that it is known to have received.
         batch: BatchId,
-        /// Where it stands.
+        /// Where it stands, before the batch that is open.
         positions: BTreeMap<LogId, Offset>,
+        /// The batch after that, handed out and not known to have been received.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        open: Option<OpenBatch>,
     },
     /// A group has committed offsets.
     Committed {
@@ -108,6 +111,15 @@ pub enum Fact {
         /// The next offset to read of each partition named.
         offsets: BTreeMap<LogId, Offset>,
     },
+}
+
+/// A batch of which it isn't known whether it arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenBatch {
+    /// Its id.
+    pub batch: BatchId,
+    /// The first offset it has of each log, and the one after the last.
+    pub ranges: BTreeMap<LogId, (Offset, Offset)>,
 }
 
 /// What a consumer wants.
@@ -130,6 +142,8 @@ pub enum RebalanceReason {
     Left(ConsumerId, LeaveReason),
     /// A member took partitions by hand and so left the subscription.
     Unsubscribed(ConsumerId),
+    /// A start found the group between two decisions.
+    Recovered,
     /// A subscribed topic came, went or grew.
     TopicsChanged(TopicName),
 }

@@ -167,18 +167,9 @@ macro_rules! pair {
     };
 }
 
-pair!(LogId {
-    topic: TopicId,
-    partition
-});
-pair!(AppendId {
-    request: RequestId,
-    partition
-});
-pair!(FetchId {
-    request: RequestId,
-    attempt
-});
+pair!(LogId { topic: TopicId, partition });
+pair!(AppendId { request: RequestId, partition });
+pair!(FetchId { request: RequestId, attempt });
 
 /// The text is not two numbers with a slash between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -267,10 +258,7 @@ impl TopicName {
     /// Says what is wrong with the name.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_length(name, Self::MAX_BYTES)?;
-        if let Some(bad) = name
-            .chars()
-            .find(|&c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
-        {
+        if let Some(bad) = name.chars().find(|&c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
             return Err(NameError::BadCharacter(bad));
         }
         if name == "." || name == ".." {

@@ -26,8 +26,6 @@ pub enum Response {
     Topics(Vec<TopicDescription>),
     /// What became of each of the request's batches, in the request's order. At least one was appended.
     Produced(Parts<ProducedBatch>),
-    /// None of the batches was appended.
-    NotProduced(StorageError),
     /// What one partition has from an offset on.
     Read(ReadResult),
     /// A poll's answer.

@@ -1,1 +1,3 @@
-//! scaffold
+//! What the tests of Takhin share: scripts that drive a core step by step.
+
+pub mod script;

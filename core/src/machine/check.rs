@@ -1,0 +1,227 @@
+//! What must hold of a core after any step, whatever happened.
+
+use alloc::{collections::BTreeSet, format, string::String};
+
+use super::{Core, Open};
+use crate::{
+    fact::Subscription,
+    ids::{ConsumerId, GroupName, LogId},
+    log::Waiter,
+    session::{Session, Stage},
+};
+
+/// Something that must hold, and does not. Always a bug of the core.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}: {detail}")]
+pub struct Violation {
+    /// What should hold.
+    pub rule: &'static str,
+    /// Where it does not.
+    pub detail: String,
+}
+
+macro_rules! must {
+    ($holds:expr, $rule:literal, $($detail:tt)+) => {
+        if !$holds {
+            return Err(Violation { rule: $rule, detail: format!($($detail)+) });
+        }
+    };
+}
+
+impl Core {
+    /// Checks every structural invariant. Takes time in proportion to the whole state: for tests and audits.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), Violation> {
+        self.check_timers()?;
+        self.check_requests()?;
+        self.check_logs()?;
+        must!(
+            self.sessions.keys().eq(self.durable.consumers.keys()),
+            "every consumer has a session and every session a consumer",
+            "{} sessions, {} consumers",
+            self.sessions.len(),
+            self.durable.consumers.len()
+        );
+        for (consumer, session) in &self.sessions {
+            self.check_session(*consumer, session)?;
+        }
+        self.groups.keys().try_for_each(|group| self.check_group(group))
+    }
+
+    fn check_timers(&self) -> Result<(), Violation> {
+        for (at, timer) in self.timers.iter() {
+            must!(at > self.now, "no due timer remains after a step", "{timer:?} at {at:?}, now {:?}", self.now);
+        }
+        must!(self.woken.is_empty(), "nobody woken is left unheard", "{:?}", self.woken);
+        Ok(())
+    }
+
+    fn check_requests(&self) -> Result<(), Violation> {
+        let mut parked = 0;
+        for (request, open) in &self.requests {
+            if let Open::Poll(consumer) = open {
+                let poll = self.sessions.get(consumer).and_then(|session| session.poll.as_ref());
+                must!(
+                    poll.is_some_and(|poll| poll.request == *request),
+                    "an open poll is its consumer's poll",
+                    "{request:?} of {consumer}"
+                );
+                let stage = poll.map(|poll| &poll.stage);
+                must!(stage != Some(&Stage::Idle), "a poll fetches or is parked", "{request:?} of {consumer}");
+                parked += u32::from(matches!(stage, Some(Stage::Parked { .. })));
+            }
+            parked += u32::from(matches!(open, Open::Read(read) if read.is_parked()));
+        }
+        must!(parked == self.parked, "what is parked is counted", "{parked} parked, {} counted", self.parked);
+        let held = self
+            .outbox
+            .held_replies()
+            .filter(|(after, request)| matches!(self.requests.get(request), Some(Open::Held(at)) if at == after));
+        let held_open = self.requests.values().filter(|open| matches!(open, Open::Held(_))).count();
+        let all_held = self.outbox.held_replies().count();
+        must!(
+            held.count() == held_open && held_open == all_held,
+            "a reply that waits belongs to an open request",
+            "{held_open} requests, {all_held} replies"
+        );
+        for (after, request) in self.outbox.held_replies() {
+            must!(after > self.outbox.persisted(), "no reply waits for a fact that is durable", "{request:?}");
+        }
+        Ok(())
+    }
+
+    fn check_logs(&self) -> Result<(), Violation> {
+        for (id, log) in &self.logs {
+            must!(log.bounds.start <= log.bounds.end, "a log starts before it ends", "{id}: {:?}", log.bounds);
+            must!(self.durable.topics.contains_key(&id.topic), "a log belongs to a topic", "{id}");
+            for holder in &log.holders {
+                let holds = self.sessions.get(holder).is_some_and(|session| session.partitions.contains_key(id));
+                must!(holds, "a log's holders hold it", "{id} and {holder}");
+            }
+            for waiter in &log.waiting {
+                match waiter {
+                    Waiter::Consumer(consumer) => {
+                        must!(log.holders.contains(consumer), "who waits on a log holds it", "{id} and {consumer}");
+                    }
+                    Waiter::Read(request) => {
+                        must!(
+                            matches!(self.requests.get(request), Some(Open::Read(read)) if read.is_parked()),
+                            "a read that waits is open",
+                            "{id} and {request:?}"
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_session(&self, consumer: ConsumerId, session: &Session) -> Result<(), Violation> {
+        let record = &self.durable.consumers[&consumer];
+        must!(record.group == session.group, "a session is of its group", "{consumer}");
+        must!(
+            session.partitions.keys().eq(record.held.keys()),
+            "what a session has is what its record holds",
+            "{consumer}: {:?} and {:?}",
+            session.partitions.keys(),
+            record.held.keys()
+        );
+        must!(
+            session.poll.is_some() || session.silence_timer.is_some_and(|at| at <= session.expires_at),
+            "a session without a poll is timed",
+            "{consumer}"
+        );
+        let mut unplaced = BTreeSet::new();
+        let mut ready = BTreeSet::new();
+        for (id, partition) in &session.partitions {
+            let Some(log) = self.logs.get(id) else {
+                must!(false, "a partition has a log", "{consumer} and {id}");
+                continue;
+            };
+            must!(log.holders.contains(&consumer), "a partition is known to its log", "{consumer} and {id}");
+            let waits = log.waiting.contains(&Waiter::Consumer(consumer));
+            let seen_all = partition.counted >= log.bounds.end;
+            let placed = !partition.revoking && partition.position.is_some();
+            must!(
+                waits == (placed && seen_all),
+                "a consumer waits on exactly the logs of which it has seen all",
+                "{consumer} and {id}: {partition:?}, {:?}",
+                log.bounds
+            );
+            if placed && !seen_all {
+                ready.insert(*id);
+            }
+            if !partition.revoking && partition.position.is_none() {
+                unplaced.insert(*id);
+            }
+            let at = partition.position.unwrap_or_default();
+            must!(at <= log.bounds.end, "a position is not beyond the end", "{consumer} and {id}: {at:?}");
+            must!(at <= partition.counted, "what is counted is from the position on", "{consumer} and {id}");
+            let manual = record.subscription == Subscription::Manual;
+            must!(
+                partition.revoking != (manual || record.target.contains(id)),
+                "exactly what is held beyond the target is being given up",
+                "{consumer} and {id}"
+            );
+        }
+        must!(session.ready == ready, "what has something is ready", "{consumer}: {:?}", session.ready);
+        must!(session.unplaced == unplaced, "what has no position is known", "{consumer}");
+        let revoking = session.partitions.values().any(|partition| partition.revoking);
+        must!(revoking == session.rebalance_timer.is_some(), "a partition is given up within a bound", "{consumer}");
+        self.check_poll(consumer, session)
+    }
+
+    fn check_poll(&self, consumer: ConsumerId, session: &Session) -> Result<(), Violation> {
+        let Some(poll) = &session.poll else { return Ok(()) };
+        must!(
+            matches!(self.requests.get(&poll.request), Some(Open::Poll(owner)) if *owner == consumer),
+            "a consumer's poll is open",
+            "{consumer}: {:?}",
+            poll.request
+        );
+        if let Stage::Parked { have_bytes } = poll.stage {
+            must!(self.now < poll.deadline, "a parked poll ends by its deadline", "{consumer}");
+            must!(poll.timed, "a parked poll is timed", "{consumer}");
+            must!(session.news.is_empty(), "no poll sleeps while there is news", "{consumer}");
+            must!(
+                session.ready.is_empty() || have_bytes < u64::from(poll.limits.min_bytes),
+                "no poll sleeps while its data is there",
+                "{consumer}: {:?}",
+                session.ready
+            );
+        }
+        Ok(())
+    }
+
+    fn check_group(&self, name: &GroupName) -> Result<(), Violation> {
+        let group = &self.groups[name];
+        let Some(record) = self.durable.groups.get(name) else {
+            must!(group.owners.is_empty(), "a group that is not recorded owns nothing", "{name}");
+            return Ok(());
+        };
+        let mut owned = 0;
+        let mut targets: BTreeSet<LogId> = BTreeSet::new();
+        for consumer in &record.members {
+            let member = &self.durable.consumers[consumer];
+            must!(member.generation <= record.generation, "no member is ahead of its group", "{consumer}");
+            for log in member.held.keys() {
+                owned += 1;
+                must!(
+                    group.owners.get(log) == Some(consumer),
+                    "a partition has one owner in its group",
+                    "{log} of {consumer}"
+                );
+            }
+            for log in &member.target {
+                must!(targets.insert(*log), "a partition is meant for one member", "{log} of {consumer}");
+                must!(group.targets.get(log) == Some(consumer), "targets are indexed", "{log} of {consumer}");
+                let free = !group.owners.contains_key(log) && self.logs.contains_key(log);
+                must!(!free, "no partition meant for somebody lies idle", "{log} of {consumer}");
+            }
+        }
+        must!(owned == group.owners.len(), "a partition is owned by a member", "{name}");
+        Ok(())
+    }
+}

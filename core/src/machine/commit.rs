@@ -1,0 +1,137 @@
+//! Commits: how far a group has come, by a member's word or by auto-commit.
+//!
+//! A committed offset is the next offset to read. A commit is one fact over all its partitions, so it is applied
+//! whole or not at all; it never moves a position.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::Core;
+use crate::{
+    event::CommitOffset,
+    fact::Fact,
+    ids::{ConsumerId, FactSeq, Generation, LogId, Offset, RequestId},
+    refusal::Refusal,
+    response::{CommittedPartition, Response},
+};
+
+impl Core {
+    pub(super) fn commit(
+        &mut self,
+        request: RequestId,
+        consumer: ConsumerId,
+        offsets: Option<Vec<CommitOffset>>,
+        generation: Option<Generation>,
+    ) {
+        let offsets = match self.may_commit(consumer, offsets, generation) {
+            Ok(offsets) => offsets,
+            Err(refusal) => {
+                self.touch(consumer);
+                return self.refuse(request, refusal);
+            }
+        };
+        self.touch(consumer);
+        let names = offsets.iter().map(|(log, offset)| CommittedPartition {
+            topic: self.topic_name(*log),
+            partition: log.partition,
+            offset: Some(*offset),
+        });
+        let response = Response::Committed(names.collect());
+        let after = self.apply_commit(consumer, offsets);
+        self.reply_after(request, after, response);
+    }
+
+    fn may_commit(
+        &self,
+        consumer: ConsumerId,
+        offsets: Option<Vec<CommitOffset>>,
+        generation: Option<Generation>,
+    ) -> Result<BTreeMap<LogId, Offset>, Refusal> {
+        self.must_know(consumer)?;
+        self.may_write()?;
+        let session = &self.sessions[&consumer];
+        if let Some(given) = generation.filter(|given| *given != session.generation) {
+            return Err(Refusal::StaleGeneration { given, current: session.generation });
+        }
+        let Some(offsets) = offsets else { return Ok(session.delivered().collect()) };
+        let mut valid = BTreeMap::new();
+        for CommitOffset { topic, partition, offset } in offsets {
+            let log = self.find_log(&topic, partition)?;
+            if !session.partitions.contains_key(&log) {
+                return Err(Refusal::PartitionNotAssigned { topic, partition });
+            }
+            valid.insert(log, self.check_offset(&topic, log, offset, Offset(0))?);
+        }
+        Ok(valid)
+    }
+
+    /// Records a commit, and lets go of what was only held until it came.
+    fn apply_commit(&mut self, consumer: ConsumerId, offsets: BTreeMap<LogId, Offset>) -> FactSeq {
+        let Some(session) = self.sessions.get(&consumer) else { return self.outbox.decided() };
+        let group = session.group.clone();
+        if offsets.is_empty() {
+            return self.groups.get(&group).map_or(FactSeq::default(), |group| group.depends_on);
+        }
+        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone() });
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.depends_on = after;
+        }
+        for (log, offset) in &offsets {
+            self.committed_to(consumer, *log, *offset);
+        }
+        let done: Vec<LogId> = offsets.into_keys().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        self.release_revoking(consumer, &done);
+        after
+    }
+
+    fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(partition) = session.partitions.get_mut(&log) else { return };
+        partition.delivered = partition.delivered.filter(|delivered| *delivered > offset);
+        if partition.received.is_none_or(|received| received <= offset) {
+            session.uncommitted.remove(&log);
+        }
+        // After a crash, a commit of what the open batch brought proves that it arrived.
+        let open = session.receipts.open.as_mut().filter(|batch| !batch.counted_as_delivered);
+        let Some(range) = open.and_then(|batch| batch.ranges.iter().find(|range| range.log == log)).copied() else {
+            return;
+        };
+        if offset >= range.next && partition.position == Some(range.from) {
+            partition.position = Some(range.next);
+            partition.counted = range.next;
+            session.moved = true;
+            self.file(consumer, log);
+            self.look_again(consumer);
+        }
+    }
+
+    pub(super) fn has_nothing_uncommitted(&self, consumer: ConsumerId, log: LogId) -> bool {
+        let partition = self.sessions.get(&consumer).and_then(|session| session.partitions.get(&log));
+        partition.is_none_or(|partition| partition.delivered.is_none())
+    }
+
+    /// Commits what was received, if the consumer wants that and it is time to; `now` if it must not wait.
+    pub(super) fn auto_commit(&mut self, consumer: ConsumerId, at_once: bool) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let due = session.auto_committed_at + crate::DurationMs(session.options.auto_commit_interval_ms);
+        if !session.options.auto_commit || session.uncommitted.is_empty() || !(at_once || now >= due) {
+            return;
+        }
+        session.auto_committed_at = now;
+        let logs = core::mem::take(&mut session.uncommitted);
+        let offsets = logs.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
+        let offsets = offsets.collect();
+        self.apply_commit(consumer, offsets);
+    }
+
+    /// Commits all that was delivered, for a consumer with auto-commit that says goodbye.
+    pub(super) fn commit_delivered(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        if session.options.auto_commit {
+            let received =
+                session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
+            let offsets = received.chain(session.delivered()).collect();
+            self.apply_commit(consumer, offsets);
+        }
+    }
+}

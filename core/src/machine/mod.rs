@@ -1,0 +1,259 @@
+//! The state machine: [`Core`] takes events and routes them between its parts.
+//!
+//! ```text
+//!                 +--------------------------- Core ---------------------------+
+//!   Event  -----> | topics   produce   read   membership   poll   commit  seek |  -----> Command
+//!                 |     \        |       |        |          |       |     /   |
+//!                 |   logs: bounds, who waits    sessions: positions, polls    |
+//!                 |   durable: what facts change       outbox: facts, replies  |
+//!                 |   timers: what falls due           requests: who is owed   |
+//!                 +------------------------------------------------------------+
+//! ```
+//!
+//! Each file beside this one handles one family of events. They share the tables above and decide in the same
+//! order: check, record the fact, change what is volatile, reply.
+
+mod check;
+mod commit;
+mod describe;
+mod membership;
+mod poll;
+mod produce;
+mod read;
+mod rebalance;
+mod receipt;
+mod recover;
+mod seek;
+mod storage;
+mod topics;
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::mem;
+
+pub use check::Violation;
+pub use recover::{LogSpec, Recovery};
+pub use topics::TopicView;
+
+use crate::{
+    command::Command,
+    config::Config,
+    durable::Durable,
+    event::{Event, Request, StorageState},
+    fact::Fact,
+    ids::{Boot, ConsumerId, FactSeq, FetchId, GroupName, LogId, RequestId, TopicId, TopicName},
+    log::Log,
+    outbox::Outbox,
+    refusal::Refusal,
+    response::Response,
+    session::Session,
+    time::Timestamp,
+    timers::{Timer, Timers},
+};
+
+/// The broker.
+///
+/// Three methods feed and drain it: [`Core::step`] takes an event and gives commands, [`Core::next_deadline`] says
+/// when to come back at the latest, and [`Recovery`] makes a core from what a former one left. All others only
+/// look.
+#[derive(Clone, Debug)]
+pub struct Core {
+    config: Config,
+    boot: Boot,
+    now: Timestamp,
+    durable: Durable,
+    topics: BTreeMap<TopicName, topics::Topic>,
+    /// Topics that become usable when a fact is durable.
+    becoming: BTreeMap<FactSeq, TopicId>,
+    subscribers: BTreeMap<TopicName, BTreeSet<(GroupName, ConsumerId)>>,
+    logs: BTreeMap<LogId, Log>,
+    sessions: BTreeMap<ConsumerId, Session>,
+    groups: BTreeMap<GroupName, rebalance::Group>,
+    requests: BTreeMap<RequestId, Open>,
+    parked: u32,
+    /// Consumers whose poll may have something to say at the end of this step.
+    woken: BTreeSet<ConsumerId>,
+    timers: Timers,
+    outbox: Outbox,
+    storage: StorageState,
+    draining: bool,
+}
+
+/// A request that is owed a reply.
+#[derive(Clone, Debug)]
+enum Open {
+    Produce(produce::Produce),
+    Poll(ConsumerId),
+    Read(read::Read),
+    Topic,
+    /// The reply is made and waits for a fact.
+    Held(FactSeq),
+}
+
+impl Core {
+    /// An empty broker that never ran before.
+    pub fn new(config: Config, boot: Boot) -> Self {
+        Self {
+            config,
+            boot,
+            now: Timestamp::default(),
+            durable: Durable::default(),
+            topics: BTreeMap::new(),
+            becoming: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            parked: 0,
+            woken: BTreeSet::new(),
+            timers: Timers::default(),
+            outbox: Outbox::default(),
+            storage: StorageState::Ok,
+            draining: false,
+        }
+    }
+
+    /// Takes one event and adds to `commands` what the runtime now owes.
+    ///
+    /// Total: every event is legal in every state. The event comes first, then the timers that are due by `now`.
+    /// A `now` before an earlier one counts as that.
+    pub fn step(&mut self, now: Timestamp, event: Event, commands: &mut Vec<Command>) {
+        self.now = self.now.max(now);
+        mem::swap(&mut self.outbox.commands, commands);
+        self.handle(event);
+        self.settle();
+        while let Some(timer) = self.timers.pop(self.now) {
+            self.fire(timer);
+            self.settle();
+        }
+        self.outbox.flush();
+        mem::swap(&mut self.outbox.commands, commands);
+    }
+
+    /// When the next [`Event::Tick`] is due, unless another event comes first. [`None`]: nothing waits for time.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// What a restart needs, together with the facts after [`Core::decided`].
+    pub fn snapshot(&self) -> Durable {
+        self.durable.clone()
+    }
+
+    /// The last fact decided; a snapshot has it in.
+    pub fn decided(&self) -> FactSeq {
+        self.outbox.decided()
+    }
+
+    /// The bounds that it was given.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Request { id, request } => {
+                if !self.requests.contains_key(&id) {
+                    self.request(id, request);
+                }
+            }
+            Event::Disconnected { request } => self.disconnected(request),
+            Event::Undelivered { request, consumer } => self.undelivered(request, consumer),
+            Event::Appended { id, log, result } => self.appended(id, log, &result),
+            Event::Fetched { id, parts } => self.fetched(id, &parts),
+            Event::Persisted { through } => self.persisted(through),
+            Event::LogsCreated { topic, partitions, result } => self.logs_created(topic, partitions, result),
+            Event::LogMoved { log, start, end } => self.log_moved(log, start, end),
+            Event::Storage { state } => self.storage_changed(state),
+            Event::Tick => {}
+            Event::Drain => self.drain(),
+        }
+    }
+
+    fn request(&mut self, id: RequestId, request: Request) {
+        match request {
+            Request::CreateTopic { name, partitions } => self.create_topic(id, name, partitions),
+            Request::AddPartitions { name, partitions } => self.add_partitions(id, name, partitions),
+            Request::DeleteTopic { name } => self.delete_topic(id, name),
+            Request::ListTopics => self.list_topics(id),
+            Request::DescribeTopic { name } => self.describe_topic(id, &name),
+            Request::Produce { topic, batches } => self.produce(id, &topic, &batches),
+            Request::Read { topic, partition, offset, limits } => self.read(id, topic, partition, offset, limits),
+            Request::Subscribe { consumer, group, topics, options, allow_missing } => {
+                self.subscribe(id, consumer, &group, topics, options, allow_missing);
+            }
+            Request::Consume { consumer, limits, after_batch } => self.consume(id, consumer, limits, after_batch),
+            Request::Commit { consumer, offsets, generation } => self.commit(id, consumer, offsets, generation),
+            Request::Seek { consumer, positions } => self.seek(id, consumer, &positions),
+            Request::Assign { consumer, partitions } => self.assign(id, consumer, &partitions),
+            Request::Describe { consumer } => self.describe_consumer(id, consumer),
+            Request::Committed { consumer } => self.describe_committed(id, consumer),
+            Request::Close { consumer } => self.close(id, consumer),
+            Request::ListGroups => self.list_groups(id),
+            Request::DescribeGroup { group } => self.describe_group(id, group),
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Session(consumer) => self.session_due(consumer),
+            Timer::Rebalance(consumer) => self.rebalance_due(consumer),
+            Timer::Wait(request) => self.wait_due(request),
+        }
+    }
+
+    /// Lets every poll that something happened to go on.
+    fn settle(&mut self) {
+        while let Some(consumer) = self.woken.pop_first() {
+            self.advance_poll(consumer);
+        }
+    }
+
+    fn disconnected(&mut self, request: RequestId) {
+        match self.requests.remove(&request) {
+            Some(Open::Poll(consumer)) => {
+                self.abandon_poll(consumer);
+                self.touch(consumer);
+            }
+            Some(Open::Read(read)) => self.abandon_read(request, &read),
+            Some(Open::Held(after)) => {
+                if let Some(Ok(Response::Consumed(consumed))) = self.outbox.withdraw(request, after) {
+                    self.undelivered(request, consumed.consumer);
+                    self.discard(consumed.fetch);
+                }
+            }
+            Some(Open::Produce(_) | Open::Topic) | None => {}
+        }
+    }
+
+    /// Records a durable change.
+    fn record(&mut self, fact: Fact) -> FactSeq {
+        self.durable.apply(&fact, self.config.max_ended_remembered);
+        self.outbox.decide(fact)
+    }
+
+    /// Replies at once.
+    fn reply(&mut self, request: RequestId, response: Response) {
+        self.outbox.send(Command::Reply { request, response: Ok(response) });
+    }
+
+    /// Replies once the fact `after` is durable.
+    fn reply_after(&mut self, request: RequestId, after: FactSeq, response: Response) {
+        if self.outbox.reply(request, after, Ok(response)) {
+            self.requests.insert(request, Open::Held(after));
+        }
+    }
+
+    fn refuse(&mut self, request: RequestId, refusal: Refusal) {
+        self.outbox.send(Command::Reply { request, response: Err(refusal) });
+    }
+
+    fn discard(&mut self, fetch: Option<FetchId>) {
+        if let Some(id) = fetch {
+            self.outbox.send(Command::Discard { id });
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Polls: what a consumer is given, and how it waits for it.
+//!
+//! ```text
+//!   consume --> Idle --- something ready ---> Fetching --- enough ---> answer
+//!                 |                             ^  |
+//!                 | nothing, or too little      |  | too little, and time left
+//!                 v                             |  v
+//!               Parked --- append, news, deadline, drain ---> (looked at again)
+//! ```
+//!
+//! A position moves only when an answer is made, and from the very place that was read: whatever a seek, a
+//! revocation or a deletion did to a partition in the meantime makes its part of the fetch fall away.
+
+use alloc::vec::Vec;
+
+use super::{Core, Open, read::read_refusal};
+use crate::{
+    command::{Command, FetchPart, FetchedPart, Parts, ReadError},
+    config::PollLimits,
+    ids::{BatchId, ConsumerId, FetchId, LogId, RequestId},
+    log::Waiter,
+    refusal::{Bounded, Refusal},
+    response::{AssignmentChange, Consumed, DeliveredPart, Response},
+    session::{Batch, News, Poll, Range, Session, Stage},
+    time::DurationMs,
+    timers::Timer,
+};
+
+/// Partitions that one fetch looks into at most; the others have their turn with the next poll.
+const MAX_FETCH_PARTS: usize = 256;
+/// Fetches that found nothing usable, after which a poll is answered empty rather than read again.
+const MAX_FRUITLESS_FETCHES: u32 = 8;
+
+impl Core {
+    pub(super) fn consume(
+        &mut self,
+        request: RequestId,
+        consumer: ConsumerId,
+        limits: PollLimits,
+        after: Option<BatchId>,
+    ) {
+        if let Err(refusal) = limits.check().and_then(|()| self.must_know(consumer)) {
+            return self.refuse(request, refusal);
+        }
+        self.supersede(consumer);
+        let replay = match self.acknowledge(consumer, after) {
+            Ok(replay) => replay,
+            Err(refusal) => {
+                self.touch(consumer);
+                return self.refuse(request, refusal);
+            }
+        };
+        let deadline = self.now + DurationMs(limits.timeout_ms);
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        session.poll = Some(Poll {
+            request,
+            limits,
+            deadline,
+            attempts: 0,
+            stage: Stage::Idle,
+            counted: Vec::new(),
+            timed: false,
+            replay,
+        });
+        self.requests.insert(request, Open::Poll(consumer));
+        self.advance_poll(consumer);
+    }
+
+    /// Looks at a poll that isn't fetching, and does what can be done for it.
+    pub(super) fn advance_poll(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(poll) = &session.poll else { return };
+        let limits = poll.limits;
+        let over = self.now >= poll.deadline || self.draining || !session.news.is_empty();
+        let enough = match poll.stage {
+            Stage::Fetching(..) => return,
+            Stage::Idle => true,
+            Stage::Parked { have_bytes } => have_bytes >= u64::from(limits.min_bytes),
+        };
+        if poll.replay.is_some() {
+            return self.replay(consumer);
+        }
+        if let Some(log) = session.unplaced.first().copied() {
+            let refusal = Refusal::NoCommittedOffset { topic: self.topic_name(log), partition: log.partition };
+            return self.end_poll(consumer, refusal);
+        }
+        if enough || over {
+            self.uncount(consumer);
+            let plan = self.fetch_plan(consumer);
+            if !plan.is_empty() {
+                return self.fetch(consumer, plan);
+            }
+        }
+        if over { self.answer(consumer, None, &[]) } else { self.park(consumer) }
+    }
+
+    fn fetch_plan(&self, consumer: ConsumerId) -> Parts<FetchPart> {
+        let session = &self.sessions[&consumer];
+        let parts = session.ready_in_turn().filter_map(|log| {
+            let from = session.partitions.get(&log)?.position?;
+            Some(FetchPart { log, from, to: self.logs.get(&log)?.bounds.end })
+        });
+        parts.take(MAX_FETCH_PARTS).collect()
+    }
+
+    fn replay(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(batch) = session.poll.as_ref().and_then(|poll| poll.replay.as_ref()) else { return };
+        let still = batch.ranges.iter().filter(|range| session.stands_for_replay(range, batch.counted_as_delivered));
+        let plan: Parts<_> =
+            still.map(|range| FetchPart { log: range.log, from: range.from, to: range.next }).collect();
+        if plan.is_empty() { self.answer(consumer, None, &[]) } else { self.fetch(consumer, plan) }
+    }
+
+    fn fetch(&mut self, consumer: ConsumerId, parts: Parts<FetchPart>) {
+        self.unpark(consumer);
+        let Some(poll) = self.poll_of(consumer) else { return };
+        let id = FetchId { request: poll.request, attempt: poll.attempts };
+        poll.attempts += 1;
+        poll.stage = Stage::Fetching(id, parts.clone());
+        let (max_records, max_bytes) = match poll.replay {
+            Some(_) => (u32::MAX, u32::MAX),
+            None => (poll.limits.max_records, poll.limits.max_bytes),
+        };
+        self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts });
+    }
+
+    fn park(&mut self, consumer: ConsumerId) {
+        let (parked, limit) = (self.parked, self.config.max_parked);
+        let Some(poll) = self.poll_of(consumer) else { return };
+        if poll.stage != Stage::Idle {
+            return;
+        }
+        if parked >= limit {
+            return self.end_poll(consumer, Refusal::TooMany { what: Bounded::ParkedPolls, limit });
+        }
+        poll.stage = Stage::Parked { have_bytes: 0 };
+        let timer = (!poll.timed).then_some((poll.deadline, poll.request));
+        poll.timed = true;
+        self.parked += 1;
+        if let Some((deadline, request)) = timer {
+            self.timers.set(deadline, Timer::Wait(request));
+        }
+    }
+
+    fn unpark(&mut self, consumer: ConsumerId) {
+        let Some(poll) = self.poll_of(consumer) else { return };
+        if matches!(poll.stage, Stage::Parked { .. }) {
+            poll.stage = Stage::Idle;
+            self.parked -= 1;
+        }
+    }
+
+    pub(super) fn fetched(&mut self, id: FetchId, parts: &[FetchedPart]) {
+        let consumer = match self.requests.get(&id.request) {
+            Some(Open::Poll(consumer)) => *consumer,
+            Some(Open::Read(_)) => return self.read_fetched(id, parts),
+            _ => return self.discard(Some(id)),
+        };
+        let Some(poll) = self.poll_of(consumer) else { return self.discard(Some(id)) };
+        let plan = match &mut poll.stage {
+            Stage::Fetching(expected, plan) if *expected == id => core::mem::take(plan),
+            _ => return self.discard(Some(id)),
+        };
+        poll.stage = Stage::Idle;
+        let problem = self.follow_trims(consumer, parts);
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        let usable: Parts<FetchedPart> = parts.iter().filter(|part| session.can_deliver(part)).cloned().collect();
+        if usable.is_empty() {
+            self.discard(Some(id));
+            return self.fetched_nothing(consumer, problem);
+        }
+        if self.is_too_little(consumer, &plan, &usable) {
+            self.discard(Some(id));
+            return self.count_and_park(consumer, &usable);
+        }
+        self.answer(consumer, Some(id), &usable);
+    }
+
+    /// Nothing of a fetch could be used: the poll is refused for the reason, or looks again.
+    fn fetched_nothing(&mut self, consumer: ConsumerId, problem: Option<Refusal>) {
+        if let Some(refusal) = problem {
+            return self.end_poll(consumer, refusal);
+        }
+        let Some(poll) = self.poll_of(consumer) else { return };
+        if poll.replay.is_some() || poll.attempts >= MAX_FRUITLESS_FETCHES {
+            return self.answer(consumer, None, &[]);
+        }
+        self.woken.insert(consumer);
+    }
+
+    /// Resets positions that were trimmed away, and gives the first problem that a client must hear of.
+    fn follow_trims(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Option<Refusal> {
+        let mut problem = None;
+        for part in parts {
+            let Some(error) = &part.error else { continue };
+            let Some(log) = self.logs.get_mut(&part.log) else { continue };
+            if let ReadError::Trimmed { start } = error {
+                log.trim(*start);
+                self.reset_position(consumer, part.log);
+            } else if problem.is_none() {
+                problem = Some(read_refusal(error, self.topic_name(part.log), part.log, part.from));
+            }
+        }
+        problem
+    }
+
+    /// Whether a fetch brought less than the poll wants to be woken for, with time left to wait for more.
+    fn is_too_little(&self, consumer: ConsumerId, plan: &[FetchPart], parts: &[FetchedPart]) -> bool {
+        let session = &self.sessions[&consumer];
+        let Some(poll) = &session.poll else { return false };
+        let bytes: u64 = parts.iter().map(|part| u64::from(part.bytes)).sum();
+        let records: u64 = parts.iter().map(|part| u64::from(part.records)).sum();
+        let all_read = plan.iter().all(|want| parts.iter().any(|part| part.log == want.log && part.next >= want.to));
+        bytes < u64::from(poll.limits.min_bytes)
+            && records < u64::from(poll.limits.max_records)
+            && all_read
+            && poll.replay.is_none()
+            && self.now < poll.deadline
+            && !self.draining
+            && session.news.is_empty()
+            && self.parked < self.config.max_parked
+    }
+
+    /// Keeps in mind how much is there, and waits for the rest.
+    fn count_and_park(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) {
+        for part in parts {
+            let Some(session) = self.sessions.get_mut(&consumer) else { return };
+            if let Some(partition) = session.partitions.get_mut(&part.log) {
+                partition.counted = part.next;
+            }
+            if let Some(poll) = &mut session.poll {
+                poll.counted.push(part.log);
+            }
+            self.file(consumer, part.log);
+        }
+        self.park(consumer);
+        let bytes = parts.iter().map(|part| u64::from(part.bytes)).sum();
+        if let Some(Poll { stage: Stage::Parked { have_bytes }, .. }) = self.poll_of(consumer) {
+            *have_bytes = bytes;
+        }
+    }
+
+    /// What was only counted is to be read again.
+    fn uncount(&mut self, consumer: ConsumerId) {
+        let Some(poll) = self.poll_of(consumer) else { return };
+        for log in core::mem::take(&mut poll.counted) {
+            let Some(session) = self.sessions.get_mut(&consumer) else { return };
+            if let Some(partition) = session.partitions.get_mut(&log) {
+                partition.counted = partition.position.unwrap_or_default();
+                self.file(consumer, log);
+            }
+        }
+    }
+
+    /// Puts a partition where it belongs: among what is ready, or among those who wait on its log.
+    pub(super) fn file(&mut self, consumer: ConsumerId, id: LogId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let partition = session.partitions.get(&id).filter(|partition| !partition.revoking);
+        let unplaced = partition.is_some_and(|partition| partition.position.is_none());
+        let seen_all = partition.filter(|p| p.position.is_some()).map(|p| p.counted >= log.bounds.end);
+        toggle(&mut session.unplaced, id, unplaced);
+        toggle(&mut session.ready, id, seen_all == Some(false));
+        toggle(&mut log.waiting, Waiter::Consumer(consumer), seen_all == Some(true));
+    }
+
+    /// A partition of which the consumer had seen all has more.
+    pub(super) fn partition_grew(&mut self, consumer: ConsumerId, log: LogId, bytes: Option<u32>) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        session.ready.insert(log);
+        let Some(poll) = &mut session.poll else { return };
+        if let Stage::Parked { have_bytes } = &mut poll.stage {
+            *have_bytes = match bytes {
+                Some(bytes) => have_bytes.saturating_add(bytes.into()),
+                None => u64::MAX,
+            };
+            self.woken.insert(consumer);
+            self.watch_for_more(consumer, log);
+        }
+    }
+
+    /// A parked poll that has too little keeps hearing of each append.
+    fn watch_for_more(&mut self, consumer: ConsumerId, id: LogId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(Poll { stage: Stage::Parked { have_bytes }, limits, counted, .. }) = &mut session.poll else { return };
+        if *have_bytes >= u64::from(limits.min_bytes) {
+            return;
+        }
+        if !counted.contains(&id) {
+            counted.push(id);
+        }
+        if let (Some(partition), Some(log)) = (session.partitions.get_mut(&id), self.logs.get(&id)) {
+            partition.counted = log.bounds.end;
+        }
+        self.file(consumer, id);
+    }
+
+    /// Answers a poll with what a fetch brought, and with the news.
+    fn answer(&mut self, consumer: ConsumerId, fetch: Option<FetchId>, parts: &[FetchedPart]) {
+        self.unpark(consumer);
+        self.uncount(consumer);
+        let Some(poll) = self.take_poll(consumer) else { return };
+        let delivered = self.move_positions(consumer, parts);
+        let generation = self.durable.consumers[&consumer].generation;
+        let boot = self.boot;
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let mut news = core::mem::take(&mut session.news);
+        let told = session.generation;
+        let mut replayed = None;
+        if let Some(batch) = poll.replay {
+            news = {
+                let mut all = news;
+                all.put_back(batch.news);
+                all
+            };
+            replayed = Some((batch.id, batch.ranges));
+        }
+        let rebalance = (!news.is_empty()).then(|| change(&news));
+        if rebalance.is_some() {
+            session.generation = generation;
+        }
+        let has_news = rebalance.is_some() || !delivered.is_empty() || replayed.is_some();
+        let batch = if has_news {
+            let (id, ranges) = match replayed {
+                Some((id, ranges)) => (id, keep_prior(ranges, &delivered)),
+                None => (session.receipts.next_id(boot), delivered.iter().map(|(_, range)| *range).collect()),
+            };
+            let request = poll.request;
+            let batch = Batch { id, request, ranges, news, generation: told, counted_as_delivered: true };
+            session.receipts.presumed = None;
+            session.receipts.open = Some(batch);
+            id
+        } else {
+            session.receipts.last()
+        };
+        let (generation, after) = (session.generation, session.depends_on);
+        let positions = self.positions(consumer);
+        let parts = delivered.into_iter().map(|(part, _)| part).collect();
+        let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions };
+        self.checkpoint_positions(consumer);
+        self.touch(consumer);
+        self.reply_after(poll.request, after, Response::Consumed(answer));
+    }
+
+    fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Parts<(DeliveredPart, Range)> {
+        let mut delivered = Parts::new();
+        for part in parts {
+            let FetchedPart { log, from, next, records, bytes, .. } = *part;
+            let topic = self.topic_name(log);
+            let Some(session) = self.sessions.get_mut(&consumer) else { continue };
+            let Some(partition) = session.partitions.get_mut(&log) else { continue };
+            let delivered_before = partition.delivered.replace(next);
+            partition.position = Some(next);
+            partition.counted = next;
+            session.last_served = Some(log);
+            session.moved = true;
+            delivered.push((
+                DeliveredPart { log, topic, from, next, records, bytes },
+                Range { log, from, next, delivered_before },
+            ));
+            self.file(consumer, log);
+        }
+        delivered
+    }
+
+    /// A newer poll takes the place of one that is under way.
+    fn supersede(&mut self, consumer: ConsumerId) {
+        if self.poll_of(consumer).is_some() {
+            self.end_poll(consumer, Refusal::PollSuperseded { consumer });
+        }
+    }
+
+    /// Ends a poll with a refusal; nothing was delivered.
+    pub(super) fn end_poll(&mut self, consumer: ConsumerId, refusal: Refusal) {
+        if let Some(request) = self.abandon_poll(consumer) {
+            self.requests.remove(&request);
+            self.touch(consumer);
+            self.refuse(request, refusal);
+        }
+    }
+
+    /// Ends a poll without an answer; nothing was delivered.
+    pub(super) fn abandon_poll(&mut self, consumer: ConsumerId) -> Option<RequestId> {
+        self.unpark(consumer);
+        self.uncount(consumer);
+        let poll = self.take_poll(consumer)?;
+        if let (Some(batch), Some(session)) = (poll.replay, self.sessions.get_mut(&consumer)) {
+            session.receipts.open = Some(batch);
+        }
+        Some(poll.request)
+    }
+
+    fn take_poll(&mut self, consumer: ConsumerId) -> Option<Poll> {
+        let poll = self.sessions.get_mut(&consumer)?.poll.take()?;
+        self.requests.remove(&poll.request);
+        if poll.timed {
+            self.timers.unset(poll.deadline, Timer::Wait(poll.request));
+        }
+        Some(poll)
+    }
+
+    /// A poll or read has waited for as long as it wanted to.
+    pub(super) fn wait_due(&mut self, request: RequestId) {
+        match self.requests.get(&request) {
+            Some(Open::Poll(consumer)) => {
+                let consumer = *consumer;
+                if let Some(poll) = self.poll_of(consumer) {
+                    poll.timed = false;
+                }
+                self.woken.insert(consumer);
+            }
+            Some(Open::Read(_)) => self.read_due(request),
+            _ => {}
+        }
+    }
+
+    fn poll_of(&mut self, consumer: ConsumerId) -> Option<&mut Poll> {
+        self.sessions.get_mut(&consumer)?.poll.as_mut()
+    }
+}
+
+impl Session {
+    /// Whether what was read is what comes next in a partition that is still this consumer's to read.
+    fn can_deliver(&self, part: &FetchedPart) -> bool {
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        part.next > part.from
+            && match replay {
+                Some(batch) => batch.ranges.iter().any(|range| {
+                    (range.log, range.from, range.next) == (part.log, part.from, part.next)
+                        && self.stands_for_replay(range, batch.counted_as_delivered)
+                }),
+                None => self
+                    .partitions
+                    .get(&part.log)
+                    .is_some_and(|partition| !partition.revoking && partition.position == Some(part.from)),
+            }
+    }
+
+    /// Whether a partition stands where a batch left it, so that the batch can be handed out again.
+    fn stands_for_replay(&self, range: &Range, delivered: bool) -> bool {
+        let expected = if delivered { range.next } else { range.from };
+        self.partitions.get(&range.log).is_some_and(|p| !p.revoking && p.position == Some(expected))
+    }
+}
+
+fn change(news: &News) -> AssignmentChange {
+    let named = |logs: &alloc::collections::BTreeMap<LogId, crate::TopicName>| {
+        logs.iter().map(|(log, topic)| (topic.clone(), log.partition)).collect()
+    };
+    AssignmentChange { assigned: named(&news.assigned), revoked: named(&news.revoked) }
+}
+
+/// A replayed batch keeps what stood before its first delivery.
+fn keep_prior(ranges: Parts<Range>, delivered: &[(DeliveredPart, Range)]) -> Parts<Range> {
+    let again = |range: &Range| delivered.iter().any(|(part, _)| part.log == range.log);
+    ranges.into_iter().filter(again).collect()
+}
+
+fn toggle<T: Ord>(set: &mut alloc::collections::BTreeSet<T>, item: T, present: bool) {
+    if present {
+        set.insert(item);
+    } else {
+        set.remove(&item);
+    }
+}

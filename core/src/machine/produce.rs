@@ -1,0 +1,103 @@
+//! Producing: one append for each partition of a request, one reply when all have ended.
+
+use alloc::collections::BTreeSet;
+
+use super::{Core, Open};
+use crate::{
+    command::{AppendedAt, Command, Parts, StorageError},
+    event::ProduceBatch,
+    ids::{AppendId, LogId, RequestId, TopicName},
+    log::Waiter,
+    refusal::{Applied, Refusal},
+    response::{ProducedBatch, Response},
+};
+
+/// A produce request under way.
+#[derive(Clone, Debug)]
+pub(super) struct Produce {
+    batches: Parts<(ProduceBatch, Option<Result<AppendedAt, StorageError>>)>,
+}
+
+impl Core {
+    pub(super) fn produce(&mut self, request: RequestId, topic: &TopicName, batches: &[ProduceBatch]) {
+        let id = match self.may_produce(topic, batches) {
+            Ok(id) => id,
+            Err(refusal) => return self.refuse(request, refusal),
+        };
+        for batch in batches {
+            let log = LogId { topic: id, partition: batch.partition };
+            let append = AppendId { request, partition: batch.partition };
+            let ProduceBatch { records, bytes, .. } = *batch;
+            self.outbox.send(Command::Append { id: append, log, records, bytes });
+        }
+        let batches = batches.iter().map(|batch| (*batch, None)).collect();
+        self.requests.insert(request, Open::Produce(Produce { batches }));
+    }
+
+    fn may_produce(&self, topic: &TopicName, batches: &[ProduceBatch]) -> Result<crate::TopicId, Refusal> {
+        Self::not_empty("records", batches.is_empty())?;
+        if self.draining {
+            return Err(Refusal::ShuttingDown);
+        }
+        let found = self.usable_topic(topic)?;
+        for batch in batches {
+            self.find_log(topic, batch.partition)?;
+            Self::not_empty("records", batch.records == 0)?;
+        }
+        if let crate::StorageState::Failed(error) = &self.storage {
+            return Err(Refusal::StorageUnavailable { error: error.clone(), applied: Applied::Nothing });
+        }
+        Ok(found.id)
+    }
+
+    pub(super) fn appended(&mut self, id: AppendId, log: LogId, result: &Result<AppendedAt, StorageError>) {
+        let mut bytes = 0;
+        let mut ended = false;
+        if let Some(Open::Produce(produce)) = self.requests.get_mut(&id.request) {
+            let mut batches = produce.batches.iter_mut();
+            if let Some((batch, outcome)) = batches.find(|(batch, o)| batch.partition == id.partition && o.is_none()) {
+                bytes = batch.bytes;
+                *outcome = Some(result.clone());
+            }
+            ended = produce.batches.iter().all(|(_, outcome)| outcome.is_some());
+        }
+        if ended {
+            self.produced(id.request);
+        }
+        if let Ok(at) = result
+            && let Some(entry) = self.logs.get_mut(&log)
+        {
+            let waiting = entry.extend(at.end);
+            self.wake(log, waiting, (bytes > 0).then_some(bytes));
+        }
+    }
+
+    fn produced(&mut self, request: RequestId) {
+        let Some(Open::Produce(produce)) = self.requests.remove(&request) else { return };
+        let mut failed = None;
+        let mut appended = false;
+        let results = produce.batches.into_iter().filter_map(|(batch, outcome)| {
+            let ProduceBatch { partition, records, .. } = batch;
+            let result = outcome?.map(|at| at.base_offset).inspect_err(|error| failed = Some(error.clone()));
+            appended |= result.is_ok();
+            Some(ProducedBatch { partition, records, result })
+        });
+        let results = results.collect();
+        match failed {
+            Some(error) if !appended => {
+                self.refuse(request, Refusal::StorageUnavailable { error, applied: Applied::Nothing });
+            }
+            _ => self.reply(request, Response::Produced(results)),
+        }
+    }
+
+    /// A log has more: whoever had seen all of it is told. `bytes` is how much more, where that is known.
+    pub(super) fn wake(&mut self, log: LogId, waiting: BTreeSet<Waiter>, bytes: Option<u32>) {
+        for waiter in waiting {
+            match waiter {
+                Waiter::Consumer(consumer) => self.partition_grew(consumer, log, bytes),
+                Waiter::Read(request) => self.read_grew(request),
+            }
+        }
+    }
+}

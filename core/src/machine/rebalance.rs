@@ -1,0 +1,212 @@
+//! Who has which partition: targets decided at once, handed over one partition at a time.
+//!
+//! ```text
+//!   target changes:   held and no longer target --> revoking --- nothing uncommitted      --> released
+//!                                                            --- a commit reaches it      --> released
+//!                                                            --- told, and polls again    --> released
+//!                                                            --- rebalance timeout        --> the member is out
+//!                     target and nobody holds it --> granted, from the committed offset on
+//! ```
+//!
+//! A partition is granted only when nobody holds it, so it is never delivered by two; members whose target stays
+//! the same notice nothing. After KIP-848.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+
+use super::Core;
+use crate::{
+    assignor,
+    fact::{Fact, RebalanceReason, Subscription},
+    ids::{ConsumerId, FactSeq, Generation, GroupName, LogId, Offset, TopicId},
+    log::Waiter,
+    session::{Partition, Partitions},
+    time::DurationMs,
+    timers::Timer,
+};
+
+/// What can be derived of a group, kept for speed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Group {
+    /// Which member holds each partition, those being given up too.
+    pub(super) owners: BTreeMap<LogId, ConsumerId>,
+    /// Which member each partition is meant for.
+    pub(super) targets: BTreeMap<LogId, ConsumerId>,
+    /// The last fact that what is told of the group depends on.
+    pub(super) depends_on: FactSeq,
+}
+
+impl Group {
+    pub(super) fn forget(&mut self, log: LogId, owner: ConsumerId) {
+        if self.owners.get(&log) == Some(&owner) {
+            self.owners.remove(&log);
+        }
+    }
+}
+
+impl Core {
+    /// Decides anew who shall have what, and starts the handover.
+    pub(super) fn rebalance(&mut self, name: &GroupName, reason: RebalanceReason) {
+        let changed = self.decide_targets(name);
+        let generation = Generation(self.durable.groups.get(name).map_or(0, |group| group.generation.0) + 1);
+        let members: Vec<ConsumerId> = changed.keys().copied().collect();
+        let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed };
+        let after = self.record(fact);
+        let group = self.groups.entry(name.clone()).or_default();
+        group.depends_on = after;
+        group.targets.clear();
+        for consumer in &self.durable.groups[name].members {
+            let target = &self.durable.consumers[consumer].target;
+            group.targets.extend(target.iter().map(|log| (*log, *consumer)));
+        }
+        for consumer in members {
+            if let Some(session) = self.sessions.get_mut(&consumer) {
+                session.depends_on = after;
+            }
+            self.revoke_surplus(consumer);
+        }
+        self.grant_free(name);
+    }
+
+    /// The members whose share changes, with their new share.
+    pub(super) fn decide_targets(&self, name: &GroupName) -> BTreeMap<ConsumerId, BTreeSet<LogId>> {
+        let Some(group) = self.durable.groups.get(name) else { return BTreeMap::new() };
+        let mut topics: BTreeMap<TopicId, u32> = BTreeMap::new();
+        let mut wanted: BTreeMap<ConsumerId, BTreeSet<TopicId>> = BTreeMap::new();
+        for consumer in &group.members {
+            let Subscription::Topics(names) = &self.durable.consumers[consumer].subscription else { continue };
+            let usable = names.iter().filter_map(|name| self.usable_topic(name).ok());
+            let ids = usable.map(|topic| {
+                topics.insert(topic.id, topic.usable);
+                topic.id
+            });
+            wanted.insert(*consumer, ids.collect());
+        }
+        let members = wanted.iter().map(|(consumer, topics)| {
+            let current = &self.durable.consumers[consumer].target;
+            (*consumer, assignor::Member { topics, current })
+        });
+        let mut targets = assignor::uniform(&topics, &members.collect());
+        targets.retain(|consumer, target| self.durable.consumers[consumer].target != *target);
+        targets
+    }
+
+    /// Starts to take from a member what it shall no longer have, and gives back what it shall have after all.
+    fn revoke_surplus(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        let target = &self.durable.consumers[&consumer].target;
+        let turned = session.partitions.iter().filter(|(log, p)| p.revoking == target.contains(log));
+        let turned: Vec<LogId> = turned.map(|(log, _)| *log).collect();
+        for log in &turned {
+            let name = self.topic_name(*log);
+            let Some(session) = self.sessions.get_mut(&consumer) else { return };
+            let Some(partition) = session.partitions.get_mut(log) else { continue };
+            partition.revoking = !partition.revoking;
+            if partition.revoking {
+                session.news.revoke(*log, name);
+            } else if session.news.revoked.remove(log).is_none() {
+                session.news.assign(*log, name);
+            }
+            self.file(consumer, *log);
+        }
+        if self.sessions[&consumer].poll.is_some() {
+            self.auto_commit(consumer, true);
+        }
+        let done: Vec<LogId> = turned.into_iter().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        self.release_revoking(consumer, &done);
+        self.start_rebalance_timer(consumer);
+        self.woken.insert(consumer);
+    }
+
+    /// Ends the giving up of those of `logs` that are being given up, and hands them on.
+    pub(super) fn release_revoking(&mut self, consumer: ConsumerId, logs: &[LogId]) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let revoking = |log: &LogId| session.partitions.get(log).is_some_and(|partition| partition.revoking);
+        let logs: Vec<LogId> = logs.iter().copied().filter(revoking).collect();
+        if logs.is_empty() {
+            return;
+        }
+        let name = session.group.clone();
+        for id in &logs {
+            session.forget_partition(*id);
+            if let Some(log) = self.logs.get_mut(id) {
+                log.waiting.remove(&Waiter::Consumer(consumer));
+                log.holders.remove(&consumer);
+            }
+            if let Some(group) = self.groups.get_mut(&name) {
+                group.forget(*id, consumer);
+            }
+        }
+        self.record(Fact::Released { consumer, logs });
+        self.stop_rebalance_timer_if_done(consumer);
+        self.grant_free(&name);
+    }
+
+    /// Grants every partition that is meant for a member and held by nobody.
+    pub(super) fn grant_free(&mut self, name: &GroupName) {
+        let Some(group) = self.groups.get(name) else { return };
+        let mut grants: BTreeMap<ConsumerId, BTreeSet<LogId>> = BTreeMap::new();
+        for (log, consumer) in &group.targets {
+            if !group.owners.contains_key(log) && self.logs.contains_key(log) {
+                grants.entry(*consumer).or_default().insert(*log);
+            }
+        }
+        for (consumer, logs) in grants {
+            if let Some(group) = self.groups.get_mut(name) {
+                group.owners.extend(logs.iter().map(|log| (*log, consumer)));
+            }
+            self.hold(consumer, &logs, &Partitions::new());
+        }
+    }
+
+    /// Makes a consumer hold partitions: from where it stood if it had them before, else from where it should begin.
+    pub(super) fn hold(&mut self, consumer: ConsumerId, logs: &BTreeSet<LogId>, kept: &Partitions) {
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        let (group, reset) = (session.group.clone(), session.options.auto_offset_reset);
+        let mut positions: BTreeMap<LogId, Option<Offset>> = BTreeMap::new();
+        for log in logs {
+            let name = self.topic_name(*log);
+            let stood = kept.get(log).and_then(|partition| partition.position);
+            let position = stood.or_else(|| self.first_position(&group, reset, *log));
+            positions.insert(*log, position);
+            let Some(session) = self.sessions.get_mut(&consumer) else { return };
+            let partition = Partition { position, counted: position.unwrap_or_default(), ..Partition::default() };
+            session.partitions.insert(*log, partition);
+            session.news.assign(*log, name);
+            if let Some(entry) = self.logs.get_mut(log) {
+                entry.holders.insert(consumer);
+            }
+            self.file(consumer, *log);
+        }
+        if positions.is_empty() {
+            return;
+        }
+        let after = self.record(Fact::Granted { consumer, positions });
+        if let Some(session) = self.sessions.get_mut(&consumer) {
+            session.depends_on = after;
+        }
+        self.woken.insert(consumer);
+    }
+
+    pub(super) fn start_rebalance_timer(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        if session.rebalance_timer.is_none() && session.partitions.values().any(|partition| partition.revoking) {
+            let at = self.now + DurationMs(session.options.rebalance_timeout_ms);
+            session.rebalance_timer = Some(at);
+            self.timers.set(at, Timer::Rebalance(consumer));
+        }
+        self.stop_rebalance_timer_if_done(consumer);
+    }
+
+    pub(super) fn stop_rebalance_timer_if_done(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        if session.partitions.values().any(|partition| partition.revoking) {
+            return;
+        }
+        if let Some(at) = session.rebalance_timer.take() {
+            self.timers.unset(at, Timer::Rebalance(consumer));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Which responses arrived. A response that was lost loses nothing.
+//!
+//! ```text
+//!   batch n handed out (open) --- poll, after_batch n ------> received: committed if due, revocations done
+//!                             --- poll, no after_batch -----> presumed received
+//!                             --- poll, after_batch n - 1 --> handed out again, exactly
+//!                             --- Undelivered --------------> as if never handed out
+//!                             --- crash --------------------> unsure: a poll that does not say gets it again
+//! ```
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::Core;
+use crate::{
+    fact::{Fact, OpenBatch},
+    ids::{BatchId, ConsumerId, LogId, RequestId},
+    refusal::Refusal,
+    session::{Batch, Session},
+};
+
+impl Core {
+    /// Takes a poll's word on what arrived. Gives the batch that is to be handed out again, if it is to be.
+    pub(super) fn acknowledge(
+        &mut self,
+        consumer: ConsumerId,
+        after: Option<BatchId>,
+    ) -> Result<Option<Batch>, Refusal> {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return Ok(None) };
+        let (last, previous) = (session.receipts.last(), session.receipts.received);
+        let open = session.receipts.open.take();
+        match (open, after) {
+            (None, None) => Ok(None),
+            (None, Some(given)) if given == previous => Ok(None),
+            (Some(batch), None) if !batch.counted_as_delivered => {
+                session.receipts.received = batch.id;
+                session.news.put_back(batch.news);
+                Ok(None)
+            }
+            (Some(batch), None) => {
+                session.receipts.presumed = Some(batch.clone());
+                self.received(consumer, &batch);
+                Ok(None)
+            }
+            (Some(batch), Some(given)) if given == batch.id => {
+                self.received(consumer, &batch);
+                Ok(None)
+            }
+            (Some(batch), Some(given)) if given == previous => Ok(Some(batch)),
+            (open, Some(given)) => {
+                session.receipts.open = open;
+                Err(Refusal::BatchUnknown { given, last, previous })
+            }
+        }
+    }
+
+    fn received(&mut self, consumer: ConsumerId, batch: &Batch) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        session.receipts.received = batch.id;
+        let mut placed = Vec::new();
+        for range in &batch.ranges {
+            let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
+            if !batch.counted_as_delivered && partition.position == Some(range.from) {
+                partition.position = Some(range.next);
+                partition.counted = range.next;
+                partition.delivered = Some(range.next);
+                placed.push(range.log);
+            }
+            if partition.position == Some(range.next) {
+                partition.received = Some(range.next);
+                session.uncommitted.insert(range.log);
+            }
+        }
+        for log in placed {
+            self.file(consumer, log);
+        }
+        let revoking = self.sessions[&consumer].is_revoking();
+        self.auto_commit(consumer, revoking);
+        let told: Vec<LogId> = batch.news.revoked.keys().copied().collect();
+        self.release_revoking(consumer, &told);
+    }
+
+    /// A batch could not be handed over: everything is as before it, unless something newer went out since.
+    pub(super) fn undelivered(&mut self, request: RequestId, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let receipts = &mut session.receipts;
+        let lost = receipts.open.take_if(|batch| batch.request == request);
+        let Some(batch) = lost.or_else(|| receipts.presumed.take_if(|batch| batch.request == request)) else { return };
+        session.generation = session.generation.min(batch.generation);
+        session.moved = true;
+        session.news.put_back(batch.news);
+        let mut moved = Vec::new();
+        for range in &batch.ranges {
+            let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
+            if partition.position == Some(range.next) && !partition.revoking {
+                partition.position = Some(range.from);
+                partition.counted = range.from;
+                partition.delivered = range.delivered_before;
+                partition.received = partition.received.filter(|received| *received <= range.from);
+                moved.push(range.log);
+            }
+        }
+        for log in moved {
+            self.file(consumer, log);
+        }
+        self.woken.insert(consumer);
+        self.look_again(consumer);
+    }
+
+    /// Makes positions durable, if it is time to. Nobody waits for it.
+    pub(super) fn checkpoint_positions(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        if session.moved && self.now >= session.checkpointed_at + self.config.position_checkpoint {
+            self.keep_positions(consumer);
+        }
+    }
+
+    /// Makes positions durable, with the batch whose receipt isn't known apart.
+    pub(super) fn keep_positions(&mut self, consumer: ConsumerId) -> crate::FactSeq {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&consumer) else { return self.outbox.decided() };
+        session.moved = false;
+        session.checkpointed_at = now;
+        let fact = session.positioned(consumer);
+        self.record(fact)
+    }
+}
+
+impl Session {
+    fn positioned(&self, consumer: ConsumerId) -> Fact {
+        let placed = self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.position?)));
+        let mut positions: BTreeMap<_, _> = placed.collect();
+        let open = self.receipts.open.as_ref().map(|batch| {
+            let mut ranges = BTreeMap::new();
+            for range in &batch.ranges {
+                let expected = if batch.counted_as_delivered { range.next } else { range.from };
+                if let Some(position) = positions.get_mut(&range.log).filter(|position| **position == expected) {
+                    *position = range.from;
+                    ranges.insert(range.log, (range.from, range.next));
+                }
+            }
+            OpenBatch { batch: batch.id, ranges }
+        });
+        Fact::Positioned { consumer, batch: self.receipts.received, positions, open }
+    }
+}

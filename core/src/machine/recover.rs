@@ -1,0 +1,193 @@
+//! A start from what an earlier core left: snapshot, then the facts after it, then the logs as storage found them.
+//!
+//! Ids, memberships, assignments and committed offsets are as they were. Every session's clock starts anew.
+//! Positions are those last made durable; a batch that was open then is open again, and unsure.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::{Core, rebalance::Group, topics::Topic};
+use crate::{
+    config::Config,
+    durable::{ConsumerRecord, Durable},
+    fact::{Fact, OpenBatch, RebalanceReason, Subscription},
+    ids::{Boot, ConsumerId, FactSeq, GroupName, LogId, Offset, RequestId, TopicId, TopicName},
+    log::Log,
+    outbox::Outbox,
+    response::Bounds,
+    session::{Batch, News, Partition, Range, Receipts, Session},
+    time::Timestamp,
+};
+
+/// A recovery under way.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    config: Config,
+    durable: Durable,
+    through: FactSeq,
+}
+
+/// The logs of one topic, as storage needs to know them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSpec {
+    /// The topic.
+    pub topic: TopicId,
+    /// Its name.
+    pub name: TopicName,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+impl Recovery {
+    /// Starts from a snapshot that has in it all facts up to `through`; or from [`Durable::default`] and 0.
+    pub fn new(config: Config, snapshot: Durable, through: FactSeq) -> Self {
+        Self { config, durable: snapshot, through }
+    }
+
+    /// Applies a fact; facts are to come in order. One that the snapshot has in already changes nothing.
+    pub fn apply(&mut self, seq: FactSeq, fact: &Fact) {
+        if seq > self.through {
+            self.through = seq;
+            self.durable.apply(fact, self.config.max_ended_remembered);
+        }
+    }
+
+    /// The last fact applied.
+    pub fn through(&self) -> FactSeq {
+        self.through
+    }
+
+    /// The logs that storage should have; it is to make those that it lacks, empty.
+    pub fn logs(&self) -> impl Iterator<Item = LogSpec> + '_ {
+        self.durable.topics.iter().map(|(id, record)| LogSpec {
+            topic: *id,
+            name: record.name.clone(),
+            partitions: record.partitions,
+        })
+    }
+
+    /// Ends the recovery, with the bounds of the logs as storage found them (a log that is missing is empty).
+    ///
+    /// What a crash left half done (a member gone, its partitions not yet handed on) is done now; the first step
+    /// gives the commands for it.
+    pub fn finish(self, boot: Boot, now: Timestamp, bounds: &BTreeMap<LogId, Bounds>) -> Core {
+        let mut core = Core::new(self.config, boot);
+        core.now = now;
+        core.outbox = Outbox::resume(self.through);
+        core.durable = self.durable;
+        core.recover_topics(bounds);
+        core.recover_commits();
+        let consumers: Vec<ConsumerId> = core.durable.consumers.keys().copied().collect();
+        for consumer in consumers {
+            core.recover_session(consumer);
+        }
+        let groups: Vec<GroupName> = core.durable.groups.keys().cloned().collect();
+        for group in groups {
+            core.recover_group(&group);
+        }
+        core
+    }
+}
+
+impl Core {
+    fn recover_topics(&mut self, bounds: &BTreeMap<LogId, Bounds>) {
+        for (id, record) in &self.durable.topics {
+            let topic = Topic { id: *id, usable: record.partitions, pending: None };
+            self.topics.insert(record.name.clone(), topic);
+            for partition in 0..record.partitions {
+                let log = LogId { topic: *id, partition };
+                self.logs.insert(log, Log::new(bounds.get(&log).copied().unwrap_or_default()));
+            }
+        }
+    }
+
+    /// Where a log lost its end (a power cut, with a durability that allows for it), offsets committed beyond it
+    /// are taken back to it: else what is written there next would be skipped.
+    fn recover_commits(&mut self) {
+        let mut lost: Vec<(GroupName, BTreeMap<LogId, Offset>)> = Vec::new();
+        for (name, group) in &self.durable.groups {
+            let beyond = group.offsets.iter().filter_map(|(log, offset)| {
+                let end = self.logs.get(log)?.bounds.end;
+                (*offset > end).then_some((*log, end))
+            });
+            lost.push((name.clone(), beyond.collect()));
+        }
+        for (group, offsets) in lost {
+            if !offsets.is_empty() {
+                self.record(Fact::Committed { group, offsets });
+            }
+        }
+    }
+
+    fn recover_session(&mut self, consumer: ConsumerId) {
+        let record = &self.durable.consumers[&consumer];
+        let mut session = Session::new(record.group.clone(), record.options, self.now);
+        session.generation = record.generation;
+        session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
+        for (log, position) in &record.held {
+            let Some(entry) = self.logs.get_mut(log) else { continue };
+            entry.holders.insert(consumer);
+            let position = position.map(|at| at.min(entry.bounds.end));
+            let committed = self.durable.groups.get(&record.group).and_then(|group| group.offsets.get(log)).copied();
+            let uncommitted = position.filter(|at| committed.is_none_or(|committed| committed < *at));
+            if uncommitted.is_some() {
+                session.uncommitted.insert(*log);
+            }
+            let partition = Partition {
+                position,
+                counted: position.unwrap_or_default(),
+                delivered: uncommitted,
+                received: uncommitted,
+                revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
+            };
+            session.partitions.insert(*log, partition);
+            if partition.revoking {
+                session.news.revoke(*log, self.durable.topics[&log.topic].name.clone());
+            }
+        }
+        if let Subscription::Topics(topics) = &record.subscription {
+            for topic in topics {
+                self.subscribers.entry(topic.clone()).or_default().insert((record.group.clone(), consumer));
+            }
+        }
+        let logs: Vec<LogId> = session.partitions.keys().copied().collect();
+        self.sessions.insert(consumer, session);
+        for log in logs {
+            self.file(consumer, log);
+        }
+        self.touch(consumer);
+        self.start_rebalance_timer(consumer);
+    }
+
+    fn recover_group(&mut self, name: &GroupName) {
+        let mut group = Group::default();
+        for consumer in &self.durable.groups[name].members {
+            let record = &self.durable.consumers[consumer];
+            group.owners.extend(record.held.keys().map(|log| (*log, *consumer)));
+            group.targets.extend(record.target.iter().map(|log| (*log, *consumer)));
+        }
+        self.groups.insert(name.clone(), group);
+        if self.decide_targets(name).is_empty() {
+            self.grant_free(name);
+        } else {
+            self.rebalance(name, RebalanceReason::Recovered);
+        }
+    }
+}
+
+/// A batch that was open when positions were last made durable. It isn't known whether it arrived.
+fn unsure(open: &OpenBatch, record: &ConsumerRecord) -> Batch {
+    let ranges = open.ranges.iter().map(|(log, (from, next))| Range {
+        log: *log,
+        from: *from,
+        next: *next,
+        delivered_before: None,
+    });
+    Batch {
+        id: open.batch,
+        request: RequestId::default(),
+        ranges: ranges.collect(),
+        news: News::default(),
+        generation: record.generation,
+        counted_as_delivered: false,
+    }
+}

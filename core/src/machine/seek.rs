@@ -1,0 +1,106 @@
+//! Seeking: positions moved by a consumer's word.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::Core;
+use crate::{
+    config::OffsetReset,
+    event::SeekTo,
+    ids::{ConsumerId, GroupName, LogId, Offset, RequestId},
+    refusal::Refusal,
+    response::Response,
+    session::Stage,
+};
+
+impl Core {
+    pub(super) fn seek(&mut self, request: RequestId, consumer: ConsumerId, positions: &[SeekTo]) {
+        let targets = match self.may_seek(consumer, positions) {
+            Ok(targets) => targets,
+            Err(refusal) => {
+                self.touch(consumer);
+                return self.refuse(request, refusal);
+            }
+        };
+        self.touch(consumer);
+        for (log, offset) in targets {
+            self.place(consumer, log, Some(offset));
+        }
+        let after = self.keep_positions(consumer);
+        self.look_again(consumer);
+        let description = self.consumer_description(consumer);
+        self.reply_after(request, after, Response::Consumer(description));
+    }
+
+    fn may_seek(&self, consumer: ConsumerId, positions: &[SeekTo]) -> Result<BTreeMap<LogId, Offset>, Refusal> {
+        self.must_know(consumer)?;
+        self.may_write()?;
+        Self::not_empty("offsets", positions.is_empty())?;
+        let session = &self.sessions[&consumer];
+        let mut targets = BTreeMap::new();
+        for SeekTo { topic, partition, offset } in positions {
+            let log = self.find_log(topic, *partition)?;
+            if session.partitions.get(&log).is_none_or(|partition| partition.revoking) {
+                return Err(Refusal::PartitionNotAssigned { topic: topic.clone(), partition: *partition });
+            }
+            targets.insert(log, self.check_offset(topic, log, *offset, self.logs[&log].bounds.start)?);
+        }
+        Ok(targets)
+    }
+
+    /// Puts a consumer at an offset; whatever was in flight for the partition no longer counts.
+    fn place(&mut self, consumer: ConsumerId, log: LogId, position: Option<Offset>) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(partition) = session.partitions.get_mut(&log) else { return };
+        partition.position = position;
+        partition.counted = position.unwrap_or_default();
+        partition.delivered = None;
+        partition.received = None;
+        session.uncommitted.remove(&log);
+        session.moved = true;
+        let receipts = &mut session.receipts;
+        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        for batch in [receipts.open.as_mut(), receipts.presumed.as_mut(), replay].into_iter().flatten() {
+            batch.ranges.retain(|range| range.log != log);
+        }
+        self.file(consumer, log);
+    }
+
+    /// A position that no longer exists goes where the reset policy says.
+    pub(super) fn reset_position(&mut self, consumer: ConsumerId, log: LogId) {
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        let Some(bounds) = self.logs.get(&log).map(|log| log.bounds) else { return };
+        let lost = session.partitions.get(&log).and_then(|p| p.position).is_some_and(|at| at < bounds.start);
+        if lost {
+            let position = match session.options.auto_offset_reset {
+                OffsetReset::Earliest => Some(bounds.start),
+                OffsetReset::Latest => Some(bounds.end),
+                OffsetReset::None => None,
+            };
+            self.place(consumer, log, position);
+        }
+    }
+
+    /// Where a consumer begins in a partition that it is given.
+    pub(super) fn first_position(&self, group: &GroupName, reset: OffsetReset, log: LogId) -> Option<Offset> {
+        let bounds = self.logs[&log].bounds;
+        let committed = self.durable.committed(group, log);
+        committed.filter(|at| (bounds.start..=bounds.end).contains(at)).or(match reset {
+            OffsetReset::Earliest => Some(bounds.start),
+            OffsetReset::Latest => Some(bounds.end),
+            OffsetReset::None => None,
+        })
+    }
+
+    /// Something moved under a parked poll: what it had counted is void.
+    pub(super) fn look_again(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(poll) = &mut session.poll else { return };
+        if let Stage::Parked { have_bytes } = &mut poll.stage {
+            let ready: Vec<LogId> = session.ready.iter().copied().take(1).collect();
+            if !ready.is_empty() || !poll.counted.is_empty() {
+                *have_bytes = u64::MAX;
+            }
+            self.woken.insert(consumer);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Topics come, grow and go.
+//!
+//! A topic, or a new partition of it, is usable once its fact is durable *and* its log is there; until then it
+//! isn't shown. A deletion takes its logs away only after its fact is durable, so a crash in between leaves
+//! nothing half deleted.
+
+use alloc::{string::String, vec::Vec};
+
+use super::{Core, Open};
+use crate::{
+    command::{Command, StorageError},
+    config::in_range,
+    fact::{Fact, RebalanceReason},
+    ids::{ConsumerId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName},
+    log::{Log, Waiter},
+    refusal::{Applied, Bounded, Refusal},
+    response::{Response, TopicDescription},
+};
+
+/// A topic as the catalogue has it.
+#[derive(Clone, Debug)]
+pub(super) struct Topic {
+    pub(super) id: TopicId,
+    /// How many partitions can be used; 0 while it is being created.
+    pub(super) usable: u32,
+    pub(super) pending: Option<Pending>,
+}
+
+/// Partitions on their way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    pub(super) request: RequestId,
+    pub(super) partitions: u32,
+    pub(super) after: FactSeq,
+    pub(super) logs_created: bool,
+}
+
+/// What a producer needs to know of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicView {
+    /// Its name, to be used in requests without a copy.
+    pub name: TopicName,
+    /// This life of the name.
+    pub id: TopicId,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+impl Core {
+    /// Looks a topic up by its name.
+    pub fn topic(&self, name: &str) -> Option<TopicView> {
+        let (name, topic) = self.topics.get_key_value(name)?;
+        (topic.usable > 0).then(|| TopicView { name: name.clone(), id: topic.id, partitions: topic.usable })
+    }
+
+    pub(super) fn create_topic(&mut self, request: RequestId, name: TopicName, partitions: u32) {
+        if let Err(refusal) = self.may_create(&name, partitions) {
+            return self.refuse(request, refusal);
+        }
+        let id = TopicId::from(request);
+        let after = self.record(Fact::TopicCreated { topic: id, name: name.clone(), partitions });
+        let pending = Pending { request, partitions, after, logs_created: false };
+        self.topics.insert(name.clone(), Topic { id, usable: 0, pending: Some(pending) });
+        self.becoming.insert(after, id);
+        self.requests.insert(request, Open::Topic);
+        self.outbox.send(Command::CreateLogs { topic: id, name, first: 0, partitions });
+    }
+
+    fn may_create(&self, name: &TopicName, partitions: u32) -> Result<(), Refusal> {
+        self.may_write()?;
+        in_range("partitions", partitions, 1, self.config.max_partitions_per_topic)?;
+        if self.topics.contains_key(name) {
+            return Err(Refusal::TopicExists { topic: name.clone() });
+        }
+        if self.topics.len() >= self.config.max_topics as usize {
+            return Err(Refusal::TooMany { what: Bounded::Topics, limit: self.config.max_topics });
+        }
+        self.may_add_partitions(partitions)
+    }
+
+    fn may_add_partitions(&self, more: u32) -> Result<(), Refusal> {
+        let limit = self.config.max_partitions;
+        if self.logs.len() as u64 + u64::from(more) > u64::from(limit) {
+            return Err(Refusal::TooMany { what: Bounded::Partitions, limit });
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_partitions(&mut self, request: RequestId, name: TopicName, partitions: u32) {
+        let topic = match self.may_grow(&name, partitions) {
+            Ok(topic) => topic,
+            Err(refusal) => return self.refuse(request, refusal),
+        };
+        let after = self.record(Fact::PartitionsAdded { topic: topic.id, partitions });
+        let pending = Pending { request, partitions, after, logs_created: false };
+        self.topics.insert(name.clone(), Topic { pending: Some(pending), ..topic });
+        self.becoming.insert(after, topic.id);
+        self.requests.insert(request, Open::Topic);
+        self.outbox.send(Command::CreateLogs { topic: topic.id, name, first: topic.usable, partitions });
+    }
+
+    fn may_grow(&self, name: &TopicName, partitions: u32) -> Result<Topic, Refusal> {
+        self.may_write()?;
+        let topic = self.usable_topic(name)?;
+        let has = topic.pending.map_or(topic.usable, |pending| pending.partitions);
+        if partitions <= has || topic.pending.is_some() {
+            return Err(Refusal::PartitionsCanOnlyGrow { topic: name.clone(), partitions: has, asked: partitions });
+        }
+        in_range("partitions", partitions, 1, self.config.max_partitions_per_topic)?;
+        self.may_add_partitions(partitions - has)?;
+        Ok(topic.clone())
+    }
+
+    pub(super) fn logs_created(&mut self, id: TopicId, partitions: u32, result: Result<(), StorageError>) {
+        let Some(name) = self.durable.topics.get(&id).map(|record| record.name.clone()) else { return };
+        let Some(topic) = self.topics.get_mut(&name).filter(|topic| topic.id == id) else { return };
+        let Some(pending) = topic.pending.as_mut().filter(|pending| pending.partitions == partitions) else { return };
+        match result {
+            Ok(()) => {
+                pending.logs_created = true;
+                self.become_usable(&name);
+            }
+            Err(error) => self.give_up_partitions(&name, error),
+        }
+    }
+
+    /// Facts are durable: so may be those of new partitions.
+    pub(super) fn topics_persisted(&mut self) {
+        let persisted = self.outbox.persisted();
+        let ready: Vec<TopicId> = self.becoming.range(..=persisted).map(|(_, topic)| *topic).collect();
+        for id in ready {
+            if let Some(name) = self.durable.topics.get(&id).map(|record| record.name.clone()) {
+                self.become_usable(&name);
+            }
+        }
+    }
+
+    fn become_usable(&mut self, name: &TopicName) {
+        let persisted = self.outbox.persisted();
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        let Some(pending) = topic.pending.filter(|pending| pending.logs_created && pending.after <= persisted) else {
+            return;
+        };
+        for partition in topic.usable..pending.partitions {
+            self.logs.insert(LogId { topic: topic.id, partition }, Log::default());
+        }
+        topic.usable = pending.partitions;
+        topic.pending = None;
+        self.becoming.remove(&pending.after);
+        if self.requests.remove(&pending.request).is_some() {
+            let description = self.topic_description(name);
+            self.reply(pending.request, Response::Topic(description));
+        }
+        self.rebalance_subscribers(name);
+    }
+
+    /// The logs could not be made: what was decided is taken back.
+    fn give_up_partitions(&mut self, name: &TopicName, error: StorageError) {
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        let Some(pending) = topic.pending.take() else { return };
+        let (id, usable) = (topic.id, topic.usable);
+        self.becoming.remove(&pending.after);
+        if usable == 0 {
+            self.topics.remove(name);
+            self.record(Fact::TopicDeleted { topic: id });
+            self.outbox.delete_logs(id, name.clone(), pending.partitions);
+        } else {
+            self.record(Fact::PartitionsAdded { topic: id, partitions: usable });
+        }
+        if self.requests.remove(&pending.request).is_some() {
+            self.refuse(pending.request, Refusal::StorageUnavailable { error, applied: Applied::Nothing });
+        }
+    }
+
+    pub(super) fn delete_topic(&mut self, request: RequestId, name: TopicName) {
+        if let Err(refusal) = self.may_write().and_then(|()| self.usable_topic(&name).map(|_| ())) {
+            return self.refuse(request, refusal);
+        }
+        let Some(topic) = self.topics.remove(&name) else { return };
+        let mut partitions = topic.usable;
+        if let Some(pending) = topic.pending {
+            partitions = pending.partitions;
+            self.becoming.remove(&pending.after);
+            if self.requests.remove(&pending.request).is_some() {
+                self.refuse(pending.request, Refusal::TopicNotFound { topic: name.clone() });
+            }
+        }
+        let after = self.record(Fact::TopicDeleted { topic: topic.id });
+        self.outbox.delete_logs(topic.id, name.clone(), partitions);
+        for partition in 0..topic.usable {
+            self.remove_log(LogId { topic: topic.id, partition }, &name, after);
+        }
+        self.rebalance_subscribers(&name);
+        self.reply_after(request, after, Response::TopicDeleted { name });
+    }
+
+    fn remove_log(&mut self, id: LogId, name: &TopicName, after: FactSeq) {
+        let Some(log) = self.logs.remove(&id) else { return };
+        for consumer in log.holders {
+            self.lose_partition(consumer, id, name, after);
+        }
+        for waiter in log.waiting {
+            if let Waiter::Read(request) = waiter {
+                self.end_read(request, Err(Refusal::TopicNotFound { topic: name.clone() }));
+            }
+        }
+    }
+
+    fn lose_partition(&mut self, consumer: ConsumerId, log: LogId, name: &TopicName, after: FactSeq) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        session.forget_partition(log);
+        session.news.revoke(log, name.clone());
+        session.depends_on = after;
+        if let Some(group) = self.groups.get_mut(&session.group) {
+            group.forget(log, consumer);
+        }
+        self.stop_rebalance_timer_if_done(consumer);
+        self.woken.insert(consumer);
+    }
+
+    fn rebalance_subscribers(&mut self, name: &TopicName) {
+        let groups: Vec<_> = self.subscribers.get(name).into_iter().flatten().map(|(group, _)| group.clone()).collect();
+        for pair in groups.chunk_by(|a, b| a == b) {
+            self.rebalance(&pair[0], RebalanceReason::TopicsChanged(name.clone()));
+        }
+    }
+
+    pub(super) fn log_moved(&mut self, log: LogId, start: Offset, end: Offset) {
+        let Some(entry) = self.logs.get_mut(&log) else { return };
+        let waiting = entry.extend(end);
+        entry.trim(start);
+        self.wake(log, waiting, None);
+    }
+
+    pub(super) fn list_topics(&mut self, request: RequestId) {
+        let usable = self.topics.iter().filter(|(_, topic)| topic.usable > 0);
+        let topics = usable.map(|(name, _)| self.topic_description(name)).collect();
+        self.reply(request, Response::Topics(topics));
+    }
+
+    pub(super) fn describe_topic(&mut self, request: RequestId, name: &TopicName) {
+        match self.usable_topic(name) {
+            Ok(_) => {
+                let description = self.topic_description(name);
+                self.reply(request, Response::Topic(description));
+            }
+            Err(refusal) => self.refuse(request, refusal),
+        }
+    }
+
+    fn topic_description(&self, name: &TopicName) -> TopicDescription {
+        let topic = &self.topics[name];
+        let logs = (0..topic.usable).map(|partition| LogId { topic: topic.id, partition });
+        let partitions = logs.map(|log| self.logs[&log].bounds).collect();
+        TopicDescription { id: topic.id, name: name.clone(), partitions }
+    }
+
+    pub(super) fn usable_topic(&self, name: &TopicName) -> Result<&Topic, Refusal> {
+        let found = self.topics.get(name).filter(|topic| topic.usable > 0);
+        found.ok_or_else(|| Refusal::TopicNotFound { topic: name.clone() })
+    }
+
+    pub(super) fn find_log(&self, name: &TopicName, partition: u32) -> Result<LogId, Refusal> {
+        let topic = self.usable_topic(name)?;
+        if partition >= topic.usable {
+            let partitions = topic.usable;
+            return Err(Refusal::PartitionNotFound { topic: name.clone(), partition, partitions });
+        }
+        Ok(LogId { topic: topic.id, partition })
+    }
+
+    /// The name of a log's topic. A log that the core knows always has one.
+    pub(super) fn topic_name(&self, log: LogId) -> TopicName {
+        self.durable.topics[&log.topic].name.clone()
+    }
+
+    /// Checks an offset that a client wants to stand at.
+    pub(super) fn check_offset(
+        &self,
+        name: &TopicName,
+        log: LogId,
+        offset: i64,
+        min: Offset,
+    ) -> Result<Offset, Refusal> {
+        let bounds = self.logs[&log].bounds;
+        match u64::try_from(offset) {
+            Ok(valid) if (min..=bounds.end).contains(&Offset(valid)) => Ok(Offset(valid)),
+            _ => Err(Refusal::OffsetOutOfRange {
+                topic: name.clone(),
+                partition: log.partition,
+                offset,
+                start: bounds.start,
+                end: bounds.end,
+            }),
+        }
+    }
+
+    /// Refuses a list without an entry.
+    pub(super) fn not_empty(field: &str, is_empty: bool) -> Result<(), Refusal> {
+        if is_empty {
+            return Err(Refusal::Empty { field: String::from(field) });
+        }
+        Ok(())
+    }
+}

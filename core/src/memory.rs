@@ -1,0 +1,121 @@
+//! An engine in memory: carries out a core's commands at once, and always in the same way.
+//!
+//! The browser, the tests and whoever embeds the core use it. It keeps no bytes, as the core sends none: of each
+//! record it knows the size. What a record is can be kept beside it, under its log and offset.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::{
+    command::{AppendedAt, Command, FetchPart, FetchedPart, Parts},
+    durable::Durable,
+    event::Event,
+    fact::Fact,
+    ids::{FactSeq, LogId, Offset},
+    response::Bounds,
+};
+
+/// The logs, and the facts that were persisted.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryEngine {
+    logs: BTreeMap<LogId, MemoryLog>,
+    facts: Vec<(FactSeq, Fact)>,
+}
+
+/// One log: the size of each of its records.
+#[derive(Clone, Debug, Default)]
+struct MemoryLog {
+    start: Offset,
+    sizes: Vec<u32>,
+}
+
+impl MemoryLog {
+    fn end(&self) -> Offset {
+        Offset(self.start.0 + self.sizes.len() as u64)
+    }
+
+    fn sizes_from(&self, from: Offset, to: Offset) -> &[u32] {
+        let index = |offset: Offset| {
+            let at = offset.0.saturating_sub(self.start.0);
+            usize::try_from(at).unwrap_or(usize::MAX).min(self.sizes.len())
+        };
+        &self.sizes[index(from)..index(to).max(index(from))]
+    }
+}
+
+impl MemoryEngine {
+    /// Carries out one command. What comes of it, unless nothing does: replies and discards are the runtime's.
+    pub fn execute(&mut self, command: &Command) -> Option<Event> {
+        match command {
+            Command::Append { id, log, records, bytes } => {
+                let entry = self.logs.entry(*log).or_default();
+                let base_offset = entry.end();
+                entry.sizes.extend((0..*records).map(|_| bytes / records.max(&1)));
+                let at = AppendedAt { base_offset, end: entry.end() };
+                Some(Event::Appended { id: *id, log: *log, result: Ok(at) })
+            }
+            Command::Fetch { id, max_records, max_bytes, parts } => {
+                Some(Event::Fetched { id: *id, parts: self.read(parts, *max_records, *max_bytes) })
+            }
+            Command::Persist { first, facts } => {
+                let seqs = (first.0..).map(FactSeq);
+                self.facts.extend(seqs.zip(facts.iter().cloned()));
+                Some(Event::Persisted { through: FactSeq(first.0 + facts.len() as u64 - 1) })
+            }
+            Command::CreateLogs { topic, first, partitions, .. } => {
+                for partition in *first..*partitions {
+                    self.logs.insert(LogId { topic: *topic, partition }, MemoryLog::default());
+                }
+                Some(Event::LogsCreated { topic: *topic, partitions: *partitions, result: Ok(()) })
+            }
+            Command::DeleteLogs { topic, .. } => {
+                self.logs.retain(|log, _| log.topic != *topic);
+                None
+            }
+            Command::Discard { .. } | Command::Reply { .. } => None,
+        }
+    }
+
+    fn read(&self, plan: &[FetchPart], max_records: u32, max_bytes: u32) -> Parts<FetchedPart> {
+        let mut parts = Parts::new();
+        let (mut records_left, mut bytes_left, mut first) = (max_records, max_bytes, true);
+        for FetchPart { log, from, to } in plan {
+            let sizes = self.logs.get(log).map_or(&[][..], |entry| entry.sizes_from(*from, *to));
+            let (mut records, mut bytes) = (0, 0);
+            for size in sizes {
+                if records_left == 0 || (*size > bytes_left && !first) {
+                    break;
+                }
+                first = false;
+                records += 1;
+                bytes += size;
+                records_left -= 1;
+                bytes_left = bytes_left.saturating_sub(*size);
+            }
+            let next = Offset(from.0 + u64::from(records));
+            parts.push(FetchedPart { log: *log, from: *from, next, records, bytes, error: None });
+            if records_left == 0 || bytes_left == 0 {
+                break;
+            }
+        }
+        parts
+    }
+
+    /// What can be read of each log.
+    pub fn bounds(&self) -> BTreeMap<LogId, Bounds> {
+        self.logs.iter().map(|(log, entry)| (*log, Bounds { start: entry.start, end: entry.end() })).collect()
+    }
+
+    /// The facts persisted so far, in order.
+    pub fn facts(&self) -> &[(FactSeq, Fact)] {
+        &self.facts
+    }
+
+    /// A state made of nothing but the facts persisted so far.
+    pub fn fold(&self, ended_remembered: u32) -> Durable {
+        let mut durable = Durable::default();
+        for (_, fact) in &self.facts {
+            durable.apply(fact, ended_remembered);
+        }
+        durable
+    }
+}

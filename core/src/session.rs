@@ -1,0 +1,244 @@
+//! One consumer as it is right now: where it stands, what it was last told, what it waits for.
+//!
+//! Everything here is volatile; what of it must outlive a crash is in [`ConsumerRecord`](crate::durable::ConsumerRecord).
+//!
+//! ```text
+//!              position < log end                position == log end
+//!   partition ------------------- in `ready`    ---------------------- in the log's `waiting`
+//!                    ^                                    |
+//!                    +------------ append ----------------+
+//! ```
+//!
+//! So a poll looks at nothing but what has something for it, and an append touches nobody but who waits for it.
+
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::mem;
+
+use crate::{
+    command::{FetchPart, Parts},
+    config::{ConsumerOptions, PollLimits},
+    ids::{BatchId, Boot, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicName},
+    time::Timestamp,
+};
+
+/// One consumer.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) group: GroupName,
+    pub(crate) options: ConsumerOptions,
+    pub(crate) partitions: Partitions,
+    /// Partitions that are delivered and have something.
+    pub(crate) ready: BTreeSet<LogId>,
+    /// Partitions in which the reset policy found no place to begin.
+    pub(crate) unplaced: BTreeSet<LogId>,
+    /// The partition served last: it goes last next time.
+    pub(crate) last_served: Option<LogId>,
+    pub(crate) poll: Option<Poll>,
+    pub(crate) receipts: Receipts,
+    /// Changes of the assignment that it was not told of yet.
+    pub(crate) news: News,
+    /// The generation it was last told.
+    pub(crate) generation: Generation,
+    /// Partitions of which a received batch was not committed yet; used with auto-commit.
+    pub(crate) uncommitted: BTreeSet<LogId>,
+    pub(crate) auto_committed_at: Timestamp,
+    /// When its positions were last made durable, and whether they moved since.
+    pub(crate) checkpointed_at: Timestamp,
+    pub(crate) moved: bool,
+    /// When the session times out, unless a poll is parked.
+    pub(crate) expires_at: Timestamp,
+    /// Whether, and to when, its session timer is set.
+    pub(crate) silence_timer: Option<Timestamp>,
+    pub(crate) rebalance_timer: Option<Timestamp>,
+    /// The last fact that its replies depend on.
+    pub(crate) depends_on: FactSeq,
+}
+
+/// A consumer's partitions.
+pub(crate) type Partitions = BTreeMap<LogId, Partition>;
+
+/// One partition of a consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Partition {
+    /// The next offset to deliver.
+    pub(crate) position: Option<Offset>,
+    /// Up to where a parked poll has already counted what is there; `position` otherwise.
+    pub(crate) counted: Offset,
+    /// The position after the last delivery, while that is not committed.
+    pub(crate) delivered: Option<Offset>,
+    /// The position after the last delivery known to have been received.
+    pub(crate) received: Option<Offset>,
+    /// Whether it is being given up.
+    pub(crate) revoking: bool,
+}
+
+/// A poll under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Poll {
+    pub(crate) request: RequestId,
+    pub(crate) limits: PollLimits,
+    pub(crate) deadline: Timestamp,
+    pub(crate) attempts: u32,
+    pub(crate) stage: Stage,
+    /// Partitions of which records are there, too few to answer with: looked at, and not given out.
+    pub(crate) counted: Vec<LogId>,
+    /// Whether its timer is set.
+    pub(crate) timed: bool,
+    /// The batch to be handed out again, exactly.
+    pub(crate) replay: Option<Batch>,
+}
+
+/// What a poll is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing was asked of the engine.
+    Idle,
+    /// Waiting for the engine.
+    Fetching(FetchId, Parts<FetchPart>),
+    /// Waiting for records.
+    Parked {
+        /// Bytes that are there and are too few.
+        have_bytes: u64,
+    },
+}
+
+/// A response that told something, until it is known to have been received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) id: BatchId,
+    pub(crate) request: RequestId,
+    pub(crate) ranges: Parts<Range>,
+    pub(crate) news: News,
+    /// The generation before it.
+    pub(crate) generation: Generation,
+    /// False after a crash: it was handed out, and it isn't known whether it arrived. Positions are before it.
+    pub(crate) counted_as_delivered: bool,
+}
+
+/// What a batch delivered of one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) log: LogId,
+    pub(crate) from: Offset,
+    pub(crate) next: Offset,
+    /// What was delivered and uncommitted before it.
+    pub(crate) delivered_before: Option<Offset>,
+}
+
+/// Which batches were handed out and received.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Receipts {
+    /// The last one handed out whose receipt isn't known.
+    pub(crate) open: Option<Batch>,
+    /// The last one taken as received because a poll came that did not say; kept until the next answer, in case
+    /// its response turns out to have been lost.
+    pub(crate) presumed: Option<Batch>,
+    /// The last one known to have been received, or given up.
+    pub(crate) received: BatchId,
+    /// The highest id ever handed out.
+    highest: BatchId,
+}
+
+impl Receipts {
+    pub(crate) fn resume(received: BatchId, open: Option<Batch>) -> Self {
+        let highest = open.as_ref().map_or(received, |batch| batch.id);
+        Self { open, presumed: None, received, highest }
+    }
+
+    pub(crate) fn last(&self) -> BatchId {
+        self.open.as_ref().map_or(self.received, |batch| batch.id)
+    }
+
+    pub(crate) fn next_id(&mut self, boot: Boot) -> BatchId {
+        self.highest = self.highest.next(boot);
+        self.highest
+    }
+}
+
+/// Changes of an assignment that are to be told, with the topics' names, since a topic may be gone by then.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) assigned: BTreeMap<LogId, TopicName>,
+    pub(crate) revoked: BTreeMap<LogId, TopicName>,
+}
+
+impl News {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.assigned.is_empty() && self.revoked.is_empty()
+    }
+
+    pub(crate) fn assign(&mut self, log: LogId, topic: TopicName) {
+        self.assigned.insert(log, topic);
+    }
+
+    pub(crate) fn revoke(&mut self, log: LogId, topic: TopicName) {
+        if self.assigned.remove(&log).is_none() {
+            self.revoked.insert(log, topic);
+        }
+    }
+
+    /// News that did not arrive is to be told again, before what came since.
+    pub(crate) fn put_back(&mut self, older: News) {
+        let newer = mem::replace(self, older);
+        for (log, topic) in newer.revoked {
+            self.revoke(log, topic);
+        }
+        self.assigned.extend(newer.assigned);
+    }
+}
+
+impl Session {
+    pub(crate) fn new(group: GroupName, options: ConsumerOptions, now: Timestamp) -> Self {
+        Self {
+            group,
+            options,
+            partitions: Partitions::new(),
+            ready: BTreeSet::new(),
+            unplaced: BTreeSet::new(),
+            last_served: None,
+            poll: None,
+            receipts: Receipts::default(),
+            news: News::default(),
+            generation: Generation::default(),
+            uncommitted: BTreeSet::new(),
+            auto_committed_at: now,
+            checkpointed_at: now,
+            moved: false,
+            expires_at: now,
+            silence_timer: None,
+            rebalance_timer: None,
+            depends_on: FactSeq::default(),
+        }
+    }
+
+    /// What of `ready` a fetch should read, the partition served last at the end.
+    pub(crate) fn ready_in_turn(&self) -> impl Iterator<Item = LogId> + '_ {
+        use core::ops::Bound::{Excluded, Included, Unbounded};
+        let (after, upto) = match self.last_served {
+            Some(last) => (Excluded(last), Included(last)),
+            None => (Unbounded, Excluded(LogId::default())),
+        };
+        self.ready.range((after, Unbounded)).chain(self.ready.range((Unbounded, upto))).copied()
+    }
+
+    /// Offsets delivered and not committed.
+    pub(crate) fn delivered(&self) -> impl Iterator<Item = (LogId, Offset)> + '_ {
+        self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.delivered?)))
+    }
+
+    /// The partition is no longer this consumer's.
+    pub(crate) fn forget_partition(&mut self, log: LogId) {
+        self.partitions.remove(&log);
+        self.ready.remove(&log);
+        self.unplaced.remove(&log);
+        self.uncommitted.remove(&log);
+    }
+
+    /// Whether some partition is being given up.
+    pub(crate) fn is_revoking(&self) -> bool {
+        self.rebalance_timer.is_some()
+    }
+}

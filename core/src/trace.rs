@@ -1,0 +1,199 @@
+//! Traces: every step of a core as a line of JSON, to be read, kept and replayed.
+//!
+//! ```text
+//!   {"format":1,"version":"0.1.0","boot":0,"config":{...}}           the header
+//!   {"n":1,"at":0,"event":{...},"commands":[...]}                    one line per step
+//!   {"n":2,"at":5,"event":{...},"commands":[...]}
+//! ```
+//!
+//! A header may carry a snapshot with the logs' bounds, and then the trace starts there. A trace holds names, sizes
+//! and offsets, and never a key or a value. Replaying feeds the events to a new core and compares what comes out:
+//! the first line that differs is the diagnosis.
+
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command::Command,
+    config::Config,
+    durable::Durable,
+    event::Event,
+    ids::{Boot, FactSeq, LogId},
+    machine::{Core, Recovery},
+    response::Bounds,
+    time::Timestamp,
+};
+
+/// The version of the format that this code writes, and the only one that it reads.
+pub const FORMAT: u32 = 1;
+
+/// A trace's first line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The format's version, [`FORMAT`].
+    pub format: u32,
+    /// The version of the core that was recorded.
+    pub version: String,
+    /// The boot that was recorded.
+    pub boot: Boot,
+    /// Its bounds.
+    pub config: Config,
+    /// The seed of the simulation that was recorded, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Where the trace starts, if not with an empty broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+}
+
+/// A state to start from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The moment.
+    pub at: Timestamp,
+    /// The last fact in the snapshot.
+    pub through: FactSeq,
+    /// The snapshot.
+    pub snapshot: Durable,
+    /// The logs' bounds.
+    pub bounds: BTreeMap<LogId, Bounds>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number, from 1.
+    pub n: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// What the core answered.
+    pub commands: Vec<Command>,
+}
+
+/// Why a trace could not be replayed to its end.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TraceError {
+    /// It has no header.
+    #[error("the trace is empty")]
+    Empty,
+    /// A line isn't what it should be.
+    #[error("line {line}: {message}")]
+    Malformed {
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// It is of a format that this code doesn't know.
+    #[error("the trace has format {found}, and this version reads format {FORMAT}")]
+    Format {
+        /// Its format.
+        found: u32,
+    },
+    /// The core does something else than what was recorded.
+    #[error("step {n} differs: recorded {recorded}, got {actual}")]
+    Diverged {
+        /// The step.
+        n: u64,
+        /// The commands recorded, as JSON.
+        recorded: String,
+        /// The commands that came, as JSON.
+        actual: String,
+    },
+}
+
+/// Records the steps of one core.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    steps: u64,
+}
+
+impl Recorder {
+    /// Starts a trace; gives its header line.
+    pub fn start(header: &Header) -> (Self, String) {
+        (Self { steps: 0 }, line(header))
+    }
+
+    /// The line of one step.
+    pub fn step(&mut self, at: Timestamp, event: Event, commands: Vec<Command>) -> String {
+        self.steps += 1;
+        line(&Step { n: self.steps, at, event, commands })
+    }
+}
+
+impl Header {
+    /// The header of a trace that starts with an empty broker.
+    pub fn new(config: Config, boot: Boot) -> Self {
+        let version = env!("CARGO_PKG_VERSION").into();
+        Self { format: FORMAT, version, boot, config, seed: None, start: None }
+    }
+
+    /// The core as it was before the first step.
+    pub fn core(&self) -> Core {
+        match &self.start {
+            None => Core::new(self.config.clone(), self.boot),
+            Some(Start { at, through, snapshot, bounds }) => {
+                Recovery::new(self.config.clone(), snapshot.clone(), *through).finish(self.boot, *at, bounds)
+            }
+        }
+    }
+}
+
+/// What every version of the header has.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// Reads a trace: its header, and its steps one by one.
+///
+/// # Errors
+/// Without a header, or with one of another format. Each step may be malformed in itself.
+pub fn read(text: &str) -> Result<(Header, impl Iterator<Item = Result<Step, TraceError>> + '_), TraceError> {
+    let mut lines = text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty());
+    let (number, first) = lines.next().ok_or(TraceError::Empty)?;
+    let Version { format } = parse(number, first)?;
+    if format != FORMAT {
+        return Err(TraceError::Format { found: format });
+    }
+    let header = parse(number, first)?;
+    Ok((header, lines.map(|(number, text)| parse(number, text))))
+}
+
+/// Replays a trace, and gives the core as it is after it and the number of steps.
+///
+/// # Errors
+/// The first line that can't be read, or the first step after which the core says something else.
+pub fn replay(text: &str) -> Result<(Core, u64), TraceError> {
+    let (header, steps) = read(text)?;
+    let mut core = header.core();
+    let mut commands = Vec::new();
+    let mut count = 0;
+    for step in steps {
+        let step = step?;
+        commands.clear();
+        core.step(step.at, step.event, &mut commands);
+        count += 1;
+        if commands != step.commands {
+            let (recorded, actual) = (line(&step.commands), line(&commands));
+            return Err(TraceError::Diverged { n: step.n, recorded, actual });
+        }
+    }
+    Ok((core, count))
+}
+
+fn parse<'a, T: Deserialize<'a>>(number: usize, text: &'a str) -> Result<T, TraceError> {
+    serde_json::from_str(text).map_err(|error| TraceError::Malformed { line: number + 1, message: error.to_string() })
+}
+
+/// One line. What is traced has string keys only, and no value that JSON lacks, so this can't fail.
+fn line<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("events and commands are plain data")
+}

@@ -1,0 +1,315 @@
+//! A scenario, told step by step: clients' requests in, every command out.
+//!
+//! A [`Script`] drives a core with the memory engine on a clock that it moves itself. It writes down every event and
+//! every command, checks the core's invariants after each step, and at the end that the trace replays and that the
+//! facts alone make up the same state. What it wrote is what a test compares, whole.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use takhin_core::{
+    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, GroupName, OffsetReset, Parts,
+    PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo, Timestamp, TopicName,
+    durable::Durable,
+    memory::MemoryEngine,
+    trace::{self, Header, Recorder},
+};
+use uuid::Uuid;
+
+/// The engine's kinds of work that a script can hold back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Appends.
+    Append,
+    /// Fetches.
+    Fetch,
+    /// Persisting facts.
+    Persist,
+    /// Making logs.
+    CreateLogs,
+}
+
+/// A scenario under way.
+pub struct Script {
+    core: Core,
+    engine: MemoryEngine,
+    config: Config,
+    boot: Boot,
+    now: u64,
+    requests: u64,
+    held: Vec<Work>,
+    waiting: Vec<Command>,
+    story: String,
+    trace: String,
+    recorder: Recorder,
+    replies: BTreeMap<RequestId, Result<Response, Refusal>>,
+    base: Durable,
+}
+
+/// The consumer number `n`, always of the same id.
+pub fn consumer(n: u128) -> ConsumerId {
+    ConsumerId(Uuid::from_u128(n))
+}
+
+/// A topic name known to be good.
+pub fn topic(name: &str) -> TopicName {
+    TopicName::new(name).expect("a good topic name")
+}
+
+/// A group id known to be good.
+pub fn group(name: &str) -> GroupName {
+    GroupName::new(name).expect("a good group id")
+}
+
+/// Options that begin at the log's start.
+pub fn earliest() -> ConsumerOptions {
+    ConsumerOptions { auto_offset_reset: OffsetReset::Earliest, ..ConsumerOptions::default() }
+}
+
+/// Options that begin at the log's start and leave commits to the consumer.
+pub fn manual() -> ConsumerOptions {
+    ConsumerOptions { auto_commit: false, ..earliest() }
+}
+
+/// A poll that waits for `timeout_ms` at most.
+pub fn wait(timeout_ms: u32) -> PollLimits {
+    PollLimits { timeout_ms, ..PollLimits::default() }
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::new(Config::default())
+    }
+}
+
+impl Script {
+    /// An empty broker.
+    pub fn new(config: Config) -> Self {
+        let boot = Boot(0);
+        let (recorder, header) = Recorder::start(&Header::new(config.clone(), boot));
+        Self {
+            core: Core::new(config.clone(), boot),
+            engine: MemoryEngine::default(),
+            config,
+            boot,
+            now: 0,
+            requests: 0,
+            held: Vec::new(),
+            waiting: Vec::new(),
+            story: String::new(),
+            trace: header + "\n",
+            recorder,
+            replies: BTreeMap::new(),
+            base: Durable::default(),
+        }
+    }
+
+    /// A heading in the story.
+    pub fn say(&mut self, words: &str) {
+        let _ = writeln!(self.story, "\n# {words}");
+    }
+
+    /// Leaves this kind of work undone until [`Script::release`].
+    pub fn hold(&mut self, work: Work) {
+        self.held.push(work);
+    }
+
+    /// Does what was left undone of this kind, and no longer holds it back.
+    pub fn release(&mut self, work: Work) {
+        self.held.retain(|held| *held != work);
+        let (now, later) = std::mem::take(&mut self.waiting).into_iter().partition(|c| kind(c) == Some(work));
+        self.waiting = later;
+        self.execute(now);
+    }
+
+    /// Loses what was left undone of this kind, as a crash would.
+    pub fn lose(&mut self, work: Work) {
+        self.waiting.retain(|command| kind(command) != Some(work));
+    }
+
+    /// Brings an event, and then all that comes of it.
+    pub fn event(&mut self, event: Event) {
+        let mut commands = Vec::new();
+        let _ = writeln!(self.story, "{:>6} > {}", self.now, json(&event));
+        self.core.step(Timestamp(self.now), event.clone(), &mut commands);
+        for command in &commands {
+            let _ = writeln!(self.story, "       < {}", json(command));
+        }
+        self.trace += &self.recorder.step(Timestamp(self.now), event, commands.clone());
+        self.trace += "\n";
+        if let Err(violation) = self.core.check() {
+            panic!("{violation}\n{}", self.story);
+        }
+        self.execute(commands);
+    }
+
+    fn execute(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            if let Command::Reply { request, response } = &command {
+                let earlier = self.replies.insert(*request, response.clone());
+                assert!(earlier.is_none(), "{request:?} was answered twice\n{}", self.story);
+            }
+            if kind(&command).is_some_and(|work| self.held.contains(&work)) {
+                self.waiting.push(command);
+            } else if let Some(event) = self.engine.execute(&command) {
+                self.event(event);
+            }
+        }
+    }
+
+    /// Lets time pass, stopping at each deadline on the way.
+    pub fn pass(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while let Some(Timestamp(at)) = self.core.next_deadline().filter(|at| at.0 <= until) {
+            self.now = at;
+            self.event(Event::Tick);
+        }
+        self.now = until;
+    }
+
+    /// A client asks. Its request's id.
+    pub fn ask(&mut self, request: Request) -> RequestId {
+        self.requests += 1;
+        let id = RequestId::new(self.boot, self.requests);
+        self.event(Event::Request { id, request });
+        id
+    }
+
+    /// A client asks and is answered well at once.
+    pub fn get(&mut self, request: Request) -> Response {
+        let id = self.ask(request);
+        self.answer(id).unwrap_or_else(|refusal| panic!("refused: {refusal}\n{}", self.story))
+    }
+
+    /// The answer to a request, which must have come.
+    pub fn answer(&mut self, id: RequestId) -> Result<Response, Refusal> {
+        self.replies.get(&id).cloned().unwrap_or_else(|| panic!("{id:?} has no answer\n{}", self.story))
+    }
+
+    /// Whether a request has no answer yet.
+    pub fn is_open(&self, id: RequestId) -> bool {
+        !self.replies.contains_key(&id)
+    }
+
+    /// Creates a topic.
+    pub fn create(&mut self, name: &str, partitions: u32) -> RequestId {
+        self.ask(Request::CreateTopic { name: topic(name), partitions })
+    }
+
+    /// Produces records of 100 bytes to one partition.
+    pub fn produce(&mut self, name: &str, partition: u32, records: u32) -> RequestId {
+        let batch = ProduceBatch { partition, records, bytes: records * 100 };
+        self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
+    }
+
+    /// Subscribes consumer `n`.
+    pub fn subscribe(&mut self, n: u128, name: &str, topics: &[&str], options: ConsumerOptions) -> RequestId {
+        let topics = topics.iter().map(|name| topic(name)).collect();
+        let (consumer, group) = (consumer(n), group(name));
+        self.ask(Request::Subscribe { consumer, group, topics, options, allow_missing: false })
+    }
+
+    /// Polls as consumer `n`.
+    pub fn consume(&mut self, n: u128, limits: PollLimits) -> RequestId {
+        self.ask(Request::Consume { consumer: consumer(n), limits, after_batch: None })
+    }
+
+    /// Polls as consumer `n`, saying which batch arrived last.
+    pub fn consume_after(&mut self, n: u128, batch: u64, limits: PollLimits) -> RequestId {
+        let after_batch = Some(takhin_core::BatchId(batch));
+        self.ask(Request::Consume { consumer: consumer(n), limits, after_batch })
+    }
+
+    /// Commits one offset as consumer `n`.
+    pub fn commit(&mut self, n: u128, name: &str, partition: u32, offset: i64) -> RequestId {
+        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset }]);
+        self.ask(Request::Commit { consumer: consumer(n), offsets, generation: None })
+    }
+
+    /// Commits all that was delivered to consumer `n`.
+    pub fn commit_all(&mut self, n: u128) -> RequestId {
+        self.ask(Request::Commit { consumer: consumer(n), offsets: None, generation: None })
+    }
+
+    /// Seeks as consumer `n`.
+    pub fn seek(&mut self, n: u128, name: &str, partition: u32, offset: i64) -> RequestId {
+        let positions = vec![SeekTo { topic: topic(name), partition, offset }];
+        self.ask(Request::Seek { consumer: consumer(n), positions })
+    }
+
+    /// Describes consumer `n`, which is also its heartbeat.
+    pub fn describe(&mut self, n: u128) -> RequestId {
+        self.ask(Request::Describe { consumer: consumer(n) })
+    }
+
+    /// Closes consumer `n`.
+    pub fn close(&mut self, n: u128) -> RequestId {
+        self.ask(Request::Close { consumer: consumer(n) })
+    }
+
+    /// The broker dies and is started anew from what was persisted.
+    pub fn crash(&mut self) {
+        self.say("crash and restart");
+        self.boot = Boot(self.boot.0 + 1);
+        self.requests = 0;
+        self.waiting.clear();
+        let mut recovery = Recovery::new(self.config.clone(), self.base.clone(), takhin_core::FactSeq(0));
+        for (seq, fact) in self.engine.facts() {
+            recovery.apply(*seq, fact);
+        }
+        let through = recovery.through();
+        let bounds = self.engine.bounds();
+        let snapshot = self.engine.fold(self.config.max_ended_remembered);
+        self.core = recovery.finish(self.boot, Timestamp(self.now), &bounds);
+        let start = trace::Start { at: Timestamp(self.now), through, snapshot, bounds };
+        let header = Header { start: Some(start), ..Header::new(self.config.clone(), self.boot) };
+        let (recorder, header) = Recorder::start(&header);
+        self.check_trace();
+        (self.recorder, self.trace) = (recorder, header + "\n");
+        self.event(Event::Tick);
+    }
+
+    fn check_trace(&self) {
+        if let Err(error) = trace::replay(&self.trace) {
+            panic!("{error}\n{}", self.story);
+        }
+    }
+
+    /// The core, to look at.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Ends the scenario: checks that its trace replays and that its facts are its state. The whole story.
+    pub fn story(self) -> String {
+        self.check_trace();
+        if self.waiting.is_empty() {
+            let folded = self.engine.fold(self.config.max_ended_remembered);
+            assert_eq!(folded, self.core.snapshot(), "facts alone must make up the state\n{}", self.story);
+        }
+        self.story
+    }
+}
+
+fn kind(command: &Command) -> Option<Work> {
+    match command {
+        Command::Append { .. } => Some(Work::Append),
+        Command::Fetch { .. } => Some(Work::Fetch),
+        Command::Persist { .. } => Some(Work::Persist),
+        Command::CreateLogs { .. } => Some(Work::CreateLogs),
+        Command::DeleteLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
+    }
+}
+
+/// Compact JSON, with the long ids of consumers cut to `cN`.
+fn json<T: serde::Serialize>(value: &T) -> String {
+    let text = serde_json::to_string(value).expect("plain data");
+    let mut short = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("00000000-0000-0000-0000-") {
+        short.push_str(&rest[..at]);
+        let digits = &rest[at + 24..at + 36];
+        let _ = write!(short, "c{}", digits.trim_start_matches('0'));
+        rest = &rest[at + 36..];
+    }
+    short + rest
+}

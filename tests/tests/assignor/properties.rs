@@ -1,0 +1,238 @@
+//! What holds for every group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{prelude::*, sample, test_runner::FileFailurePersistence};
+use takhin_core::{ConsumerId, LogId, TopicId};
+
+use super::{Assignment, Group, consumer};
+
+fn cases(cases: u32) -> ProptestConfig {
+    let regressions = FileFailurePersistence::WithSource("regressions");
+    ProptestConfig { cases, failure_persistence: Some(Box::new(regressions)), ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(1_000))]
+
+    #[test]
+    fn each_subscribed_partition_has_one_owner_who_subscribes_to_it(group in any_group(LARGE)) {
+        let assignment = group.assign();
+        let mut given: Vec<LogId> = assignment.values().flatten().copied().collect();
+        given.sort_unstable();
+        prop_assert_eq!(given, group.logs());
+        prop_assert!(assignment.keys().eq(group.subscriptions.keys()));
+        for (id, logs) in &assignment {
+            prop_assert!(logs.iter().all(|log| group.subscriptions[id].contains(&log.topic)));
+        }
+    }
+
+    #[test]
+    fn no_chain_of_moves_makes_it_more_even(group in any_group(LARGE)) {
+        prop_assert_eq!(improvable(&group, &group.assign()), None);
+    }
+
+    #[test]
+    fn members_with_equal_subscriptions_differ_by_at_most_one(group in any_group(LARGE)) {
+        let assignment = group.assign();
+        for (a, its) in &group.subscriptions {
+            for (b, _) in group.subscriptions.iter().filter(|(_, topics)| *topics == its) {
+                prop_assert!(assignment[a].len().abs_diff(assignment[b].len()) <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_the_most_even_and_moves_the_fewest_of_all_assignments(group in any_group(SMALL)) {
+        let assignment = group.assign();
+        let found = (loads(&assignment), moves(&group.owners(), &owners(&assignment)));
+        prop_assert_eq!(found, best_by_trying_all(&group));
+    }
+
+    #[test]
+    fn a_balanced_assignment_comes_back_unchanged(group in any_group(LARGE)) {
+        let settled = group.settled();
+        prop_assert_eq!(settled.assign(), settled.current);
+    }
+
+    #[test]
+    fn a_balanced_assignment_by_other_means_comes_back_unchanged(
+        group in equal_group(LARGE), order in any::<sample::Index>(),
+    ) {
+        let mut group = group;
+        let ids: Vec<ConsumerId> = group.subscriptions.keys().copied().collect();
+        for (turn, log) in group.logs().into_iter().rev().enumerate() {
+            let id = ids[(turn + order.index(ids.len())) % ids.len()];
+            group.current.entry(id).or_default().insert(log);
+        }
+        let changed: Assignment = group.assign().into_iter().filter(|(_, logs)| !logs.is_empty()).collect();
+        prop_assert_eq!(changed, group.current);
+    }
+
+    #[test]
+    fn a_join_moves_only_the_joiners_share(group in equal_group(LARGE), joiner in any::<u128>()) {
+        let joiner = consumer(joiner);
+        prop_assume!(!group.subscriptions.contains_key(&joiner));
+        let mut group = group.settled();
+        group.subscriptions.insert(joiner, group.topics.keys().copied().collect());
+        let assignment = group.assign();
+        prop_assert_eq!(assignment[&joiner].len(), group.logs().len() / group.subscriptions.len());
+        for (id, before) in &group.current {
+            prop_assert!(assignment[id].is_subset(before));
+        }
+    }
+
+    #[test]
+    fn a_leave_moves_only_the_leavers_partitions(group in equal_group(LARGE), leaver in any::<sample::Index>()) {
+        let mut group = group.settled();
+        let leaver = *leaver.get(&group.subscriptions.keys().copied().collect::<Vec<_>>());
+        group.subscriptions.remove(&leaver);
+        for (id, after) in group.assign() {
+            prop_assert!(after.is_superset(&group.current[&id]));
+        }
+    }
+
+    #[test]
+    fn growth_only_places_the_new_partitions(group in equal_group(LARGE), more in 1_u32..20) {
+        let mut group = group.settled();
+        for partitions in group.topics.values_mut() {
+            *partitions += more;
+        }
+        for (id, after) in group.assign() {
+            prop_assert!(after.is_superset(&group.current[&id]));
+        }
+    }
+
+    #[test]
+    fn each_topic_is_spread_evenly_over_a_new_group(group in equal_group(LARGE)) {
+        let assignment = group.assign();
+        for &topic in group.topics.keys() {
+            let counts = assignment.values().map(|logs| logs.iter().filter(|log| log.topic == topic).count());
+            let counts: Vec<usize> = counts.collect();
+            prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{:?}", counts);
+        }
+    }
+
+    #[test]
+    fn which_ids_the_members_have_changes_neither_loads_nor_moves(
+        (group, shuffled) in any_group(LARGE).prop_flat_map(|group| {
+            let ids: Vec<ConsumerId> = group.subscriptions.keys().copied().collect();
+            (Just(group), Just(ids).prop_shuffle())
+        }),
+    ) {
+        let renamed: BTreeMap<ConsumerId, ConsumerId> = group.subscriptions.keys().copied().zip(shuffled).collect();
+        let mut other = Group { topics: group.topics.clone(), ..Group::default() };
+        for (id, topics) in &group.subscriptions {
+            other.subscriptions.insert(renamed[id], topics.clone());
+        }
+        for (log, owner) in group.owners() {
+            other.current.entry(renamed[&owner]).or_default().insert(log);
+        }
+        let (ours, theirs) = (group.assign(), other.assign());
+        prop_assert_eq!(loads(&ours), loads(&theirs));
+        prop_assert_eq!(moves(&group.owners(), &owners(&ours)), moves(&other.owners(), &owners(&theirs)));
+    }
+}
+
+/// Bounds of what proptest makes up.
+#[derive(Clone, Copy)]
+struct Size {
+    topics: u64,
+    partitions: u32,
+    members: usize,
+}
+
+const SMALL: Size = Size { topics: 3, partitions: 2, members: 4 };
+const LARGE: Size = Size { topics: 6, partitions: 12, members: 9 };
+
+fn ids(members: usize) -> impl Strategy<Value = BTreeSet<ConsumerId>> {
+    proptest::collection::btree_set(any::<u128>().prop_map(consumer), 0..=members)
+}
+
+fn topics(size: Size) -> impl Strategy<Value = BTreeMap<TopicId, u32>> {
+    proptest::collection::btree_map((1..=size.topics).prop_map(TopicId), 0..=size.partitions, 0..=3)
+}
+
+/// Groups in which anyone may subscribe to anything, and claim to have anything: partitions and topics that
+/// do not exist, that it does not subscribe to, that others have as well.
+fn any_group(size: Size) -> impl Strategy<Value = Group> {
+    let topic = || (1..=size.topics + 1).prop_map(TopicId);
+    let log = (topic(), 0..=size.partitions).prop_map(|(topic, partition)| LogId { topic, partition });
+    let all = usize::try_from(size.topics).unwrap() * size.partitions as usize;
+    let member =
+        (proptest::collection::btree_set(topic(), 0..=3), proptest::collection::btree_set(log, 0..=all.min(12)));
+    (topics(size), ids(size.members), proptest::collection::vec(member, size.members)).prop_map(
+        |(topics, ids, members)| {
+            let mut group = Group { topics, ..Group::default() };
+            for (id, (topics, current)) in ids.into_iter().zip(members) {
+                group.subscriptions.insert(id, topics);
+                group.current.insert(id, current);
+            }
+            group
+        },
+    )
+}
+
+/// Groups with one or more members, all of whom subscribe to every topic, and nobody has anything yet.
+fn equal_group(size: Size) -> impl Strategy<Value = Group> {
+    (topics(size), ids(size.members), any::<u128>()).prop_map(|(topics, mut ids, one_more)| {
+        ids.insert(consumer(one_more));
+        let everything: BTreeSet<TopicId> = topics.keys().copied().collect();
+        let subscriptions = ids.into_iter().map(|id| (id, everything.clone())).collect();
+        Group { topics, subscriptions, current: Assignment::new() }
+    })
+}
+
+fn owners(assignment: &Assignment) -> BTreeMap<LogId, ConsumerId> {
+    assignment.iter().flat_map(|(id, logs)| logs.iter().map(|log| (*log, *id))).collect()
+}
+
+/// The loads, the highest first.
+fn loads(assignment: &Assignment) -> Vec<usize> {
+    let mut loads: Vec<usize> = assignment.values().map(BTreeSet::len).collect();
+    loads.sort_unstable_by(|a, b| b.cmp(a));
+    loads
+}
+
+/// How many partitions had an owner who could have kept them, and have another now.
+fn moves(before: &BTreeMap<LogId, ConsumerId>, after: &BTreeMap<LogId, ConsumerId>) -> usize {
+    before.iter().filter(|(log, owner)| after[log] != **owner).count()
+}
+
+/// A member with two or more partitions than another to which it could hand one on, directly or through others.
+fn improvable(group: &Group, assignment: &Assignment) -> Option<(ConsumerId, ConsumerId)> {
+    for (&from, logs) in assignment {
+        let (mut reached, mut next) = (BTreeSet::from([from]), vec![from]);
+        while let Some(id) = next.pop() {
+            let topics: BTreeSet<TopicId> = assignment[&id].iter().map(|log| log.topic).collect();
+            let takers = topics.into_iter().flat_map(|topic| group.subscribers(topic));
+            next.extend(takers.filter(|&taker| reached.insert(taker)));
+        }
+        if let Some(&to) = reached.iter().find(|to| assignment[to].len() + 2 <= logs.len()) {
+            return Some((from, to));
+        }
+    }
+    None
+}
+
+/// The most even loads, and the fewest moves with which they can be had, from trying every assignment there is.
+fn best_by_trying_all(group: &Group) -> (Vec<usize>, usize) {
+    fn try_all(group: &Group, logs: &[LogId], so_far: &mut Assignment, best: &mut Option<(Vec<usize>, usize)>) {
+        let Some((&log, rest)) = logs.split_first() else {
+            let found = (loads(so_far), moves(&group.owners(), &owners(so_far)));
+            if best.as_ref().is_none_or(|best| found < *best) {
+                *best = Some(found);
+            }
+            return;
+        };
+        for id in group.subscribers(log.topic) {
+            so_far.get_mut(&id).unwrap().insert(log);
+            try_all(group, rest, so_far, best);
+            so_far.get_mut(&id).unwrap().remove(&log);
+        }
+    }
+    let mut best = None;
+    let mut nothing = group.subscriptions.keys().map(|id| (*id, BTreeSet::new())).collect();
+    try_all(group, &group.logs(), &mut nothing, &mut best);
+    best.unwrap()
+}
