@@ -1,3 +1,4 @@
 //! scaffold
 
+pub mod driver;
 pub mod record;
