@@ -1,4 +1,5 @@
 //! scaffold
 
 pub mod driver;
+pub mod http;
 pub mod record;
