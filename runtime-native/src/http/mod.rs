@@ -15,6 +15,7 @@
 
 mod config;
 mod error;
+mod input;
 mod refusal;
 
 pub use config::HttpConfig;
