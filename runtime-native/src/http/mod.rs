@@ -16,6 +16,7 @@
 mod config;
 mod error;
 mod input;
+mod output;
 mod refusal;
 
 pub use config::HttpConfig;
