@@ -14,9 +14,12 @@
 //! * No client, whatever it sends or leaves unsent, holds more than [`HttpConfig`] grants it.
 
 mod config;
+mod delivery;
 mod error;
 mod input;
+mod link;
 mod output;
 mod refusal;
+mod socket;
 
 pub use config::HttpConfig;
