@@ -14,12 +14,19 @@
 //! * No client, whatever it sends or leaves unsent, holds more than [`HttpConfig`] grants it.
 
 mod config;
+mod connection;
 mod delivery;
+mod dispatch;
 mod error;
 mod input;
 mod link;
 mod output;
 mod refusal;
+mod routes;
+mod server;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use config::HttpConfig;
+pub use server::serve;
