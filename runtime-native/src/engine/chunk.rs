@@ -35,11 +35,7 @@ impl Chunk {
     /// The records of one read into this chunk since it was last cleared.
     pub fn records(&self, outcome: &ReadOutcome) -> ChunkRecords<'_> {
         let bytes = self.bytes[..self.filled].get(outcome.span.clone()).unwrap_or_default();
-        ChunkRecords {
-            records: records(bytes),
-            from: outcome.from,
-            left: outcome.records,
-        }
+        ChunkRecords { records: records(bytes), from: outcome.from, left: outcome.records }
     }
 
     /// How many bytes it holds.
@@ -75,13 +71,7 @@ impl Chunk {
 impl ReadOutcome {
     /// A read that has given nothing.
     pub(super) fn nothing(from: Offset, at: usize) -> Self {
-        Self {
-            records: 0,
-            bytes: 0,
-            next: from,
-            from,
-            span: at..at,
-        }
+        Self { records: 0, bytes: 0, next: from, from, span: at..at }
     }
 
     /// Says which bytes of the chunk hold the records.
@@ -104,10 +94,7 @@ impl<'a> Iterator for ChunkRecords<'a> {
     fn next(&mut self) -> Option<RecordRef<'a>> {
         self.left = self.left.checked_sub(1)?;
         // Their batches' checksums were verified when they were read, and the records counted, so all decode.
-        self.records
-            .by_ref()
-            .flatten()
-            .find(|record| record.offset >= self.from)
+        self.records.by_ref().flatten().find(|record| record.offset >= self.from)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

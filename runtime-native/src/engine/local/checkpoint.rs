@@ -169,15 +169,8 @@ pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue:
             Job::Checkpoint { dirty, snapshot } => {
                 let result = checkpoint(&dirty, &snapshot, shared, layout);
                 let dirty = if result.is_ok() { Dirty::default() } else { dirty };
-                let Snapshot {
-                    through, journal_from, ..
-                } = snapshot;
-                queue.checkpoint_ended(CheckpointEnd {
-                    through,
-                    journal_from,
-                    result,
-                    dirty,
-                });
+                let Snapshot { through, journal_from, .. } = snapshot;
+                queue.checkpoint_ended(CheckpointEnd { through, journal_from, result, dirty });
             }
             Job::RemoveFiles(paths) => {
                 for path in &paths {

@@ -39,13 +39,7 @@ impl<'a> Collector<'a> {
     pub(super) fn new(part: &'a ReadPart, chunk: &'a mut Chunk) -> Self {
         let outcome = ReadOutcome::nothing(part.from, chunk.filled());
         let full = part.max_records == 0;
-        Self {
-            part,
-            chunk,
-            outcome,
-            first: None,
-            full,
-        }
+        Self { part, chunk, outcome, first: None, full }
     }
 
     /// Whether nothing more is wanted.
@@ -89,11 +83,7 @@ impl<'a> Collector<'a> {
             if left < least {
                 return Err(Unread::Inconsistent);
             }
-            let wanted = self
-                .part
-                .max_bytes
-                .saturating_sub(self.outcome.bytes)
-                .saturating_add(SLACK_BYTES);
+            let wanted = self.part.max_bytes.saturating_sub(self.outcome.bytes).saturating_add(SLACK_BYTES);
             let window = wanted.max(least).min(left);
             let start = self.chunk.filled();
             read_within(file, self.chunk.room(window), step.position, mode)?;

@@ -32,11 +32,7 @@ struct Open {
 impl Files {
     /// At most `limit` files, of which at least 8.
     pub(super) fn new(disk: Arc<dyn Disk>, limit: usize) -> Self {
-        Self {
-            disk,
-            limit: limit.max(8),
-            open: Mutex::default(),
-        }
+        Self { disk, limit: limit.max(8), open: Mutex::default() }
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {

@@ -58,10 +58,7 @@ pub enum OpenError {
 
 /// Adds the path to an error of the file system.
 pub(super) fn at<'a>(path: impl Into<PathBuf> + 'a) -> impl FnOnce(io::Error) -> OpenError + 'a {
-    move |error| OpenError::Io {
-        path: path.into(),
-        error,
-    }
+    move |error| OpenError::Io { path: path.into(), error }
 }
 
 #[derive(Deserialize)]
@@ -99,45 +96,25 @@ impl Home {
         let directories = [layout.logs(), layout.journal(), layout.snapshots()];
         if boot == Boot(0) {
             let names = disk.list(layout.root()).map_err(at(layout.root()))?;
-            if directories
-                .iter()
-                .any(|dir| names.iter().any(|name| dir.ends_with(name)))
-            {
+            if directories.iter().any(|dir| names.iter().any(|name| dir.ends_with(name))) {
                 return Err(OpenError::ManifestMissing(path));
             }
         }
-        let manifest = serde_json::to_vec_pretty(&Manifest {
-            format: FORMAT,
-            boot: boot.0,
-        })
-        .map_err(|error| OpenError::ManifestDamaged {
-            path: path.clone(),
-            why: error.to_string(),
-        })?;
+        let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, boot: boot.0 })
+            .map_err(|error| OpenError::ManifestDamaged { path: path.clone(), why: error.to_string() })?;
         disk::replace_file(disk, &path, &mut [IoSlice::new(&manifest)]).map_err(at(&path))?;
         for directory in directories {
             disk.create_dir(&directory).map_err(at(&directory))?;
         }
         disk.sync_dir(layout.root()).map_err(at(layout.root()))?;
-        Ok(Self {
-            layout,
-            boot,
-            _lock: lock,
-        })
+        Ok(Self { layout, boot, _lock: lock })
     }
 }
 
 /// Makes the directory, and those above it, durably.
 fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
-    let missing = |path: &&Path| {
-        disk.list(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    let made: Vec<_> = root
-        .ancestors()
-        .filter(|path| !path.as_os_str().is_empty())
-        .take_while(missing)
-        .collect();
+    let missing = |path: &&Path| disk.list(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let made: Vec<_> = root.ancestors().filter(|path| !path.as_os_str().is_empty()).take_while(missing).collect();
     disk.create_dir(root)?;
     for path in made {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -147,16 +124,10 @@ fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
 }
 
 fn read(bytes: &[u8], path: &Path) -> Result<Manifest, OpenError> {
-    let damaged = |error: serde_json::Error| OpenError::ManifestDamaged {
-        path: path.into(),
-        why: error.to_string(),
-    };
+    let damaged = |error: serde_json::Error| OpenError::ManifestDamaged { path: path.into(), why: error.to_string() };
     let format: Format = serde_json::from_slice(bytes).map_err(damaged)?;
     if format.format > FORMAT {
-        return Err(OpenError::NewerFormat {
-            path: path.into(),
-            found: format.format,
-        });
+        return Err(OpenError::NewerFormat { path: path.into(), found: format.format });
     }
     serde_json::from_slice(bytes).map_err(damaged)
 }

@@ -40,8 +40,7 @@ impl SparseIndex {
         }
         if self.since_entry >= INTERVAL_BYTES {
             self.since_entry = 0;
-            self.offsets
-                .push((relative, u32::try_from(position).unwrap_or(u32::MAX)));
+            self.offsets.push((relative, u32::try_from(position).unwrap_or(u32::MAX)));
             self.note_time();
         }
         self.since_entry += header.bytes as u64;
@@ -52,10 +51,7 @@ impl SparseIndex {
         let relative = relative(base, target);
         let after = self.offsets.partition_point(|&(last, _)| last <= relative);
         let (last, position) = *self.offsets.get(after.checked_sub(1)?)?;
-        Some(Place {
-            last_offset: Offset(base.0 + u64::from(last)),
-            position: u64::from(position),
-        })
+        Some(Place { last_offset: Offset(base.0 + u64::from(last)), position: u64::from(position) })
     }
 
     /// The offset of the last time entry before `timestamp_ms`: nothing before that offset is as late.

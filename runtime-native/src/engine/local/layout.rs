@@ -59,8 +59,7 @@ impl Layout {
         let ending = format!(".{topic}-{partition}{suffix}");
         let kept = directory_name.len().min(MAX_NAME_BYTES.saturating_sub(ending.len()));
         // Names of topics are ASCII; anything else was not made here and loses its name.
-        self.logs()
-            .join(format!("{}{ending}", directory_name.get(..kept).unwrap_or_default()))
+        self.logs().join(format!("{}{ending}", directory_name.get(..kept).unwrap_or_default()))
     }
 }
 

@@ -31,12 +31,7 @@ pub(super) struct Log {
 impl Log {
     /// A log of at least one segment.
     pub(super) fn new(id: LogId, directory: PathBuf, segments: Vec<Arc<Segment>>) -> Self {
-        Self {
-            id,
-            directory,
-            segments: RwLock::new(segments.into()),
-            deleted: AtomicBool::new(false),
-        }
+        Self { id, directory, segments: RwLock::new(segments.into()), deleted: AtomicBool::new(false) }
     }
 
     /// Its segments, oldest first; the last one is being written.
@@ -50,11 +45,7 @@ impl Log {
     }
 
     pub(super) fn key(&self, base: Offset, kind: FileKind) -> FileKey {
-        FileKey {
-            log: self.id,
-            base,
-            kind,
-        }
+        FileKey { log: self.id, base, kind }
     }
 
     pub(super) fn open(&self, files: &Files, base: Offset, kind: FileKind) -> io::Result<Arc<dyn DiskFile>> {
@@ -100,13 +91,7 @@ impl Segment {
     /// A segment as it was found.
     pub(super) fn new(base: Offset, size: u64, max_timestamp: i64, index: Index) -> Self {
         let (size, max_timestamp) = (AtomicU64::new(size), AtomicI64::new(max_timestamp));
-        Self {
-            base,
-            size,
-            max_timestamp,
-            index: RwLock::new(index),
-            saving: Mutex::new(()),
-        }
+        Self { base, size, max_timestamp, index: RwLock::new(index), saving: Mutex::new(()) }
     }
 
     /// How many bytes of batches there are.
@@ -127,8 +112,7 @@ impl Segment {
                 index.note(self.base, header, position);
                 size = position + header.bytes as u64;
             }
-            self.max_timestamp
-                .store(index.max_timestamp().unwrap_or(i64::MIN), Ordering::Release);
+            self.max_timestamp.store(index.max_timestamp().unwrap_or(i64::MIN), Ordering::Release);
         }
         self.size.store(size, Ordering::Release);
     }

@@ -144,9 +144,9 @@ impl LocalEngine {
         self.queue.end(end);
         match std::mem::replace(&mut self.run, Run::Ended) {
             Run::Ready(writer) if end == End::Drained => writer.close(),
-            Run::Running(thread) => thread
-                .join()
-                .unwrap_or_else(|_| Err(StorageError::Failed("the writer panicked".to_owned()))),
+            Run::Running(thread) => {
+                thread.join().unwrap_or_else(|_| Err(StorageError::Failed("the writer panicked".to_owned())))
+            }
             Run::Ready(_) | Run::Ended => Ok(()),
         }
     }
@@ -171,11 +171,7 @@ impl Drop for RefuseAtEnd {
 
 /// The writing thread, with the background thread inside it.
 fn write(writer: Writer, mut sink: impl Completions) -> Result<(), StorageError> {
-    let (shared, layout, queue) = (
-        Arc::clone(&writer.shared),
-        writer.layout.clone(),
-        Arc::clone(&writer.queue),
-    );
+    let (shared, layout, queue) = (Arc::clone(&writer.shared), writer.layout.clone(), Arc::clone(&writer.queue));
     let _refuse = RefuseAtEnd(Arc::clone(&queue));
     let work = |jobs: mpsc::Receiver<_>| checkpoint::run(&jobs, &shared, &layout, &queue);
     let ended = thread::scope(|scope| {

@@ -74,10 +74,7 @@ impl Opening {
     pub fn open_on(disk: Arc<dyn Disk>, config: LocalConfig) -> Result<Self, OpenError> {
         let config = config.bounded();
         let home = Home::open(&*disk, config.data_dir.clone())?;
-        let report = RecoveryReport {
-            boot: home.boot,
-            ..RecoveryReport::default()
-        };
+        let report = RecoveryReport { boot: home.boot, ..RecoveryReport::default() };
         let mut opening = Self {
             disk,
             config,
@@ -124,9 +121,7 @@ impl Opening {
 
     /// The number that the next snapshot gets, and the first journal file that the last one needs.
     pub(super) fn snapshots(&self) -> (u64, u64) {
-        self.snapshot
-            .as_ref()
-            .map_or((1, FIRST_FILE), |last| (last.number + 1, last.journal_from))
+        self.snapshot.as_ref().map_or((1, FIRST_FILE), |last| (last.number + 1, last.journal_from))
     }
 
     fn read_snapshot(&mut self) -> Result<(), OpenError> {
@@ -150,10 +145,7 @@ impl Opening {
     fn read_journal(&mut self) -> Result<(), OpenError> {
         let directory = self.home.layout.journal();
         let names = self.disk.list(&directory).map_err(at(&directory))?;
-        let mut numbers: Vec<_> = names
-            .iter()
-            .filter_map(|name| layout::number(name, journal::EXTENSION))
-            .collect();
+        let mut numbers: Vec<_> = names.iter().filter_map(|name| layout::number(name, journal::EXTENSION)).collect();
         numbers.sort_unstable();
         let (_, from) = self.snapshots();
         if self.snapshot.is_none() && numbers.first().is_some_and(|&first| first > FIRST_FILE) {
@@ -167,19 +159,14 @@ impl Opening {
                 continue;
             }
             let path = journal::path(&directory, number);
-            let bytes = disk::read_file(&*self.disk, &path)
-                .map_err(at(&path))?
-                .unwrap_or_default();
+            let bytes = disk::read_file(&*self.disk, &path).map_err(at(&path))?.unwrap_or_default();
             let followed = numbers.last() != Some(&number);
             let found = journal::scan(&bytes, number, followed);
             for frame in &found.frames {
                 match *frame {
                     Frame::Fact { seq, fact } if seq > last_fact => {
                         if seq > last_fact.next() {
-                            self.report.notes.push(RecoveryNote::MissingFacts {
-                                after: last_fact,
-                                before: seq,
-                            });
+                            self.report.notes.push(RecoveryNote::MissingFacts { after: last_fact, before: seq });
                         }
                         last_fact = seq;
                         self.facts.push((seq, fact.to_vec()));
@@ -189,22 +176,13 @@ impl Opening {
                 }
             }
             let damage = found.damage.into_iter();
-            let damage = damage.map(|bytes| RecoveryNote::DamagedJournal {
-                path: path.clone(),
-                bytes,
-            });
+            let damage = damage.map(|bytes| RecoveryNote::DamagedJournal { path: path.clone(), bytes });
             self.report.notes.extend(damage);
             self.files.push_back((number, last_fact));
             if found.torn > 0 {
                 let file = self.disk.open(&path, false).map_err(at(&path))?;
-                file.set_len(found.end)
-                    .and_then(|()| file.sync_all())
-                    .map_err(at(&path))?;
-                let note = RecoveryNote::TornJournal {
-                    path,
-                    position: found.end,
-                    bytes: found.torn,
-                };
+                file.set_len(found.end).and_then(|()| file.sync_all()).map_err(at(&path))?;
+                let note = RecoveryNote::TornJournal { path, position: found.end, bytes: found.torn };
                 self.report.notes.push(note);
             }
         }

@@ -44,11 +44,7 @@ pub(super) struct Taken {
 
 impl Queue {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            waiting: Mutex::default(),
-            changed: Condvar::new(),
-        }
+        Self { limit, waiting: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Adds an operation. An append is taken if the queue is empty, however large it is.
@@ -102,20 +98,13 @@ impl Queue {
                     if left == Duration::ZERO {
                         break;
                     }
-                    self.changed
-                        .wait_timeout(waiting, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
         waiting.bytes = 0;
         std::mem::swap(&mut waiting.ops, &mut ops);
-        Taken {
-            ops,
-            ended: waiting.ended.take(),
-            end: waiting.end,
-        }
+        Taken { ops, ended: waiting.ended.take(), end: waiting.end }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -33,11 +33,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn log(&self, id: LogId) -> Option<Arc<Log>> {
-        self.logs
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned()
+        self.logs.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 }
 
@@ -60,11 +56,7 @@ pub(super) enum Unread {
 
 impl From<io::Error> for Unread {
     fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::WouldBlock {
-            Self::WouldBlock
-        } else {
-            Self::Io(error)
-        }
+        if error.kind() == io::ErrorKind::WouldBlock { Self::WouldBlock } else { Self::Io(error) }
     }
 }
 
@@ -82,10 +74,7 @@ impl Reader {
     pub fn read(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
         let log = self.shared.log(part.log).ok_or(ReadError::Deleted)?;
         let segments = log.segments();
-        let Some(first) = segments
-            .partition_point(|segment| segment.base <= part.from)
-            .checked_sub(1)
-        else {
+        let Some(first) = segments.partition_point(|segment| segment.base <= part.from).checked_sub(1) else {
             let start = segments.first().map_or(Offset(0), |segment| segment.base);
             return Err(ReadError::BeforeStart { start });
         };
@@ -120,35 +109,21 @@ impl Reader {
         let Some(segment) = segments.iter().find(|segment| segment.max_timestamp() >= timestamp_ms) else {
             return Ok(None);
         };
-        let floor = self
-            .floor_time(&shared, segment, timestamp_ms)
-            .map_err(|error| failed(&shared, error))?;
+        let floor = self.floor_time(&shared, segment, timestamp_ms).map_err(|error| failed(&shared, error))?;
         let mut from = floor.unwrap_or(segment.base);
         let mut chunk = Chunk::default();
         while from < to {
-            let part = ReadPart {
-                log,
-                from,
-                to,
-                max_bytes: 256 << 10,
-                max_records: u32::MAX,
-            };
+            let part = ReadPart { log, from, to, max_bytes: 256 << 10, max_records: u32::MAX };
             chunk.clear();
             match self.read(&part, ReadMode::Blocking, &mut chunk) {
                 Ok(outcome) if outcome.records == 0 => return Ok(None),
                 Ok(outcome) => {
-                    if let Some(found) = chunk
-                        .records(&outcome)
-                        .find(|record| record.timestamp_ms >= timestamp_ms)
-                    {
+                    if let Some(found) = chunk.records(&outcome).find(|record| record.timestamp_ms >= timestamp_ms) {
                         return Ok(Some((found.offset, found.timestamp_ms)));
                     }
                     from = outcome.next;
                 }
-                Err(ReadError::Corrupt {
-                    next_offset: Some(next),
-                    ..
-                }) => from = next,
+                Err(ReadError::Corrupt { next_offset: Some(next), .. }) => from = next,
                 Err(ReadError::Corrupt { next_offset: None, .. }) => return Ok(None),
                 Err(error) => return Err(error),
             }
@@ -173,24 +148,14 @@ impl Reader {
         if size == 0 {
             return Ok(());
         }
-        let attempt = self
-            .floor(log, segment, collector.target(segment.base), mode)
-            .and_then(|place| {
-                let file = self.file(log, segment, FileKind::Log, mode)?;
-                let start = match place {
-                    None => Step {
-                        position: 0,
-                        expected: Some(segment.base),
-                        ends_at: None,
-                    },
-                    Some(place) => Step {
-                        position: place.position,
-                        expected: None,
-                        ends_at: Some(place.last_offset),
-                    },
-                };
-                collector.collect(&*file, size, start, mode)
-            });
+        let attempt = self.floor(log, segment, collector.target(segment.base), mode).and_then(|place| {
+            let file = self.file(log, segment, FileKind::Log, mode)?;
+            let start = match place {
+                None => Step { position: 0, expected: Some(segment.base), ends_at: None },
+                Some(place) => Step { position: place.position, expected: None, ends_at: Some(place.last_offset) },
+            };
+            collector.collect(&*file, size, start, mode)
+        });
         match attempt {
             Ok(()) => Ok(()),
             Err(Unread::Inconsistent) if mode == ReadMode::NoWait => Err(ReadError::WouldBlock),
@@ -213,9 +178,7 @@ impl Reader {
     ) -> Result<(), ReadError> {
         let size = segment.size();
         let failed = |error: io::Error| failed(log, error.into());
-        let file = log
-            .open(&self.shared.files, segment.base, FileKind::Log)
-            .map_err(failed)?;
+        let file = log.open(&self.shared.files, segment.base, FileKind::Log).map_err(failed)?;
         let mut walk = Walk::new(&*file, size);
         let target = collector.target(segment.base);
         let (mut position, mut expected) = (0, segment.base);
@@ -240,11 +203,7 @@ impl Reader {
             }
             let Some(header) = found else { break };
             if header.last_offset >= target {
-                let start = Step {
-                    position,
-                    expected: Some(header.base_offset),
-                    ends_at: None,
-                };
+                let start = Step { position, expected: Some(header.base_offset), ends_at: None };
                 return match collector.collect(&*file, size, start, ReadMode::Blocking) {
                     Err(Unread::Inconsistent) if !collector.is_empty() => {
                         collector.stop();
@@ -275,9 +234,8 @@ impl Reader {
         };
         let file = self.file(log, segment, FileKind::Index, mode)?;
         let relative = target.0 - segment.base.0;
-        let last = search::<OFFSET_ENTRY>(&*file, entries, mode, |entry| {
-            u64::from(decode_offset(entry).0) <= relative
-        })?;
+        let last =
+            search::<OFFSET_ENTRY>(&*file, entries, mode, |entry| u64::from(decode_offset(entry).0) <= relative)?;
         Ok(last.map(decode_offset).map(|(relative, position)| Place {
             last_offset: Offset(segment.base.0 + u64::from(relative)),
             position: u64::from(position),
@@ -301,11 +259,7 @@ impl Reader {
 
     fn file(&self, log: &Log, segment: &Segment, kind: FileKind, mode: ReadMode) -> Result<Arc<dyn DiskFile>, Unread> {
         match mode {
-            ReadMode::NoWait => self
-                .shared
-                .files
-                .get(log.key(segment.base, kind))
-                .ok_or(Unread::WouldBlock),
+            ReadMode::NoWait => self.shared.files.get(log.key(segment.base, kind)).ok_or(Unread::WouldBlock),
             ReadMode::Blocking => Ok(log.open(&self.shared.files, segment.base, kind)?),
         }
     }

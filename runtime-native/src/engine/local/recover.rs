@@ -52,14 +52,8 @@ pub(super) fn recover(
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
 
     let layout = opening.home.layout.clone();
-    let logs = tails
-        .values()
-        .map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log)))
-        .collect();
-    let shared = Arc::new(Shared {
-        files,
-        logs: RwLock::new(logs),
-    });
+    let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
+    let shared = Arc::new(Shared { files, logs: RwLock::new(logs) });
     dirty.save_indexes(&shared);
     dirty.sync(&shared, &layout).map_err(at(layout.logs()))?;
     let mut journal = Journal::create(
@@ -75,11 +69,7 @@ pub(super) fn recover(
 
     let mut bounds: Vec<_> = tails
         .values()
-        .map(|tail| LogBounds {
-            log: tail.log.id,
-            start: tail.log.segments()[0].base,
-            end: tail.end,
-        })
+        .map(|tail| LogBounds { log: tail.log.id, start: tail.log.segments()[0].base, end: tail.end })
         .collect();
     bounds.sort_unstable_by_key(|bounds| bounds.log);
     opening.report.logs = bounds.len();
@@ -95,13 +85,7 @@ pub(super) fn recover(
         journal,
         tails,
         dirty: Dirty::default(),
-        snapshots: Snapshots {
-            next,
-            journal_from,
-            written: 0,
-            asked: false,
-            running: false,
-        },
+        snapshots: Snapshots { next, journal_from, written: 0, asked: false, running: false },
         facts: Facts::default(),
         state: StorageState::Ok,
         done: Vec::new(),
@@ -126,15 +110,8 @@ pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &Topic
     let segment = Arc::new(Segment::empty(Offset(0)));
     let log = Arc::new(Log::new(id, directory, vec![Arc::clone(&segment)]));
     // What an attempt that failed has left is empty or was never acknowledged.
-    files
-        .open(log.key(segment.base, FileKind::Log), &log.directory, true)?
-        .set_len(0)?;
-    Ok(Tail {
-        log,
-        active: segment,
-        size: 0,
-        end: Offset(0),
-    })
+    files.open(log.key(segment.base, FileKind::Log), &log.directory, true)?.set_len(0)?;
+    Ok(Tail { log, active: segment, size: 0, end: Offset(0) })
 }
 
 /// Removes what deletions have left, and moves aside what belongs to no log that is wanted.
@@ -142,10 +119,8 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
     let layout = opening.home.layout.clone();
     let directory = layout.logs();
     let disk = Arc::clone(&opening.disk);
-    let wanted: HashMap<_, _> = specs
-        .iter()
-        .map(|spec| (layout.log_dir(&spec.name, spec.log.partition), spec.log.topic))
-        .collect();
+    let wanted: HashMap<_, _> =
+        specs.iter().map(|spec| (layout.log_dir(&spec.name, spec.log.partition), spec.log.topic)).collect();
     let mut moved = false;
     for name in disk.list(&directory).map_err(at(&directory))? {
         let path = directory.join(&name);
@@ -162,11 +137,7 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
             }
         }
     }
-    if moved {
-        disk.sync_dir(&directory).map_err(at(&directory))
-    } else {
-        Ok(())
-    }
+    if moved { disk.sync_dir(&directory).map_err(at(&directory)) } else { Ok(()) }
 }
 
 /// Supplies from the journal what the logs lack.
@@ -178,17 +149,10 @@ fn reapply(
 ) -> Result<(), OpenError> {
     let directory = opening.home.layout.journal();
     let (_, from) = opening.snapshots();
-    let numbers: Vec<_> = opening
-        .files
-        .iter()
-        .map(|&(number, _)| number)
-        .filter(|&number| number >= from)
-        .collect();
+    let numbers: Vec<_> = opening.files.iter().map(|&(number, _)| number).filter(|&number| number >= from).collect();
     for &number in &numbers {
         let path = journal::path(&directory, number);
-        let bytes = disk::read_file(&*opening.disk, &path)
-            .map_err(at(&path))?
-            .unwrap_or_default();
+        let bytes = disk::read_file(&*opening.disk, &path).map_err(at(&path))?.unwrap_or_default();
         for frame in journal::scan(&bytes, number, numbers.last() != Some(&number)).frames {
             let Frame::Records { log, batch } = frame else { continue };
             // Logs that are no longer wanted have records here too.
@@ -198,14 +162,9 @@ fn reapply(
                 continue;
             }
             if header.base_offset > tail.end {
-                let note = RecoveryNote::MissingRecords {
-                    log,
-                    from: tail.end,
-                    to: header.base_offset,
-                };
+                let note = RecoveryNote::MissingRecords { log, from: tail.end, to: header.base_offset };
                 opening.report.notes.push(note);
-                tail.roll(files, dirty, header.base_offset)
-                    .map_err(at(&tail.log.directory))?;
+                tail.roll(files, dirty, header.base_offset).map_err(at(&tail.log.directory))?;
             }
             tail.roll_if_full(files, dirty, opening.config.segment_bytes)
                 .and_then(|()| tail.restore(files, batch, header))

@@ -31,16 +31,8 @@ pub(super) fn open_log(
     report: &mut RecoveryReport,
 ) -> io::Result<Tail> {
     let bases = list_segments(files, directory, id, report)?;
-    let mut repair = Repair {
-        files,
-        directory,
-        id,
-        point,
-        report,
-        segments: Vec::new(),
-        end: Offset(0),
-        touched: Vec::new(),
-    };
+    let mut repair =
+        Repair { files, directory, id, point, report, segments: Vec::new(), end: Offset(0), touched: Vec::new() };
     let verify_from = bases.partition_point(|&base| base <= point).saturating_sub(1);
     let made = bases.is_empty();
     for (at, &base) in bases.iter().enumerate() {
@@ -72,18 +64,9 @@ pub(super) fn open_log(
     for segment in &touched {
         dirty.segment(&log, segment);
     }
-    let mut tail = Tail {
-        log,
-        size: active.size(),
-        active,
-        end,
-    };
+    let mut tail = Tail { log, size: active.size(), active, end };
     if end < point {
-        report.notes.push(RecoveryNote::MissingRecords {
-            log: id,
-            from: end,
-            to: point,
-        });
+        report.notes.push(RecoveryNote::MissingRecords { log: id, from: end, to: point });
         tail.roll(files, dirty, point)?;
     }
     Ok(tail)
@@ -100,10 +83,8 @@ fn list_segments(files: &Files, directory: &Path, id: LogId, report: &mut Recove
         }
         listed => listed?,
     };
-    let mut bases: Vec<_> = names
-        .iter()
-        .filter_map(|name| layout::number(name, FileKind::Log.extension()).map(Offset))
-        .collect();
+    let mut bases: Vec<_> =
+        names.iter().filter_map(|name| layout::number(name, FileKind::Log.extension()).map(Offset)).collect();
     bases.sort_unstable();
     for name in names {
         let index = [FileKind::Index, FileKind::TimeIndex];
@@ -141,9 +122,7 @@ impl Repair<'_> {
             return Ok(());
         }
         let (index, size, end) = self.walk(base, &*file, size, SparseIndex::default(), None)?;
-        self.report
-            .notes
-            .push(RecoveryNote::RebuiltIndex { path: self.path(base) });
+        self.report.notes.push(RecoveryNote::RebuiltIndex { path: self.path(base) });
         self.end = end;
         let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
         self.push(Segment::new(base, size, max_timestamp, Index::Open(index)), true);
@@ -156,10 +135,7 @@ impl Repair<'_> {
         let size = file.byte_len()?;
         let read = |kind| disk::read_file(self.files.disk(), &segment_file(self.directory, base, kind));
         let (offsets, times) = (read(FileKind::Index)?, read(FileKind::TimeIndex)?);
-        let before = Place {
-            last_offset: self.point,
-            position: size,
-        };
+        let before = Place { last_offset: self.point, position: size };
         let mut index = SparseIndex::decode(
             offsets.as_deref().unwrap_or_default(),
             times.as_deref().unwrap_or_default(),
@@ -171,19 +147,13 @@ impl Repair<'_> {
         if let Some(found) = place {
             let header = Walk::new(&*file, size).header(found.position, base, true)?;
             if header.is_none_or(|header| header.last_offset != found.last_offset) {
-                self.report
-                    .notes
-                    .push(RecoveryNote::RebuiltIndex { path: self.path(base) });
+                self.report.notes.push(RecoveryNote::RebuiltIndex { path: self.path(base) });
                 (index, place, rebuilt) = (SparseIndex::default(), None, true);
             }
         }
         let (index, kept, end) = self.walk(base, &*file, size, index, place)?;
         if kept < size {
-            let note = RecoveryNote::TornSegment {
-                path: self.path(base),
-                position: kept,
-                bytes: size - kept,
-            };
+            let note = RecoveryNote::TornSegment { path: self.path(base), position: kept, bytes: size - kept };
             self.report.notes.push(note);
             file.set_len(kept)?;
             file.sync_all()?;
@@ -207,11 +177,7 @@ impl Repair<'_> {
     fn discard(&mut self, base: Offset) -> io::Result<()> {
         let path = self.path(base);
         let bytes = self.open(base)?.byte_len()?;
-        self.files.close(FileKey {
-            log: self.id,
-            base,
-            kind: FileKind::Log,
-        });
+        self.files.close(FileKey { log: self.id, base, kind: FileKind::Log });
         self.files.disk().remove_file(&path)?;
         for kind in [FileKind::Index, FileKind::TimeIndex] {
             match self.files.disk().remove_file(&segment_file(self.directory, base, kind)) {
@@ -219,11 +185,7 @@ impl Repair<'_> {
                 _ => {}
             }
         }
-        self.report.notes.push(RecoveryNote::TornSegment {
-            path,
-            position: 0,
-            bytes,
-        });
+        self.report.notes.push(RecoveryNote::TornSegment { path, position: 0, bytes });
         Ok(())
     }
 
@@ -308,11 +270,7 @@ impl Repair<'_> {
     }
 
     fn open(&self, base: Offset) -> io::Result<Arc<dyn DiskFile>> {
-        let key = FileKey {
-            log: self.id,
-            base,
-            kind: FileKind::Log,
-        };
+        let key = FileKey { log: self.id, base, kind: FileKind::Log };
         self.files.open(key, self.directory, false)
     }
 

@@ -103,52 +103,25 @@ impl fmt::Display for RecoveryNote {
                 write!(f, "{} is damaged; the snapshot before it is used", path.display())
             }
             Self::DamagedJournal { path, bytes } => {
-                write!(
-                    f,
-                    "{} is damaged from byte {} to {}",
-                    path.display(),
-                    bytes.start,
-                    bytes.end
-                )
+                write!(f, "{} is damaged from byte {} to {}", path.display(), bytes.start, bytes.end)
             }
             Self::TornJournal { path, position, bytes } => {
-                write!(
-                    f,
-                    "{}: cut off {bytes} half-written bytes at {position}",
-                    path.display()
-                )
+                write!(f, "{}: cut off {bytes} half-written bytes at {position}", path.display())
             }
             Self::MissingFacts { after, before } => write!(f, "facts between {} and {} are lost", after.0, before.0),
             Self::TornSegment { path, position, bytes } => {
-                write!(
-                    f,
-                    "{}: cut off {bytes} bytes behind the last whole batch at {position}",
-                    path.display()
-                )
+                write!(f, "{}: cut off {bytes} bytes behind the last whole batch at {position}", path.display())
             }
             Self::DamagedSegment { path, position } => {
-                write!(
-                    f,
-                    "{} is damaged at byte {position}; those records are not served",
-                    path.display()
-                )
+                write!(f, "{} is damaged at byte {position}; those records are not served", path.display())
             }
             Self::MissingRecords { log, from, to } => {
                 let LogId { topic, partition } = log;
-                write!(
-                    f,
-                    "records {} to {} of partition {partition} of topic {} are lost",
-                    from.0, to.0, topic.0
-                )
+                write!(f, "records {} to {} of partition {partition} of topic {} are lost", from.0, to.0, topic.0)
             }
             Self::RebuiltIndex { path } => write!(f, "made the index of {} anew", path.display()),
             Self::Stray { from, to } => {
-                write!(
-                    f,
-                    "{} belongs to no known topic; moved to {}",
-                    from.display(),
-                    to.display()
-                )
+                write!(f, "{} belongs to no known topic; moved to {}", from.display(), to.display())
             }
             Self::Leftover { path } => write!(f, "removed the unfinished {}", path.display()),
         }
@@ -157,14 +130,7 @@ impl fmt::Display for RecoveryNote {
 
 impl fmt::Display for RecoveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            boot,
-            logs,
-            verified_bytes,
-            reapplied_batches,
-            facts,
-            notes,
-        } = self;
+        let Self { boot, logs, verified_bytes, reapplied_batches, facts, notes } = self;
         write!(
             f,
             "start {}: {logs} logs, {verified_bytes} bytes verified, {reapplied_batches} batches from the journal, \

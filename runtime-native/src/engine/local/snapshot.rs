@@ -74,10 +74,7 @@ fn parse(bytes: &[u8], number: u64) -> Option<Snapshot> {
 
 /// The numbers of the snapshots in a directory, oldest first.
 pub(super) fn numbers(names: &[String]) -> Vec<u64> {
-    let mut numbers: Vec<_> = names
-        .iter()
-        .filter_map(|name| layout::number(name, EXTENSION))
-        .collect();
+    let mut numbers: Vec<_> = names.iter().filter_map(|name| layout::number(name, EXTENSION)).collect();
     numbers.sort_unstable();
     numbers
 }

@@ -53,11 +53,7 @@ pub(super) struct Placed {
 impl Placed {
     pub(super) fn appended_at(&self) -> AppendedAt {
         let header = &self.header;
-        AppendedAt {
-            base_offset: header.base_offset,
-            end: header.end_offset(),
-            bytes: header.bytes as u64,
-        }
+        AppendedAt { base_offset: header.base_offset, end: header.end_offset(), bytes: header.bytes as u64 }
     }
 }
 
@@ -74,11 +70,7 @@ impl Tail {
     /// A new segment, if the active one is full. The old one's index goes to its files.
     pub(super) fn roll_if_full(&mut self, files: &Files, dirty: &mut Dirty, segment_bytes: u64) -> io::Result<()> {
         let full = self.size >= segment_bytes || self.end.0 - self.active.base.0 >= SEGMENT_OFFSETS;
-        if full && self.size > 0 {
-            self.roll(files, dirty, self.end)
-        } else {
-            Ok(())
-        }
+        if full && self.size > 0 { self.roll(files, dirty, self.end) } else { Ok(()) }
     }
 
     /// A new segment that begins at `base`.
@@ -108,14 +100,8 @@ impl Tail {
             position += header.bytes as u64;
             base = header.end_offset();
         }
-        let file = self
-            .log
-            .open(files, self.active.base, FileKind::Log)
-            .map_err(PutError::Undone)?;
-        let mut parts: Vec<_> = appends
-            .iter()
-            .map(|append| IoSlice::new(append.batch.bytes()))
-            .collect();
+        let file = self.log.open(files, self.active.base, FileKind::Log).map_err(PutError::Undone)?;
+        let mut parts: Vec<_> = appends.iter().map(|append| IoSlice::new(append.batch.bytes())).collect();
         write_all(&*file, &mut parts, self.size).map_err(|error| match self.undo(files) {
             Ok(()) => PutError::Undone(error),
             Err(_) => PutError::Left(error),
@@ -126,13 +112,7 @@ impl Tail {
     pub(super) fn restore(&mut self, files: &Files, batch: &[u8], header: BatchHeader) -> io::Result<()> {
         let file = self.log.open(files, self.active.base, FileKind::Log)?;
         write_all(&*file, &mut [IoSlice::new(batch)], self.size)?;
-        self.commit(
-            [Placed {
-                header,
-                position: self.size,
-            }]
-            .iter(),
-        );
+        self.commit([Placed { header, position: self.size }].iter());
         Ok(())
     }
 
@@ -149,7 +129,6 @@ impl Tail {
             self.size = last.position + last.header.bytes as u64;
             self.end = last.header.end_offset();
         }
-        self.active
-            .commit(batches.map(|placed| (&placed.header, placed.position)));
+        self.active.commit(batches.map(|placed| (&placed.header, placed.position)));
     }
 }

@@ -21,21 +21,14 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(file: &'a dyn DiskFile, end: u64) -> Self {
-        Self {
-            file,
-            end,
-            window: Vec::new(),
-            start: 0,
-        }
+        Self { file, end, window: Vec::new(), start: 0 }
     }
 
     /// The header of the batch at `position`, if there is one that begins at `expected` (or, if `gap`, at any
     /// offset from there on) and that ends within the segment.
     pub(super) fn header(&mut self, position: u64, expected: Offset, gap: bool) -> io::Result<Option<BatchHeader>> {
         let end = self.end;
-        let header = self
-            .bytes(position, HEADER_BYTES)?
-            .and_then(|bytes| BatchHeader::read(bytes).ok());
+        let header = self.bytes(position, HEADER_BYTES)?.and_then(|bytes| BatchHeader::read(bytes).ok());
         Ok(header.filter(|header| {
             let offset_fits = header.base_offset == expected || gap && header.base_offset > expected;
             offset_fits && header.leader_epoch == 0 && position + header.bytes as u64 <= end
@@ -48,9 +41,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         };
         let bytes = self.bytes(position, header.bytes)?;
-        Ok(bytes
-            .is_some_and(|bytes| header.verify(bytes).is_ok())
-            .then_some(header))
+        Ok(bytes.is_some_and(|bytes| header.verify(bytes).is_ok()).then_some(header))
     }
 
     /// The first whole batch behind `position`, wherever it begins, whose offset is at least `expected`.
@@ -59,9 +50,7 @@ impl<'a> Walk<'a> {
         const MAGIC_AT: usize = 16;
         let mut position = position + 1;
         while position + HEADER_BYTES as u64 <= self.end {
-            if self
-                .bytes(position, HEADER_BYTES)?
-                .is_some_and(|bytes| bytes[MAGIC_AT] == 2)
+            if self.bytes(position, HEADER_BYTES)?.is_some_and(|bytes| bytes[MAGIC_AT] == 2)
                 && let Some(header) = self.whole(position, expected, true)?
             {
                 return Ok(Some((position, header)));

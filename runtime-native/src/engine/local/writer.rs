@@ -107,13 +107,8 @@ impl Writer {
         }
         self.dirty.save_indexes(&self.shared);
         let ends: Vec<_> = self.tails.values().map(|tail| (tail.log.id, tail.end)).collect();
-        let synced = self
-            .dirty
-            .sync(&self.shared, &self.layout)
-            .and_then(|()| self.journal.sync());
-        synced
-            .and_then(|()| write_bounds(&mut self.journal, &ends))
-            .map_err(|error| storage_error(&error))
+        let synced = self.dirty.sync(&self.shared, &self.layout).and_then(|()| self.journal.sync());
+        synced.and_then(|()| write_bounds(&mut self.journal, &ends)).map_err(|error| storage_error(&error))
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -131,34 +126,17 @@ impl Writer {
         for op in ops.drain(..) {
             match op {
                 WriteOp::Append { id, log, batch } => {
-                    appends.push(Append {
-                        id,
-                        log,
-                        batch,
-                        placed: Err(StorageError::NoSuchLog),
-                    });
+                    appends.push(Append { id, log, batch, placed: Err(StorageError::NoSuchLog) });
                 }
                 WriteOp::Persist { through, facts } => {
                     self.facts.waiting.extend(facts);
                     self.facts.through = self.facts.through.max(through);
                 }
-                WriteOp::CreateLogs {
-                    topic,
-                    name,
-                    partitions,
-                } => {
+                WriteOp::CreateLogs { topic, name, partitions } => {
                     let result = self.create_logs(topic, &name, partitions.clone());
-                    self.done.push(Completion::LogsCreated {
-                        topic,
-                        partitions,
-                        result,
-                    });
+                    self.done.push(Completion::LogsCreated { topic, partitions, result });
                 }
-                WriteOp::DeleteLogs {
-                    topic,
-                    name,
-                    partitions,
-                } => {
+                WriteOp::DeleteLogs { topic, name, partitions } => {
                     self.write_group(&mut appends);
                     self.delete_logs(topic, &name, partitions, background);
                 }
@@ -187,18 +165,14 @@ impl Writer {
                 self.put_run(run);
             }
             self.stats.groups.add(1);
-            self.stats
-                .largest_group
-                .at_least((appends.len() + self.facts.waiting.len()) as u64);
+            self.stats.largest_group.at_least((appends.len() + self.facts.waiting.len()) as u64);
             if self.has_failed() {
                 self.doubt(appends);
             } else {
                 self.write_journal(appends);
             }
             self.commit(appends);
-            let full = appends
-                .iter()
-                .any(|append| matches!(append.placed, Err(StorageError::Full)));
+            let full = appends.iter().any(|append| matches!(append.placed, Err(StorageError::Full)));
             if !full && self.facts.waiting.is_empty() && !self.has_failed() {
                 self.set_state(StorageState::Ok);
             }
@@ -208,17 +182,11 @@ impl Writer {
                 (Some(why), _) => Err(StorageError::Failed(why.clone())),
                 (None, placed) => placed.map(|placed| placed.appended_at()),
             };
-            self.done.push(Completion::Appended {
-                id: append.id,
-                log: append.log,
-                result,
-            });
+            self.done.push(Completion::Appended { id: append.id, log: append.log, result });
         }
         if self.facts.waiting.is_empty() && self.facts.through > self.facts.reported && !self.has_failed() {
             self.facts.reported = self.facts.through;
-            self.done.push(Completion::Persisted {
-                through: self.facts.through,
-            });
+            self.done.push(Completion::Persisted { through: self.facts.through });
         }
     }
 
@@ -270,16 +238,9 @@ impl Writer {
 
     fn try_journal(&mut self, appends: &[Append]) -> io::Result<()> {
         let journalled = self.config.durability != Durability::Os;
-        let facts = self
-            .facts
-            .waiting
-            .iter()
-            .map(|(seq, fact)| Frame::Fact { seq: *seq, fact });
+        let facts = self.facts.waiting.iter().map(|(seq, fact)| Frame::Fact { seq: *seq, fact });
         let records = appends.iter().filter(|append| journalled && append.placed.is_ok());
-        let records = records.map(|append| Frame::Records {
-            log: append.log,
-            batch: append.batch.bytes(),
-        });
+        let records = records.map(|append| Frame::Records { log: append.log, batch: append.batch.bytes() });
         let frames: Vec<_> = facts.chain(records).collect();
         if frames.is_empty() {
             return Ok(());
@@ -295,12 +256,7 @@ impl Writer {
         }
         self.stats.journal_bytes.add(bytes);
         self.stats.facts.add(self.facts.waiting.len() as u64);
-        self.snapshots.written += self
-            .facts
-            .waiting
-            .iter()
-            .map(|(_, fact)| fact.len() as u64)
-            .sum::<u64>();
+        self.snapshots.written += self.facts.waiting.iter().map(|(_, fact)| fact.len() as u64).sum::<u64>();
         self.facts.waiting.clear();
         Ok(())
     }
@@ -327,10 +283,7 @@ impl Writer {
         if error == StorageError::Full {
             self.set_state(StorageState::Full);
         }
-        appends
-            .iter_mut()
-            .filter(|append| append.placed.is_ok())
-            .for_each(|append| append.placed = Err(error.clone()));
+        appends.iter_mut().filter(|append| append.placed.is_ok()).for_each(|append| append.placed = Err(error.clone()));
     }
 
     /// Says of all that was written that it may or may not be there.
@@ -402,11 +355,7 @@ impl Writer {
             let id = LogId { topic, partition };
             let Some(tail) = self.tails.remove(&id) else { continue };
             tail.log.mark_deleted();
-            self.shared
-                .logs
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&id);
+            self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
             self.shared.files.close_log(id);
             self.dirty.forget(id);
             let aside = self.layout.aside(&format!("{name}-{partition}"), Some(topic), DELETED);
@@ -439,13 +388,7 @@ impl Writer {
         self.snapshots.next += 1;
         self.snapshots.written = 0;
         self.snapshots.running = true;
-        send(
-            background,
-            Job::Checkpoint {
-                dirty: std::mem::take(&mut self.dirty),
-                snapshot,
-            },
-        );
+        send(background, Job::Checkpoint { dirty: std::mem::take(&mut self.dirty), snapshot });
     }
 
     pub(super) fn checkpoint_ended(&mut self, ended: CheckpointEnd, background: &Sender<Job>) {
@@ -468,10 +411,7 @@ impl Writer {
                 Err(StorageError::Failed(error.to_string()))
             }
         };
-        self.done.push(Completion::CheckpointDone {
-            through: ended.through,
-            result,
-        });
+        self.done.push(Completion::CheckpointDone { through: ended.through, result });
     }
 
     fn has_failed(&self) -> bool {
@@ -487,10 +427,7 @@ impl Writer {
 
     fn fail(&mut self, why: String) {
         if !self.has_failed() {
-            tracing::error!(
-                why,
-                "the storage has failed; nothing is acknowledged until the next start"
-            );
+            tracing::error!(why, "the storage has failed; nothing is acknowledged until the next start");
             self.set_state(StorageState::Failed { why });
         }
     }

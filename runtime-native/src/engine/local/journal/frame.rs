@@ -112,10 +112,7 @@ impl<'a> Frame<'a> {
             }
             FACT => {
                 let (seq, fact) = payload.split_first_chunk()?;
-                Self::Fact {
-                    seq: FactSeq(u64::from_be_bytes(*seq)),
-                    fact,
-                }
+                Self::Fact { seq: FactSeq(u64::from_be_bytes(*seq)), fact }
             }
             BOUNDS => Self::Bounds(Bounds::new(payload)?),
             _ => return None,
@@ -133,11 +130,5 @@ fn take_log(bytes: &[u8]) -> Option<(LogId, &[u8])> {
     let (topic, rest) = bytes.split_first_chunk()?;
     let (partition, rest) = rest.split_first_chunk()?;
     let topic = TopicId(u64::from_be_bytes(*topic));
-    Some((
-        LogId {
-            topic,
-            partition: u32::from_be_bytes(*partition),
-        },
-        rest,
-    ))
+    Some((LogId { topic, partition: u32::from_be_bytes(*partition) }, rest))
 }

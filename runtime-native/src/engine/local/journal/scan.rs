@@ -80,10 +80,7 @@ mod tests {
         for group in groups {
             let synced_to = u32::try_from(bytes.len()).unwrap();
             for &seq in *group {
-                let frame = Frame::Fact {
-                    seq: FactSeq(seq),
-                    fact: b"fact",
-                };
+                let frame = Frame::Fact { seq: FactSeq(seq), fact: b"fact" };
                 frame.put_head(&mut bytes, FILE, synced_to);
                 bytes.extend_from_slice(frame.tail());
             }
@@ -92,10 +89,7 @@ mod tests {
     }
 
     fn facts(scan: &Scan<'_>) -> Vec<u64> {
-        scan.frames
-            .iter()
-            .map(|frame| if let Frame::Fact { seq, .. } = frame { seq.0 } else { 0 })
-            .collect()
+        scan.frames.iter().map(|frame| if let Frame::Fact { seq, .. } = frame { seq.0 } else { 0 }).collect()
     }
 
     #[test]
@@ -134,10 +128,7 @@ mod tests {
         let mut bytes = whole.clone();
         bytes[frame + 3] ^= 1;
         let found = scan(&bytes, FILE, false);
-        assert_eq!(
-            (facts(&found), found.end, found.torn),
-            (vec![1], frame as u64, 2 * frame as u64)
-        );
+        assert_eq!((facts(&found), found.end, found.torn), (vec![1], frame as u64, 2 * frame as u64));
         let followed = scan(&bytes, FILE, true);
         assert_eq!((facts(&followed), followed.damage.len()), (vec![1, 3], 1));
     }

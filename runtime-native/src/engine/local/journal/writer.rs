@@ -49,17 +49,7 @@ impl Journal {
         let mut files = older;
         files.push_back((number, last_fact));
         let directory = directory.to_owned();
-        Ok(Self {
-            disk,
-            directory,
-            file_bytes,
-            file,
-            number,
-            position: 0,
-            synced: 0,
-            files,
-            heads: Vec::new(),
-        })
+        Ok(Self { disk, directory, file_bytes, file, number, position: 0, synced: 0, files, heads: Vec::new() })
     }
 
     /// Writes the frames one behind the other, in a new file if this one is full; they are not durable yet.
@@ -153,9 +143,7 @@ impl SyncFailed {
     }
 
     pub(in crate::engine::local) fn is(error: &io::Error) -> bool {
-        error
-            .get_ref()
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
+        error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>)
     }
 }
 

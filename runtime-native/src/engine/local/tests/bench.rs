@@ -19,11 +19,7 @@ const LOGS: u32 = 16;
 #[test]
 #[ignore = "a measurement"]
 fn throughput() {
-    for durability in [
-        Durability::Fsync,
-        Durability::Interval(Duration::from_millis(10)),
-        Durability::Os,
-    ] {
+    for durability in [Durability::Fsync, Durability::Interval(Duration::from_millis(10)), Durability::Os] {
         for (threads, appends, bytes) in [(1, 2000, 1000), (64, 1000, 1000), (16, 200, 100_000)] {
             measure(durability, threads, appends, bytes);
         }
@@ -34,10 +30,7 @@ fn throughput() {
 #[allow(clippy::cast_precision_loss)] // measurements
 fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
     let dir = tempdir().unwrap();
-    let config = LocalConfig {
-        durability,
-        ..LocalConfig::new(dir.path())
-    };
+    let config = LocalConfig { durability, ..LocalConfig::new(dir.path()) };
     let (mut engine, ..) = Opening::open(config.clone()).unwrap().with_logs(specs(LOGS)).unwrap();
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::channel()).unzip();
     engine
@@ -56,18 +49,9 @@ fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
             let (engine, value) = (&engine, &value);
             scope.spawn(move || {
                 let log = log(thread % LOGS);
-                let id = AppendId {
-                    request: RequestId(thread.into()),
-                    partition: log.partition,
-                };
+                let id = AppendId { request: RequestId(thread.into()), partition: log.partition };
                 for _ in 0..appends {
-                    engine
-                        .submit(WriteOp::Append {
-                            id,
-                            log,
-                            batch: batch(&[value]),
-                        })
-                        .unwrap();
+                    engine.submit(WriteOp::Append { id, log, batch: batch(&[value]) }).unwrap();
                     done.recv().unwrap().unwrap();
                 }
             });
@@ -78,21 +62,14 @@ fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
 
     let start = Instant::now();
     let mut chunk = Chunk::default();
-    let mut part = ReadPart {
-        max_bytes: 1 << 20,
-        max_records: u32::MAX,
-        ..part(ORDERS, 0, u64::MAX)
-    };
+    let mut part = ReadPart { max_bytes: 1 << 20, max_records: u32::MAX, ..part(ORDERS, 0, u64::MAX) };
     let (mut read, mut waits) = (0, 0);
     loop {
         chunk.clear();
-        let outcome = engine
-            .reader()
-            .read(&part, ReadMode::NoWait, &mut chunk)
-            .unwrap_or_else(|_| {
-                waits += 1;
-                engine.reader().read(&part, ReadMode::Blocking, &mut chunk).unwrap()
-            });
+        let outcome = engine.reader().read(&part, ReadMode::NoWait, &mut chunk).unwrap_or_else(|_| {
+            waits += 1;
+            engine.reader().read(&part, ReadMode::Blocking, &mut chunk).unwrap()
+        });
         read += outcome.bytes;
         part.from = outcome.next;
         if outcome.records == 0 {

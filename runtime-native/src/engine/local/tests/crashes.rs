@@ -12,10 +12,7 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
@@ -29,11 +26,7 @@ impl Random {
 }
 
 fn small() -> LocalConfig {
-    LocalConfig {
-        segment_bytes: 3000,
-        journal_file_bytes: 4096,
-        ..config("/data")
-    }
+    LocalConfig { segment_bytes: 3000, journal_file_bytes: 4096, ..config("/data") }
 }
 
 fn start(disk: &FaultyDisk) -> Option<Running> {
@@ -58,11 +51,7 @@ fn script(running: &Running, steps: u64, random: &mut Random, done: &mut Acknowl
             return;
         };
         for (offset, value) in (at.base_offset.0..).zip(values) {
-            assert_eq!(
-                done.records.insert((target, offset), value),
-                None,
-                "an offset was given twice"
-            );
+            assert_eq!(done.records.insert((target, offset), value), None, "an offset was given twice");
         }
         if step % 3 == 0 {
             let next = done.fact + 1;
@@ -94,25 +83,13 @@ fn check(running: &Running, done: &mut Acknowledged) {
         found.extend(values.into_iter().map(|(offset, value)| ((bounds.log, offset), value)));
     }
     for (place, value) in &done.records {
-        assert_eq!(
-            found.get(place),
-            Some(value),
-            "{place:?} was acknowledged\n{}",
-            running.report
-        );
+        assert_eq!(found.get(place), Some(value), "{place:?} was acknowledged\n{}", running.report);
     }
-    let from = running
-        .snapshot
-        .as_ref()
-        .map_or(0, |state| u64::from_be_bytes(state[..].try_into().unwrap()));
+    let from = running.snapshot.as_ref().map_or(0, |state| u64::from_be_bytes(state[..].try_into().unwrap()));
     let facts = running.fact_numbers();
     assert_eq!(facts, (from + 1..=from + facts.len() as u64).collect::<Vec<_>>());
     let last = from + facts.len() as u64;
-    assert!(
-        last >= done.fact,
-        "fact {} was acknowledged, {last} is the last",
-        done.fact
-    );
+    assert!(last >= done.fact, "fact {} was acknowledged, {last} is the last", done.fact);
     assert!(running.snapshot >= done.snapshot, "a snapshot was acknowledged");
     (done.records, done.fact) = (found, last);
 }
@@ -156,15 +133,11 @@ fn check_if_alive(running: &Running, done: &mut Acknowledged, random: &mut Rando
         while part.from < part.to
             && let Ok((values, outcome)) = running.read(&part)
         {
-            done.records
-                .extend(values.into_iter().map(|(offset, value)| ((bounds.log, offset), value)));
+            done.records.extend(values.into_iter().map(|(offset, value)| ((bounds.log, offset), value)));
             part.from = outcome.next;
         }
     }
-    let from = running
-        .snapshot
-        .as_ref()
-        .map_or(0, |state| u64::from_be_bytes(state[..].try_into().unwrap()));
+    let from = running.snapshot.as_ref().map_or(0, |state| u64::from_be_bytes(state[..].try_into().unwrap()));
     done.fact = done.fact.max(from + running.facts.len() as u64);
     script(running, 5, random, done);
 }
@@ -185,14 +158,7 @@ fn recovering_again_finds_nothing_to_do() {
     drop(first);
     disk.crash(|| false);
     let second = start(&disk).unwrap();
-    assert_eq!(
-        (
-            &second.bounds,
-            second.report.notes.len(),
-            second.report.reapplied_batches
-        ),
-        (&bounds, 0, 0)
-    );
+    assert_eq!((&second.bounds, second.report.notes.len(), second.report.reapplied_batches), (&bounds, 0, 0));
     check(&second, &mut done);
 }
 
@@ -205,28 +171,14 @@ fn power_may_fail_anywhere_while_logs_are_made_and_deleted() {
         let (mut kept, mut deleted) = (None, false);
         if let Ok(running) = open_on(Arc::new(disk.clone()), small(), 0) {
             let (topic, partitions) = (ORDERS.topic, 3);
-            running
-                .engine
-                .submit(WriteOp::CreateLogs {
-                    topic,
-                    name: name(),
-                    partitions: 0..partitions,
-                })
-                .unwrap();
+            running.engine.submit(WriteOp::CreateLogs { topic, name: name(), partitions: 0..partitions }).unwrap();
             kept = running.append(log(2), &[b"kept"]).ok();
             // With and without it, every point of the run is met.
             let _ = running.checkpoint(0, b"");
             // The fact that a topic is deleted is durable before its logs are removed.
             deleted = fuse % 3 == 0;
             if deleted {
-                running
-                    .engine
-                    .submit(WriteOp::DeleteLogs {
-                        topic,
-                        name: name(),
-                        partitions,
-                    })
-                    .unwrap();
+                running.engine.submit(WriteOp::DeleteLogs { topic, name: name(), partitions }).unwrap();
                 running.wait(|completion| matches!(completion, Completion::LogsDeleted { .. }).then_some(()));
             }
         }

@@ -38,9 +38,7 @@ fn ten(dir: &Path) -> Running {
 }
 
 fn expected(offsets: impl Iterator<Item = u64>) -> Vec<(u64, Vec<u8>)> {
-    offsets
-        .map(|offset| (offset, vec![u8::try_from(offset).unwrap(); 100]))
-        .collect()
+    offsets.map(|offset| (offset, vec![u8::try_from(offset).unwrap(); 100])).collect()
 }
 
 #[test]
@@ -53,22 +51,14 @@ fn the_journal_supplies_what_a_torn_or_damaged_tail_has_lost() {
         let copy = copied(dir.path());
         fs::write(segment(copy.path()), &whole[..cut]).unwrap();
         let again = open(copy.path(), 1);
-        assert_eq!(
-            again.read_all(ORDERS, 0, again.end(ORDERS).0),
-            expected(0..10),
-            "cut at {cut}"
-        );
+        assert_eq!(again.read_all(ORDERS, 0, again.end(ORDERS).0), expected(0..10), "cut at {cut}");
         assert_eq!(again.report.reapplied_batches, 10 - (cut / batch) as u64);
     }
     for at in (0..whole.len()).step_by(7) {
         let copy = copied(dir.path());
         flip(&segment(copy.path()), at);
         let again = open(copy.path(), 1);
-        assert_eq!(
-            again.read_all(ORDERS, 0, again.end(ORDERS).0),
-            expected(0..10),
-            "byte {at}"
-        );
+        assert_eq!(again.read_all(ORDERS, 0, again.end(ORDERS).0), expected(0..10), "byte {at}");
         assert!(matches!(again.report.notes[..], [RecoveryNote::TornSegment { .. }]));
         assert_eq!(fs::read(segment(copy.path())).unwrap(), whole);
     }
@@ -105,25 +95,11 @@ fn damage_in_the_middle_is_told_and_its_neighbours_are_read() {
         assert_eq!(again.read(&part(ORDERS, 0, 10)).unwrap().0, expected(0..4), "byte {at}");
         let corrupt = again.read(&part(ORDERS, 4, 10)).unwrap_err();
         let place = format!("{} at byte {}", segment(copy.path()).display(), 4 * batch);
-        assert_eq!(
-            corrupt,
-            ReadError::Corrupt {
-                place,
-                offset: Offset(4),
-                next_offset: Some(Offset(5))
-            }
-        );
-        assert_eq!(
-            again.read(&part(ORDERS, 5, 10)).unwrap().0,
-            expected(5..10),
-            "byte {at}"
-        );
+        assert_eq!(corrupt, ReadError::Corrupt { place, offset: Offset(4), next_offset: Some(Offset(5)) });
+        assert_eq!(again.read(&part(ORDERS, 5, 10)).unwrap().0, expected(5..10), "byte {at}");
         assert_eq!(again.read_all(ORDERS, 8, 10), expected(8..10));
         let reader = again.engine.reader();
-        assert_eq!(
-            reader.lookup_time(ORDERS, 100, Offset(10)).unwrap(),
-            Some((Offset(0), 100))
-        );
+        assert_eq!(reader.lookup_time(ORDERS, 100, Offset(10)).unwrap(), Some((Offset(0), 100)));
     }
 }
 
@@ -157,20 +133,14 @@ fn a_damaged_frame_in_the_journal_costs_no_other() {
     flip(&path, at);
     let again = open(dir.path(), 1);
     assert_eq!(again.fact_numbers(), [1, 2, 4, 5]);
-    assert!(matches!(
-        again.report.notes[..],
-        [RecoveryNote::MissingFacts { .. }, RecoveryNote::DamagedJournal { .. }]
-    ));
+    assert!(matches!(again.report.notes[..], [RecoveryNote::MissingFacts { .. }, RecoveryNote::DamagedJournal { .. }]));
     assert_eq!(again.end(ORDERS), Offset(1));
 }
 
 #[test]
 fn indexes_are_made_anew_when_missing_or_damaged() {
     let dir = tempdir().unwrap();
-    let config = LocalConfig {
-        segment_bytes: 30_000,
-        ..config(dir.path())
-    };
+    let config = LocalConfig { segment_bytes: 30_000, ..config(dir.path()) };
     let open = || open_on(std::sync::Arc::new(RealDisk), config.clone(), 1).unwrap();
     let running = open();
     let mut values = Vec::new();
@@ -183,10 +153,7 @@ fn indexes_are_made_anew_when_missing_or_damaged() {
     let indexes: Vec<_> = fs::read_dir(dir.path().join("logs/orders-0"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension != "log" && extension != "metadata")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension != "log" && extension != "metadata"))
         .collect();
     assert_eq!(indexes.len(), 8);
     for damage in [None, Some(0), Some(3), Some(7), Some(8), Some(15)] {
@@ -199,11 +166,7 @@ fn indexes_are_made_anew_when_missing_or_damaged() {
         }
         let again = open();
         for from in 0..100 {
-            assert_eq!(
-                again.read_all(ORDERS, from, 100),
-                values[usize::try_from(from).unwrap()..],
-                "{damage:?}"
-            );
+            assert_eq!(again.read_all(ORDERS, from, 100), values[usize::try_from(from).unwrap()..], "{damage:?}");
         }
         again.engine.stop().unwrap();
     }
@@ -224,19 +187,10 @@ fn a_damaged_snapshot_falls_back_to_the_one_before() {
     let path = dir.path().join("snapshots/00000000000000000002.snap");
     flip(&path, 40);
     let again = open(dir.path(), 1);
-    assert_eq!(
-        (again.snapshot.as_deref(), again.fact_numbers()),
-        (Some(&b"one"[..]), vec![2, 3])
-    );
+    assert_eq!((again.snapshot.as_deref(), again.fact_numbers()), (Some(&b"one"[..]), vec![2, 3]));
     assert_eq!(again.read_all(ORDERS, 0, 1), [(0, b"kept".to_vec())]);
     let notes = &again.report.notes[..];
-    assert!(
-        matches!(
-            notes,
-            [RecoveryNote::Leftover { .. }, RecoveryNote::DamagedSnapshot { .. }]
-        ),
-        "{notes:?}"
-    );
+    assert!(matches!(notes, [RecoveryNote::Leftover { .. }, RecoveryNote::DamagedSnapshot { .. }]), "{notes:?}");
     again.checkpoint(3, b"three").unwrap();
     again.engine.stop().unwrap();
     flip(&path, 20);

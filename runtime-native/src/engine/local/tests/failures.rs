@@ -18,11 +18,7 @@ fn in_journal(path: &Path) -> bool {
 
 fn states(running: &Running) -> Vec<StorageState> {
     let state = |completion| {
-        if let Completion::StorageState(state) = completion {
-            Some(state)
-        } else {
-            None
-        }
+        if let Completion::StorageState(state) = completion { Some(state) } else { None }
     };
     running.completions().into_iter().filter_map(state).collect()
 }
@@ -36,10 +32,7 @@ fn a_write_that_fails_is_undone_and_the_next_one_goes_on() {
         disk.fault(move |op, path| {
             (op == Op::Write && in_journal(path) == fails_in_journal).then(|| io::Error::other("broken"))
         });
-        assert_eq!(
-            running.append(ORDERS, &[b"lost"]),
-            Err(StorageError::Failed("broken".to_owned()))
-        );
+        assert_eq!(running.append(ORDERS, &[b"lost"]), Err(StorageError::Failed("broken".to_owned())));
         disk.heal();
         assert_eq!(running.append(ORDERS, &[b"second"]).unwrap().base_offset.0, 1);
         let expected = [(0, b"first".to_vec()), (1, b"second".to_vec())];
@@ -74,17 +67,9 @@ fn nothing_is_acknowledged_after_a_sync_that_failed() {
         Err(StorageError::Uncertain(_) | StorageError::Failed(_))
     ));
     disk.heal();
-    assert!(matches!(
-        running.append(ORDERS, &[b"refused"]),
-        Err(StorageError::Failed(_))
-    ));
+    assert!(matches!(running.append(ORDERS, &[b"refused"]), Err(StorageError::Failed(_))));
     assert!(matches!(states(&running)[..], [StorageState::Failed { .. }]));
-    assert!(
-        !running
-            .completions()
-            .iter()
-            .any(|completion| matches!(completion, Completion::Persisted { .. }))
-    );
+    assert!(!running.completions().iter().any(|completion| matches!(completion, Completion::Persisted { .. })));
     assert_eq!(running.read_all(ORDERS, 0, 1), [(0, b"first".to_vec())]);
     assert!(running.engine.stop().is_err());
 }
@@ -96,10 +81,7 @@ fn what_can_not_be_undone_is_final() {
     disk.fault(|op, path| {
         (matches!(op, Op::Write | Op::SetLen) && !in_journal(path)).then(|| io::Error::other("stuck"))
     });
-    assert!(matches!(
-        running.append(ORDERS, &[b"x"]),
-        Err(StorageError::Uncertain(_))
-    ));
+    assert!(matches!(running.append(ORDERS, &[b"x"]), Err(StorageError::Uncertain(_))));
     disk.heal();
     assert!(matches!(running.append(log(1), &[b"y"]), Err(StorageError::Failed(_))));
 }
@@ -116,12 +98,7 @@ fn a_full_disk_refuses_records_keeps_facts_and_goes_on_when_there_is_room() {
     running.submit_fact(1);
     running.submit_fact(2);
     assert_eq!(running.append(ORDERS, &[b"tiny"]), Err(StorageError::Full));
-    assert!(
-        !running
-            .completions()
-            .iter()
-            .any(|completion| matches!(completion, Completion::Persisted { .. }))
-    );
+    assert!(!running.completions().iter().any(|completion| matches!(completion, Completion::Persisted { .. })));
     disk.heal();
     disk.set_capacity(None);
     running.wait_fact(2);
@@ -131,10 +108,7 @@ fn a_full_disk_refuses_records_keeps_facts_and_goes_on_when_there_is_room() {
     disk.kill();
     let again = start(&disk);
     assert_eq!(again.fact_numbers(), [1, 2]);
-    assert_eq!(
-        again.read_all(ORDERS, 0, 2),
-        [(0, b"first".to_vec()), (1, b"second".to_vec())]
-    );
+    assert_eq!(again.read_all(ORDERS, 0, 2), [(0, b"first".to_vec()), (1, b"second".to_vec())]);
 }
 
 #[test]
@@ -152,10 +126,7 @@ fn a_checkpoint_that_fails_leaves_the_one_before_in_force() {
     let disk = disk.fork();
     disk.crash(|| false);
     let again = start(&disk);
-    assert_eq!(
-        (again.snapshot.clone(), again.fact_numbers()),
-        (Some(b"one".to_vec()), vec![2, 3])
-    );
+    assert_eq!((again.snapshot.clone(), again.fact_numbers()), (Some(b"one".to_vec()), vec![2, 3]));
     assert_eq!(again.read_all(ORDERS, 0, 1), [(0, b"kept".to_vec())]);
 }
 
@@ -172,10 +143,7 @@ fn a_segment_that_can_not_be_synced_is_final() {
 #[test]
 fn short_writes_are_completed() {
     let disk = FaultyDisk::default();
-    let config = LocalConfig {
-        journal_file_bytes: 1 << 20,
-        ..config("/data")
-    };
+    let config = LocalConfig { journal_file_bytes: 1 << 20, ..config("/data") };
     let running = open_on(Arc::new(disk.clone()), config, 2).unwrap();
     disk.set_capacity(Some(disk.used() + 700));
     assert_eq!(running.append(ORDERS, &[&[1; 900]]), Err(StorageError::Full));

@@ -45,14 +45,8 @@ struct State {
 
 #[derive(Clone, Debug)]
 enum Node {
-    File {
-        now: Vec<u8>,
-        durable: Vec<u8>,
-    },
-    Dir {
-        now: BTreeMap<String, usize>,
-        durable: BTreeMap<String, usize>,
-    },
+    File { now: Vec<u8>, durable: Vec<u8> },
+    Dir { now: BTreeMap<String, usize>, durable: BTreeMap<String, usize> },
 }
 
 impl fmt::Debug for FaultyDisk {
@@ -145,33 +139,18 @@ impl FaultyDisk {
     /// A copy of the disk as it is, for the test to do something else with.
     pub(super) fn fork(&self) -> Self {
         let nodes = self.state().nodes.clone();
-        Self(Arc::new(Mutex::new(State {
-            nodes,
-            ..State::default()
-        })))
+        Self(Arc::new(Mutex::new(State { nodes, ..State::default() })))
     }
 }
 
 impl State {
     fn used(&self) -> u64 {
-        self.nodes
-            .iter()
-            .map(|node| {
-                if let Node::File { now, .. } = node {
-                    now.len() as u64
-                } else {
-                    0
-                }
-            })
-            .sum()
+        self.nodes.iter().map(|node| if let Node::File { now, .. } = node { now.len() as u64 } else { 0 }).sum()
     }
 
     fn find(&mut self, path: &Path) -> io::Result<usize> {
         if self.nodes.is_empty() {
-            self.nodes.push(Node::Dir {
-                now: BTreeMap::new(),
-                durable: BTreeMap::new(),
-            });
+            self.nodes.push(Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() });
         }
         let mut node = 0;
         for name in path.iter().filter(|name| *name != "/") {
@@ -197,11 +176,7 @@ impl State {
     }
 
     fn check(&mut self) -> io::Result<()> {
-        if self.fuse == Some(0) {
-            Err(io::Error::other("the machine is off"))
-        } else {
-            Ok(())
-        }
+        if self.fuse == Some(0) { Err(io::Error::other("the machine is off")) } else { Ok(()) }
     }
 
     /// Whether the operation may happen. The last one before the end happens in half, where it can.
@@ -236,19 +211,12 @@ impl Disk for FaultyDisk {
                 let node = state.nodes.len();
                 let (names, name) = state.parent(path)?;
                 names.insert(name, node);
-                state.nodes.push(Node::File {
-                    now: Vec::new(),
-                    durable: Vec::new(),
-                });
+                state.nodes.push(Node::File { now: Vec::new(), durable: Vec::new() });
                 node
             }
             found => found?,
         };
-        Ok(Arc::new(OpenFile {
-            disk: self.clone(),
-            node,
-            path: path.to_owned(),
-        }))
+        Ok(Arc::new(OpenFile { disk: self.clone(), node, path: path.to_owned() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -265,10 +233,7 @@ impl Disk for FaultyDisk {
         let node = state.nodes.len();
         let (names, name) = state.parent(path)?;
         names.insert(name, node);
-        state.nodes.push(Node::Dir {
-            now: BTreeMap::new(),
-            durable: BTreeMap::new(),
-        });
+        state.nodes.push(Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() });
         Ok(())
     }
 
@@ -309,11 +274,7 @@ impl Disk for FaultyDisk {
         if whole && let Node::Dir { now, durable } = &mut state.nodes[node] {
             durable.clone_from(now);
         }
-        if whole {
-            Ok(())
-        } else {
-            Err(io::Error::other("the machine is off"))
-        }
+        if whole { Ok(()) } else { Err(io::Error::other("the machine is off")) }
     }
 
     fn lock(&self, _path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
@@ -358,11 +319,7 @@ impl DiskFile for OpenFile {
             now.resize(at + bytes.len(), 0);
         }
         now[at..at + bytes.len()].copy_from_slice(&bytes);
-        if whole {
-            Ok(bytes.len())
-        } else {
-            Err(io::Error::other("the machine is off"))
-        }
+        if whole { Ok(bytes.len()) } else { Err(io::Error::other("the machine is off")) }
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
@@ -395,11 +352,7 @@ impl DiskFile for OpenFile {
         if whole {
             durable.clone_from(now);
         }
-        if whole {
-            Ok(())
-        } else {
-            Err(io::Error::other("the machine is off"))
-        }
+        if whole { Ok(()) } else { Err(io::Error::other("the machine is off")) }
     }
 
     fn sync_all(&self) -> io::Result<()> {

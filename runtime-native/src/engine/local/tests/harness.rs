@@ -21,19 +21,12 @@ use crate::{
 pub(super) const ORDERS: LogId = log(0);
 
 pub(super) const fn log(partition: u32) -> LogId {
-    LogId {
-        topic: TopicId(1),
-        partition,
-    }
+    LogId { topic: TopicId(1), partition }
 }
 
 /// A path that means the same on every disk.
 pub(super) fn config(data_dir: impl Into<PathBuf>) -> LocalConfig {
-    LocalConfig {
-        journal_file_bytes: 64 << 10,
-        checkpoint_bytes: u64::MAX,
-        ..LocalConfig::new(data_dir)
-    }
+    LocalConfig { journal_file_bytes: 64 << 10, checkpoint_bytes: u64::MAX, ..LocalConfig::new(data_dir) }
 }
 
 pub(super) fn name() -> TopicName {
@@ -41,25 +34,13 @@ pub(super) fn name() -> TopicName {
 }
 
 pub(super) fn specs(partitions: u32) -> Vec<LogSpec> {
-    (0..partitions)
-        .map(|partition| LogSpec {
-            log: log(partition),
-            name: name(),
-        })
-        .collect()
+    (0..partitions).map(|partition| LogSpec { log: log(partition), name: name() }).collect()
 }
 
 pub(super) fn batch(values: &[&[u8]]) -> EncodedBatch {
     let mut builder = BatchBuilder::default();
     for value in values {
-        builder
-            .push(
-                i64::try_from(value.len()).unwrap(),
-                None,
-                Some(value),
-                std::iter::empty(),
-            )
-            .unwrap();
+        builder.push(i64::try_from(value.len()).unwrap(), None, Some(value), std::iter::empty()).unwrap();
     }
     builder.finish().unwrap()
 }
@@ -99,25 +80,14 @@ pub(super) fn open_on(disk: Arc<dyn Disk>, config: LocalConfig, partitions: u32)
             sink.more.notify_all();
         })
         .unwrap();
-    Ok(Running {
-        engine,
-        bounds,
-        report,
-        snapshot,
-        facts,
-        reported,
-        next: Mutex::new(0),
-    })
+    Ok(Running { engine, bounds, report, snapshot, facts, reported, next: Mutex::new(0) })
 }
 
 impl Running {
     pub(super) fn submit_append(&self, log: LogId, batch: EncodedBatch) -> AppendId {
         let mut next = self.next.lock().unwrap();
         *next += 1;
-        let id = AppendId {
-            request: RequestId(*next),
-            partition: log.partition,
-        };
+        let id = AppendId { request: RequestId(*next), partition: log.partition };
         drop(next);
         self.engine.submit(WriteOp::Append { id, log, batch }).unwrap();
         id
@@ -150,12 +120,7 @@ impl Running {
 
     pub(super) fn submit_fact(&self, seq: u64) {
         let facts = vec![(FactSeq(seq), format!("fact {seq}").into_bytes())];
-        self.engine
-            .submit(WriteOp::Persist {
-                through: FactSeq(seq),
-                facts,
-            })
-            .unwrap();
+        self.engine.submit(WriteOp::Persist { through: FactSeq(seq), facts }).unwrap();
     }
 
     pub(super) fn wait_fact(&self, seq: u64) {
@@ -171,10 +136,7 @@ impl Running {
     }
 
     pub(super) fn checkpoint(&self, through: u64, snapshot: &[u8]) -> Result<(), StorageError> {
-        let op = WriteOp::Checkpoint {
-            through: FactSeq(through),
-            snapshot: snapshot.to_vec(),
-        };
+        let op = WriteOp::Checkpoint { through: FactSeq(through), snapshot: snapshot.to_vec() };
         self.engine.submit(op).unwrap();
         let result = self.wait(|completion| match completion {
             Completion::CheckpointDone { through: done, result } if done.0 == through => Some(result.clone()),
@@ -193,10 +155,7 @@ impl Running {
     pub(super) fn read(&self, part: &ReadPart) -> Result<(Values, ReadOutcome), ReadError> {
         let mut chunk = Chunk::default();
         let outcome = self.engine.reader().read(part, ReadMode::Blocking, &mut chunk)?;
-        let values = chunk
-            .records(&outcome)
-            .map(|record| (record.offset.0, record.value.unwrap().to_vec()))
-            .collect();
+        let values = chunk.records(&outcome).map(|record| (record.offset.0, record.value.unwrap().to_vec())).collect();
         Ok((values, outcome))
     }
 
@@ -219,11 +178,5 @@ impl Running {
 }
 
 pub(super) fn part(log: LogId, from: u64, to: u64) -> ReadPart {
-    ReadPart {
-        log,
-        from: Offset(from),
-        to: Offset(to),
-        max_bytes: 1 << 20,
-        max_records: 1000,
-    }
+    ReadPart { log, from: Offset(from), to: Offset(to), max_bytes: 1 << 20, max_records: 1000 }
 }

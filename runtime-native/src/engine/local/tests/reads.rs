@@ -11,19 +11,11 @@ use crate::engine::{
 
 /// Forty batches of three records over several segments.
 fn filled(dir: &std::path::Path, open_files: usize) -> Running {
-    let config = LocalConfig {
-        segment_bytes: 20_000,
-        open_files,
-        ..config(dir)
-    };
+    let config = LocalConfig { segment_bytes: 20_000, open_files, ..config(dir) };
     let running = open_on(std::sync::Arc::new(RealDisk), config, 1).unwrap();
     for number in 0..40u32 {
-        let values: Vec<_> = (0..3)
-            .map(|place| vec![0; 1000 + (number * 3 + place) as usize])
-            .collect();
-        running
-            .append(ORDERS, &values.iter().map(Vec::as_slice).collect::<Vec<_>>())
-            .unwrap();
+        let values: Vec<_> = (0..3).map(|place| vec![0; 1000 + (number * 3 + place) as usize]).collect();
+        running.append(ORDERS, &values.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
     }
     running
 }
@@ -37,10 +29,7 @@ fn every_start_and_every_bound_gives_exactly_the_records_between() {
         for to in [from, from + 1, from + 4, 120] {
             let found = running.read_all(ORDERS, from, to.min(120));
             let expected: Vec<_> = (from..to.min(120)).map(|offset| (offset, 1000 + offset)).collect();
-            let found: Vec<_> = found
-                .into_iter()
-                .map(|(offset, value)| (offset, value.len() as u64))
-                .collect();
+            let found: Vec<_> = found.into_iter().map(|(offset, value)| (offset, value.len() as u64)).collect();
             assert_eq!(found, expected, "{from}..{to}");
         }
     }
@@ -52,13 +41,8 @@ fn limits_are_kept_except_that_a_first_record_always_fits() {
     let running = filled(dir.path(), 1000);
     for from in [0, 1, 2, 59] {
         let limited = |max_bytes, max_records| {
-            let (values, outcome) = running
-                .read(&ReadPart {
-                    max_bytes,
-                    max_records,
-                    ..part(ORDERS, from, 120)
-                })
-                .unwrap();
+            let (values, outcome) =
+                running.read(&ReadPart { max_bytes, max_records, ..part(ORDERS, from, 120) }).unwrap();
             assert_eq!(outcome.next.0, from + values.len() as u64);
             assert_eq!(outcome.records as usize, values.len());
             (values.len(), outcome.bytes)
@@ -87,14 +71,10 @@ fn several_parts_share_a_chunk() {
     let reader = running.engine.reader();
     let mut chunk = Chunk::default();
     let parts = [part(ORDERS, 5, 9), part(ORDERS, 110, 112), part(ORDERS, 0, 1)];
-    let outcomes: Vec<_> = parts
-        .iter()
-        .map(|part| reader.read(part, ReadMode::Blocking, &mut chunk).unwrap())
-        .collect();
-    let offsets: Vec<Vec<_>> = outcomes
-        .iter()
-        .map(|outcome| chunk.records(outcome).map(|record| record.offset.0).collect())
-        .collect();
+    let outcomes: Vec<_> =
+        parts.iter().map(|part| reader.read(part, ReadMode::Blocking, &mut chunk).unwrap()).collect();
+    let offsets: Vec<Vec<_>> =
+        outcomes.iter().map(|outcome| chunk.records(outcome).map(|record| record.offset.0).collect()).collect();
     assert_eq!(offsets, [vec![5, 6, 7, 8], vec![110, 111], vec![0]]);
 }
 
@@ -103,11 +83,7 @@ fn what_was_just_written_is_read_without_waiting() {
     let dir = tempdir().unwrap();
     let running = filled(dir.path(), 1000);
     let mut chunk = Chunk::default();
-    match running
-        .engine
-        .reader()
-        .read(&part(ORDERS, 117, 120), ReadMode::NoWait, &mut chunk)
-    {
+    match running.engine.reader().read(&part(ORDERS, 117, 120), ReadMode::NoWait, &mut chunk) {
         Ok(outcome) => assert_eq!(chunk.records(&outcome).count(), 3),
         // Some file systems can't tell what is in memory.
         Err(error) => assert_eq!((error, chunk.filled()), (ReadError::WouldBlock, 0)),
@@ -133,10 +109,7 @@ fn a_time_is_looked_up_across_segments_and_starts() {
             assert_eq!(found, Some((Offset(offset), time)));
         }
         let reader = running.engine.reader();
-        assert_eq!(
-            reader.lookup_time(ORDERS, 0, Offset(120)).unwrap(),
-            Some((Offset(0), 1000))
-        );
+        assert_eq!(reader.lookup_time(ORDERS, 0, Offset(120)).unwrap(), Some((Offset(0), 1000)));
         assert_eq!(reader.lookup_time(ORDERS, 1120, Offset(120)).unwrap(), None);
         assert_eq!(reader.lookup_time(ORDERS, 1100, Offset(100)).unwrap(), None);
     };

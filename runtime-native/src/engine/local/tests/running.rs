@@ -42,9 +42,7 @@ fn one_sync_covers_all_that_waits() {
         for partition in 0..8 {
             let running = &running;
             scope.spawn(move || {
-                let ids: Vec<_> = (0..250)
-                    .map(|_| running.submit_append(log(partition), batch(&[b"value"])))
-                    .collect();
+                let ids: Vec<_> = (0..250).map(|_| running.submit_append(log(partition), batch(&[b"value"]))).collect();
                 for id in ids {
                     running.wait_append(id).unwrap();
                 }
@@ -53,32 +51,18 @@ fn one_sync_covers_all_that_waits() {
     });
     let counts = running.engine.stats().read();
     assert_eq!(counts.appends, 2000);
-    assert!(
-        counts.syncs <= counts.groups && counts.syncs * 4 < counts.appends,
-        "{counts:?}"
-    );
+    assert!(counts.syncs <= counts.groups && counts.syncs * 4 < counts.appends, "{counts:?}");
     for partition in 0..8 {
-        let offsets: Vec<_> = running
-            .read_all(log(partition), 0, 250)
-            .into_iter()
-            .map(|(offset, _)| offset)
-            .collect();
+        let offsets: Vec<_> = running.read_all(log(partition), 0, 250).into_iter().map(|(offset, _)| offset).collect();
         assert_eq!(offsets, (0..250).collect::<Vec<_>>());
     }
 }
 
 #[test]
 fn a_dropped_engine_loses_nothing_acknowledged_whatever_the_durability() {
-    for durability in [
-        Durability::Fsync,
-        Durability::Interval(Duration::from_hours(1)),
-        Durability::Os,
-    ] {
+    for durability in [Durability::Fsync, Durability::Interval(Duration::from_hours(1)), Durability::Os] {
         let dir = tempdir().unwrap();
-        let config = LocalConfig {
-            durability,
-            ..config(dir.path())
-        };
+        let config = LocalConfig { durability, ..config(dir.path()) };
         let first = open_on(std::sync::Arc::new(super::super::disk::RealDisk), config, 1).unwrap();
         first.append(ORDERS, &[b"kept"]).unwrap();
         first.persist(1);
@@ -86,11 +70,7 @@ fn a_dropped_engine_loses_nothing_acknowledged_whatever_the_durability() {
         assert_eq!(syncs > 0, durability == Durability::Fsync);
         drop(first);
         let second = open(dir.path(), 1);
-        assert_eq!(
-            second.read_all(ORDERS, 0, second.end(ORDERS).0),
-            [(0, b"kept".to_vec())],
-            "{durability:?}"
-        );
+        assert_eq!(second.read_all(ORDERS, 0, second.end(ORDERS).0), [(0, b"kept".to_vec())], "{durability:?}");
         assert_eq!(second.fact_numbers(), [1]);
     }
 }
@@ -98,10 +78,7 @@ fn a_dropped_engine_loses_nothing_acknowledged_whatever_the_durability() {
 #[test]
 fn an_interval_is_kept_without_further_appends() {
     let dir = tempdir().unwrap();
-    let config = LocalConfig {
-        durability: Durability::Interval(Duration::from_millis(1)),
-        ..config(dir.path())
-    };
+    let config = LocalConfig { durability: Durability::Interval(Duration::from_millis(1)), ..config(dir.path()) };
     let running = open_on(std::sync::Arc::new(super::super::disk::RealDisk), config, 1).unwrap();
     running.append(ORDERS, &[b"kept"]).unwrap();
     while running.engine.stats().read().syncs == 0 {
@@ -124,20 +101,11 @@ fn a_directory_of_a_newer_format_or_without_its_manifest_is_left_alone() {
     open(dir.path(), 1).engine.stop().unwrap();
     let manifest = dir.path().join("takhin.json");
     fs::write(&manifest, r#"{"format": 99, "something": "else"}"#).unwrap();
-    assert!(matches!(
-        Opening::open(config(dir.path())),
-        Err(OpenError::NewerFormat { found: 99, .. })
-    ));
+    assert!(matches!(Opening::open(config(dir.path())), Err(OpenError::NewerFormat { found: 99, .. })));
     fs::write(&manifest, "{").unwrap();
-    assert!(matches!(
-        Opening::open(config(dir.path())),
-        Err(OpenError::ManifestDamaged { .. })
-    ));
+    assert!(matches!(Opening::open(config(dir.path())), Err(OpenError::ManifestDamaged { .. })));
     fs::remove_file(&manifest).unwrap();
-    assert!(matches!(
-        Opening::open(config(dir.path())),
-        Err(OpenError::ManifestMissing(_))
-    ));
+    assert!(matches!(Opening::open(config(dir.path())), Err(OpenError::ManifestMissing(_))));
 }
 
 #[test]
@@ -146,34 +114,12 @@ fn logs_are_made_and_deleted_while_running() {
     let running = open(dir.path(), 0);
     let (topic, partitions) = (TopicId(1), 0..3);
     assert_eq!(running.append(ORDERS, &[b"early"]), Err(StorageError::NoSuchLog));
-    running
-        .engine
-        .submit(WriteOp::CreateLogs {
-            topic,
-            name: name(),
-            partitions: partitions.clone(),
-        })
-        .unwrap();
+    running.engine.submit(WriteOp::CreateLogs { topic, name: name(), partitions: partitions.clone() }).unwrap();
     running.append(log(2), &[b"x"]).unwrap();
-    assert!(running.completions().contains(&Completion::LogsCreated {
-        topic,
-        partitions,
-        result: Ok(())
-    }));
-    running
-        .engine
-        .submit(WriteOp::DeleteLogs {
-            topic,
-            name: name(),
-            partitions: 3,
-        })
-        .unwrap();
+    assert!(running.completions().contains(&Completion::LogsCreated { topic, partitions, result: Ok(()) }));
+    running.engine.submit(WriteOp::DeleteLogs { topic, name: name(), partitions: 3 }).unwrap();
     assert_eq!(running.append(log(2), &[b"late"]), Err(StorageError::NoSuchLog));
-    assert!(
-        running
-            .completions()
-            .contains(&Completion::LogsDeleted { topic, result: Ok(()) })
-    );
+    assert!(running.completions().contains(&Completion::LogsDeleted { topic, result: Ok(()) }));
     assert_eq!(running.read(&part(log(2), 0, 1)).unwrap_err(), ReadError::Deleted);
     running.engine.stop().unwrap();
     assert_eq!(fs::read_dir(dir.path().join("logs")).unwrap().count(), 0);
@@ -185,22 +131,13 @@ fn a_log_of_an_older_topic_of_the_same_name_is_moved_aside() {
     let first = open(dir.path(), 1);
     first.append(ORDERS, &[b"old"]).unwrap();
     drop(first);
-    let newer = takhin_core::LogId {
-        topic: TopicId(2),
-        partition: 0,
-    };
+    let newer = takhin_core::LogId { topic: TopicId(2), partition: 0 };
     let (_, bounds, report) = Opening::open(config(dir.path()))
         .unwrap()
-        .with_logs(vec![LogSpec {
-            log: newer,
-            name: TopicName::new("orders").unwrap(),
-        }])
+        .with_logs(vec![LogSpec { log: newer, name: TopicName::new("orders").unwrap() }])
         .unwrap();
     assert_eq!((bounds[0].log, bounds[0].end.0), (newer, 0));
-    assert!(
-        matches!(&report.notes[..], [RecoveryNote::Stray { to, .. }] if to.is_dir()),
-        "{report}"
-    );
+    assert!(matches!(&report.notes[..], [RecoveryNote::Stray { to, .. }] if to.is_dir()), "{report}");
 }
 
 #[test]
@@ -217,44 +154,24 @@ fn remains_of_a_deletion_are_removed_at_the_next_start() {
 #[test]
 fn a_full_queue_refuses_appends_and_takes_facts() {
     let dir = tempdir().unwrap();
-    let opening = Opening::open(LocalConfig {
-        queue_bytes: 1000,
-        ..config(dir.path())
-    })
-    .unwrap();
+    let opening = Opening::open(LocalConfig { queue_bytes: 1000, ..config(dir.path()) }).unwrap();
     let (engine, ..) = opening.with_logs(specs(1)).unwrap();
     let append = || {
-        let id = takhin_core::AppendId {
-            request: takhin_core::RequestId(1),
-            partition: 0,
-        };
-        engine.submit(WriteOp::Append {
-            id,
-            log: ORDERS,
-            batch: batch(&[&[0; 300]]),
-        })
+        let id = takhin_core::AppendId { request: takhin_core::RequestId(1), partition: 0 };
+        engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[&[0; 300]]) })
     };
     let taken = (0..100).take_while(|_| append().is_ok()).count();
     assert_eq!(taken, 2);
     assert!(matches!(append(), Err(SubmitError::QueueFull(_))));
     assert_eq!(engine.stats().read().refused, 2);
     let facts = vec![(FactSeq(1), vec![0; 5000])];
-    engine
-        .submit(WriteOp::Persist {
-            through: FactSeq(1),
-            facts,
-        })
-        .unwrap();
+    engine.submit(WriteOp::Persist { through: FactSeq(1), facts }).unwrap();
 }
 
 #[test]
 fn a_checkpoint_is_asked_for_and_bounds_the_journal() {
     let dir = tempdir().unwrap();
-    let config = LocalConfig {
-        checkpoint_bytes: 20_000,
-        journal_file_bytes: 10_000,
-        ..config(dir.path())
-    };
+    let config = LocalConfig { checkpoint_bytes: 20_000, journal_file_bytes: 10_000, ..config(dir.path()) };
     let running = open_on(std::sync::Arc::new(super::super::disk::RealDisk), config.clone(), 1).unwrap();
     let mut facts = 0;
     for round in 0..8u64 {

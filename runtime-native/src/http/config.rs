@@ -1,0 +1,64 @@
+//! What the HTTP side is set to. Every buffer, queue and wait has its bound here.
+
+use std::time::Duration;
+
+/// Bounds and habits of the HTTP server.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Partitions of a topic that is created because somebody subscribed to it or produced to it. [`None`]: an
+    /// unknown topic is an error.
+    pub auto_create_partitions: Option<u32>,
+    /// A request's body at most; a longer one is refused with 413.
+    pub max_body_bytes: usize,
+    /// A request's line and headers at most; longer ones are refused with 431.
+    pub max_header_bytes: usize,
+    /// How many headers a request may have; more are refused with 431.
+    pub max_headers: usize,
+    /// Records in one produce request at most; more are refused with 413.
+    pub max_records_per_request: usize,
+    /// One record's key, value and headers together, at most; a bigger one is refused with 413.
+    pub max_record_bytes: usize,
+    /// Headers of one record at most; more are refused with 422.
+    pub max_headers_per_record: usize,
+    /// Connections at most. One more is answered 503 and closed.
+    pub max_connections: usize,
+    /// Request bodies that are received or worked on at the same time, at most. One more request that brings a
+    /// body is answered 503. A poll that waits has let go of its body and does not count.
+    pub max_bodies: usize,
+    /// How long a request's line and headers may take, from their first byte; then the connection is closed.
+    pub header_timeout: Duration,
+    /// How long a body may take before it must have kept up [`HttpConfig::body_bytes_per_second`]; a slower one
+    /// is answered 408.
+    pub body_timeout: Duration,
+    /// Each this many bytes received give a body another second.
+    pub body_bytes_per_second: usize,
+    /// How long a client may leave a response unread, counted from the last byte that it took; then the
+    /// connection is closed.
+    pub write_stall_timeout: Duration,
+    /// How long a connection may stay open between two requests.
+    pub idle_timeout: Duration,
+    /// How long requests may go on after the server was told to stop; then their connections are cut.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            auto_create_partitions: None,
+            max_body_bytes: 16 << 20,
+            max_header_bytes: 64 << 10,
+            max_headers: 100,
+            max_records_per_request: 100_000,
+            max_record_bytes: 1 << 20,
+            max_headers_per_record: 100,
+            max_connections: 100_000,
+            max_bodies: 512,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            body_bytes_per_second: 64 << 10,
+            write_stall_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_mins(5),
+            shutdown_grace: Duration::from_secs(4),
+        }
+    }
+}

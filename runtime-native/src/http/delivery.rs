@@ -1,0 +1,103 @@
+//! Whether a poll's answer got away.
+//!
+//! ```text
+//!   handler            TrackedBody              Link                   Socket
+//!     |--- Receipt ------->|                      |                       |
+//!     |                    |-- last bytes taken ->|                       |
+//!     |                    |                      |<--- all written ------|   confirmed
+//! ```
+//!
+//! A [`Receipt`] that is dropped anywhere on that way tells the driver that the answer was lost, so nothing has to
+//! be done for it where a connection breaks, a timeout ends it or the server stops. "All written" means that
+//! the operating system has taken every byte while the client had not closed its end. What is lost after that only
+//! the client can know; it repeats `after_batch`.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use takhin_core::{ConsumerId, RequestId};
+
+use super::link::Link;
+use crate::driver::Driver;
+
+/// Stands for one poll's answer until it got away.
+pub(super) struct Receipt {
+    driver: Driver,
+    request: RequestId,
+    consumer: ConsumerId,
+    confirmed: bool,
+}
+
+impl Receipt {
+    /// For the answer to the poll `request` of `consumer`.
+    pub(super) fn new(driver: Driver, request: RequestId, consumer: ConsumerId) -> Self {
+        Self { driver, request, consumer, confirmed: false }
+    }
+
+    /// The answer got away.
+    pub(super) fn confirm(mut self) {
+        self.confirmed = true;
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if !self.confirmed {
+            tracing::debug!(consumer = %self.consumer, "a poll's answer could not be delivered");
+            self.driver.undelivered(self.request, self.consumer);
+        }
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("request", &self.request)
+            .field("consumer", &self.consumer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A body of one piece that passes its receipt on to the connection when that takes the piece.
+#[derive(Debug)]
+pub(super) struct TrackedBody {
+    bytes: Bytes,
+    receipt: Option<Receipt>,
+    link: Arc<Link>,
+}
+
+impl TrackedBody {
+    /// `bytes` must not be empty, or nobody would take them.
+    pub(super) fn new(bytes: Bytes, receipt: Receipt, link: Arc<Link>) -> Self {
+        debug_assert!(!bytes.is_empty(), "a poll's answer is never empty");
+        Self { bytes, receipt: Some(receipt), link }
+    }
+}
+
+impl Body for TrackedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(receipt) = self.receipt.take() else {
+            return Poll::Ready(None);
+        };
+        self.link.hand_over(receipt);
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.bytes)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.receipt.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}

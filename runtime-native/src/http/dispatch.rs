@@ -1,0 +1,165 @@
+//! One request from its head to its answer: what all routes have in common.
+//!
+//! * It gets an id, its own `X-Request-Id` if that is sane, and the answer bears it.
+//! * An error gets its body, whoever made it: a handler, or the router for what it does not know.
+//! * It leaves a line in the log: at debug, at warn for 503, at error for what is a bug of ours.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use hyper::{body::Incoming, service::Service};
+use tower_service::Service as _;
+use uuid::Uuid;
+
+use super::{error::ApiError, input::query::check_percent_encoding, link::Link, output::JSON};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers the requests of one connection.
+#[derive(Clone)]
+pub(super) struct Dispatch {
+    router: Router,
+    ids: Arc<RequestIds>,
+    link: Arc<Link>,
+}
+
+/// Names requests that bring no name: unique in this process, and most likely among all.
+#[derive(Debug)]
+pub(super) struct RequestIds {
+    process: u32,
+    counter: AtomicU64,
+}
+
+impl RequestIds {
+    pub(super) fn new() -> Self {
+        Self { process: Uuid::new_v4().as_fields().0, counter: AtomicU64::new(1) }
+    }
+
+    fn name(&self, headers: &HeaderMap) -> HeaderValue {
+        if let Some(given) = headers.get(X_REQUEST_ID)
+            && is_sane(given)
+        {
+            return given.clone();
+        }
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{:08x}-{count:x}", self.process);
+        HeaderValue::try_from(name).expect("hexadecimal digits fit a header")
+    }
+}
+
+/// Whether a client's id can be repeated everywhere without doing harm.
+fn is_sane(id: &HeaderValue) -> bool {
+    const MAX_BYTES: usize = 128;
+    let id = id.as_bytes();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(byte);
+    (1..=MAX_BYTES).contains(&id.len()) && id.iter().all(allowed)
+}
+
+impl Dispatch {
+    pub(super) fn new(router: Router, ids: Arc<RequestIds>, link: Arc<Link>) -> Self {
+        Self { router, ids, link }
+    }
+
+    async fn route(self, request: Request<Incoming>) -> Response {
+        if self.link.refused {
+            let message = "the server has as many connections as it may";
+            return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message)
+                .retryable(true)
+                .retry_after(1)
+                .closing()
+                .into_response();
+        }
+        if let Err(error) = check_percent_encoding(request.uri()) {
+            return error.into_response();
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.link);
+        let mut router = self.router;
+        match router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for Dispatch {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.link.request_began();
+        let began = Instant::now();
+        let id = self.ids.name(request.headers());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let this = self.clone();
+        let link = Arc::clone(&self.link);
+        Box::pin(async move {
+            let mut response = this.route(request).await;
+            log(&method, &uri, &id, began, &response);
+            if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+                write_error(&mut response, error, &id);
+            }
+            response.headers_mut().insert(X_REQUEST_ID, id);
+            link.answer_ready();
+            Ok(response)
+        })
+    }
+}
+
+/// Gives an error's response its body.
+fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        error = error.with("allow", allow.to_str().unwrap_or_default());
+    }
+    let body = error.body(id.to_str().unwrap_or_default());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    *response.body_mut() = body.into();
+}
+
+fn log(method: &Method, uri: &Uri, id: &HeaderValue, began: Instant, response: &Response) {
+    let status = response.status();
+    let (path, id, us) = (uri.path(), id.to_str().unwrap_or_default(), began.elapsed().as_micros());
+    match response.extensions().get::<ApiError>() {
+        Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(%method, path, id, us, %error, "answered");
+        }
+        Some(error) if status.is_server_error() => tracing::warn!(%method, path, id, us, %error, "answered"),
+        Some(error) => tracing::debug!(%method, path, id, us, %error, "answered"),
+        None => tracing::debug!(%method, path, id, us, status = status.as_u16(), "answered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sane_request_id_is_taken_over() {
+        let ids = RequestIds::new();
+        let named = |given: &'static str| {
+            let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_static(given))]);
+            ids.name(&headers)
+        };
+        assert_eq!(named("order-17/a"), "order-17/a");
+        for insane in ["", "a b", "\"", "<script>"] {
+            assert_ne!(named(insane), insane);
+        }
+        assert_ne!(ids.name(&HeaderMap::new()), ids.name(&HeaderMap::new()));
+    }
+}

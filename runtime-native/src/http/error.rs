@@ -1,0 +1,170 @@
+//! The one shape in which every error is answered.
+//!
+//! ```json
+//! {"error": "for a person", "code": "snake_case", "retryable": false, "details": {}, "request_id": "..."}
+//! ```
+//!
+//! `code` is for programs and never changes its meaning. `retryable` says that the very same request may work
+//! later, and that repeating it can't apply anything twice. An [`ApiError`] travels as an extension of a response
+//! that has no body yet; `dispatch`, the only place that knows the request's id, writes the body.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What a handler gives back.
+pub(crate) type ApiResult<T = Response> = Result<T, ApiError>;
+
+/// An error as a client will see it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{} {}: {}", inner.status.as_u16(), inner.code, inner.message)]
+pub(crate) struct ApiError {
+    inner: Box<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retryable: bool,
+    details: Map<String, Value>,
+    retry_after_secs: Option<u32>,
+    closes: bool,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    error: &'a str,
+    code: &'a str,
+    retryable: bool,
+    details: &'a Map<String, Value>,
+    request_id: &'a str,
+}
+
+impl ApiError {
+    /// An error that repeating the request won't mend.
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let inner = Inner {
+            status,
+            code,
+            message: message.into(),
+            retryable: false,
+            details: Map::new(),
+            retry_after_secs: None,
+            closes: false,
+        };
+        Self { inner: Box::new(inner) }
+    }
+
+    /// 400: the request is not understood.
+    pub(crate) fn malformed(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 422: a field is understood and its value is not possible.
+    pub(crate) fn unacceptable(code: &'static str, field: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).with("field", field)
+    }
+
+    /// 422 `out_of_range`, with the bounds.
+    pub(crate) fn out_of_range(field: &str, value: i64, min: i64, max: i64) -> Self {
+        let message = format!("{field} is {value}, and must be from {min} to {max}");
+        Self::unacceptable("out_of_range", field, message).with("value", value).with("min", min).with("max", max)
+    }
+
+    /// 500: a bug of ours, which `what` describes.
+    pub(crate) fn bug(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", what)
+    }
+
+    /// Adds an entry to `details`.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.inner.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Replaces all `details`.
+    #[must_use]
+    pub(crate) fn with_details(mut self, details: Map<String, Value>) -> Self {
+        self.inner.details = details;
+        self
+    }
+
+    /// Says whether repeating the request may help.
+    #[must_use]
+    pub(crate) fn retryable(mut self, retryable: bool) -> Self {
+        self.inner.retryable = retryable;
+        self
+    }
+
+    /// Adds a `Retry-After` header.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.inner.retry_after_secs = Some(seconds);
+        self
+    }
+
+    /// Ends the connection with this answer: what the client still sends won't be read.
+    #[must_use]
+    pub(crate) fn closing(mut self) -> Self {
+        self.inner.closes = true;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.inner.status
+    }
+
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> &'static str {
+        self.inner.code
+    }
+
+    #[cfg(test)]
+    pub(crate) fn details(&self) -> &Map<String, Value> {
+        &self.inner.details
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retry_after_secs(&self) -> Option<u32> {
+        self.inner.retry_after_secs
+    }
+
+    /// The body.
+    pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
+        let shape = Shape {
+            error: &self.inner.message,
+            code: self.inner.code,
+            retryable: self.inner.retryable,
+            details: &self.inner.details,
+            request_id,
+        };
+        serde_json::to_vec(&shape).expect("strings, numbers and maps with string keys always serialize")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.inner.status.into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.inner.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.inner.closes {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

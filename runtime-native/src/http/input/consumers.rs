@@ -1,0 +1,337 @@
+//! The bodies of `/api/consumers`, as the core's requests.
+
+use serde::Deserialize;
+use takhin_core::{
+    BatchId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, OffsetReset, PollLimits, Refusal,
+    Request, SeekTo, TopicName,
+};
+use uuid::Uuid;
+
+use super::offsets::{Entries, OffsetEntry, OffsetMap, partition_number, topic_name};
+use crate::http::{error::ApiError, refusal::invalid_name};
+
+/// The longest `client_id`, in bytes.
+const MAX_CLIENT_ID_BYTES: usize = 255;
+
+/// The body of `POST /subscribe`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Subscribe {
+    group_id: String,
+    topics: Vec<String>,
+    consumer_id: Option<String>,
+    client_id: Option<String>,
+    auto_offset_reset: Option<OffsetReset>,
+    session_timeout_ms: Option<i64>,
+    rebalance_timeout_ms: Option<i64>,
+    auto_commit: Option<bool>,
+    auto_commit_interval_ms: Option<i64>,
+    allow_missing: Option<bool>,
+}
+
+/// What `POST /subscribe` asks for.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) consumer: ConsumerId,
+    pub(crate) group: GroupName,
+    pub(crate) topics: Vec<TopicName>,
+    pub(crate) options: ConsumerOptions,
+    pub(crate) allow_missing: bool,
+    pub(crate) client_id: Option<String>,
+}
+
+impl Subscribe {
+    /// Checks every field. The consumer's id is drawn if the client chose none.
+    pub(crate) fn check(self) -> Result<Subscription, ApiError> {
+        let group = GroupName::new(&self.group_id).map_err(|error| invalid_name("group_id", &self.group_id, error))?;
+        let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
+        let topics = self.topics.iter().enumerate().map(name).collect::<Result<_, _>>()?;
+        let consumer = match &self.consumer_id {
+            Some(id) => consumer_id(id).ok_or_else(|| {
+                let message = "consumer_id must be a UUID";
+                ApiError::unacceptable("invalid_consumer_id", "consumer_id", message).with("value", id.as_str())
+            })?,
+            None => ConsumerId(Uuid::new_v4()),
+        };
+        if let Some(client_id) = &self.client_id
+            && client_id.len() > MAX_CLIENT_ID_BYTES
+        {
+            let message = format!("client_id may have at most {MAX_CLIENT_ID_BYTES} bytes");
+            return Err(ApiError::unacceptable("client_id_too_long", "client_id", message)
+                .with("bytes", client_id.len())
+                .with("max_bytes", MAX_CLIENT_ID_BYTES));
+        }
+        Ok(Subscription {
+            consumer,
+            group,
+            topics,
+            options: self.options()?,
+            allow_missing: self.allow_missing.unwrap_or(false),
+            client_id: self.client_id,
+        })
+    }
+
+    fn options(&self) -> Result<ConsumerOptions, ApiError> {
+        let default = ConsumerOptions::default();
+        let options = ConsumerOptions {
+            auto_offset_reset: self.auto_offset_reset.unwrap_or_default(),
+            session_timeout_ms: or_default(self.session_timeout_ms, default.session_timeout_ms),
+            rebalance_timeout_ms: or_default(self.rebalance_timeout_ms, default.rebalance_timeout_ms),
+            auto_commit: self.auto_commit.unwrap_or(default.auto_commit),
+            auto_commit_interval_ms: or_default(self.auto_commit_interval_ms, default.auto_commit_interval_ms),
+        };
+        options.check().map_err(|refusal| {
+            as_given(
+                refusal,
+                &[
+                    ("session_timeout_ms", self.session_timeout_ms),
+                    ("rebalance_timeout_ms", self.rebalance_timeout_ms),
+                    ("auto_commit_interval_ms", self.auto_commit_interval_ms),
+                ],
+            )
+        })?;
+        Ok(options)
+    }
+}
+
+/// The body of `POST /{id}/consume`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Consume {
+    max_records: Option<i64>,
+    timeout_ms: Option<i64>,
+    max_bytes_total: Option<i64>,
+    min_bytes: Option<i64>,
+    after_batch: Option<u64>,
+}
+
+impl Consume {
+    /// The poll that it asks for.
+    pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
+        let default = PollLimits::default();
+        let limits = PollLimits {
+            max_records: or_default(self.max_records, default.max_records),
+            max_bytes: or_default(self.max_bytes_total, default.max_bytes),
+            min_bytes: or_default(self.min_bytes, default.min_bytes),
+            timeout_ms: or_default(self.timeout_ms, default.timeout_ms),
+        };
+        limits.check().map_err(|refusal| {
+            as_given(
+                refusal,
+                &[
+                    ("max_records", self.max_records),
+                    ("max_bytes_total", self.max_bytes_total),
+                    ("min_bytes", self.min_bytes),
+                    ("timeout_ms", self.timeout_ms),
+                ],
+            )
+        })?;
+        Ok(Request::Consume { consumer, limits, after_batch: self.after_batch.map(BatchId) })
+    }
+}
+
+/// The body of `POST /{id}/commit`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Commit {
+    offsets: Option<OffsetMap>,
+    generation: Option<u64>,
+}
+
+impl Commit {
+    /// The commit that it asks for. No offsets at all is what was delivered.
+    pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
+        let entries = self.offsets.unwrap_or_default().check("offsets")?;
+        let offset = |OffsetEntry { topic, partition, offset }| CommitOffset { topic, partition, offset };
+        Ok(Request::Commit {
+            consumer,
+            offsets: (!entries.is_empty()).then(|| entries.into_iter().map(offset).collect()),
+            generation: self.generation.map(Generation),
+        })
+    }
+}
+
+/// The body of `POST /{id}/seek`: one partition, or `offsets` for many.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seek {
+    topic: Option<String>,
+    partition: Option<i64>,
+    offset: Option<i64>,
+    offsets: Option<OffsetMap>,
+}
+
+impl Seek {
+    /// The seek that it asks for.
+    pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
+        let single = [self.topic.is_some(), self.partition.is_some(), self.offset.is_some()];
+        let entries = match (self.topic, self.partition, self.offset, self.offsets) {
+            (Some(topic), Some(partition), Some(offset), None) => vec![OffsetEntry {
+                topic: topic_name("topic", &topic)?,
+                partition: partition_number("partition", partition)?,
+                offset,
+            }],
+            (None, None, None, Some(offsets)) => offsets.check("offsets")?,
+            (.., Some(_)) => {
+                let message = "a seek has either offsets, or topic, partition and offset";
+                return Err(ApiError::malformed("conflicting_fields", message).with("field", "offsets"));
+            }
+            (.., None) => {
+                let missing = ["topic", "partition", "offset"].into_iter().zip(single).find(|(_, given)| !given);
+                let field = missing.map_or("offsets", |(field, _)| field);
+                let message = format!("missing field `{field}`: a seek names topic, partition and offset, or offsets");
+                return Err(ApiError::malformed("missing_field", message).with("field", field));
+            }
+        };
+        if entries.is_empty() {
+            return Err(Refusal::Empty { field: "offsets".to_owned() }.into());
+        }
+        let to = |OffsetEntry { topic, partition, offset }| SeekTo { topic, partition, offset };
+        Ok(Request::Seek { consumer, positions: entries.into_iter().map(to).collect() })
+    }
+}
+
+/// The body of `PUT /{id}/assignment`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Assign {
+    topics: Entries<Vec<i64>>,
+}
+
+impl Assign {
+    /// The assignment that it asks for.
+    pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
+        let mut partitions = Vec::new();
+        for (topic, numbers) in self.topics.0 {
+            let name = topic_name("topics", &topic)?;
+            for (index, number) in numbers.into_iter().enumerate() {
+                let partition = partition_number(&format!("topics.{topic}[{index}]"), number)?;
+                partitions.push((name.clone(), partition));
+            }
+        }
+        Ok(Request::Assign { consumer, partitions })
+    }
+}
+
+/// The body of requests that have nothing to say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// A consumer's id as text.
+pub(crate) fn consumer_id(text: &str) -> Option<ConsumerId> {
+    Uuid::try_parse(text).ok().map(ConsumerId)
+}
+
+/// A number as the core takes it. One that it can't take becomes one that none of its bounds allows.
+pub(crate) fn or_default(given: Option<i64>, default: u32) -> u32 {
+    given.map_or(default, |value| u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+/// Puts the value that was really given into a refusal of the number that [`or_default`] made of it.
+pub(crate) fn as_given(refusal: Refusal, given: &[(&str, Option<i64>)]) -> ApiError {
+    match refusal {
+        Refusal::OutOfRange { field, value, min, max } => {
+            let original = given.iter().find(|(name, _)| *name == field).and_then(|(_, value)| *value);
+            ApiError::out_of_range(&field, original.unwrap_or(value), min, max)
+        }
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::input::json;
+
+    const ID: ConsumerId = ConsumerId(Uuid::nil());
+
+    fn fault<T: std::fmt::Debug>(result: Result<T, ApiError>) -> (u16, &'static str, Value) {
+        let error = result.expect_err("the request is wrong");
+        (error.status().as_u16(), error.code(), error.details().get("field").cloned().unwrap_or_default())
+    }
+
+    fn subscribe(body: &Value) -> Result<Subscription, ApiError> {
+        json::object::<Subscribe>(body.to_string().as_bytes())?.check()
+    }
+
+    #[test]
+    fn a_subscription_has_the_documented_defaults() {
+        let made = subscribe(&json!({"group_id": "g", "topics": ["a", "b"]})).expect("good");
+        assert_eq!(made.options, ConsumerOptions::default());
+        assert!(!made.allow_missing);
+        assert_eq!(made.topics.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(made.consumer.0.get_version_num(), 4);
+    }
+
+    #[test]
+    fn a_client_may_choose_its_id() {
+        let id = "550e8400-e29b-41d4-a716-446655440000";
+        let made = subscribe(&json!({"group_id": "g", "topics": ["a"], "consumer_id": id})).expect("good");
+        assert_eq!(made.consumer.to_string(), id);
+    }
+
+    #[test]
+    fn a_wrong_subscription_names_its_field() {
+        let with = |field: &str, value: Value| {
+            let mut body = json!({"group_id": "g", "topics": ["a"]});
+            body[field] = value;
+            let (status, code, named) = fault(subscribe(&body));
+            (status, code, named.as_str().expect("a field").to_owned())
+        };
+        let expect = |status, code, field: &str| (status, code, field.to_owned());
+        assert_eq!(with("group_id", json!("")), expect(422, "invalid_name", "group_id"));
+        assert_eq!(with("topics", json!(["a", "b c"])), expect(422, "invalid_name", "topics[1]"));
+        assert_eq!(with("topics", json!(["a", 5])), expect(400, "invalid_field", "topics[1]"));
+        assert_eq!(with("consumer_id", json!("me")), expect(422, "invalid_consumer_id", "consumer_id"));
+        assert_eq!(with("auto_offset_reset", json!("first")), expect(422, "invalid_value", "auto_offset_reset"));
+        assert_eq!(with("session_timeout_ms", json!(999)), expect(422, "out_of_range", "session_timeout_ms"));
+        assert_eq!(with("session_timeout_ms", json!(-1)), expect(422, "out_of_range", "session_timeout_ms"));
+        assert_eq!(with("sesion_timeout_ms", json!(1)), expect(400, "unknown_field", "sesion_timeout_ms"));
+        assert_eq!(with("topic_pattern", json!(".*")), expect(400, "unknown_field", "topic_pattern"));
+        assert_eq!(with("client_id", json!("x".repeat(256))), expect(422, "client_id_too_long", "client_id"));
+        assert_eq!(fault(subscribe(&json!({"topics": []}))), (400, "missing_field", json!("group_id")));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_told_as_it_was_given() {
+        let body = br#"{"timeout_ms": -5}"#;
+        let error = json::object::<Consume>(body).expect("well-formed").check(ID).expect_err("negative");
+        assert_eq!(
+            Value::from(error.details().clone()),
+            json!({"field": "timeout_ms", "value": -5, "min": 0, "max": 300_000})
+        );
+    }
+
+    #[test]
+    fn an_empty_commit_is_of_what_was_delivered() {
+        for body in ["", "{}", r#"{"offsets": {}}"#, r#"{"offsets": null}"#] {
+            let commit: Commit = json::object_or_nothing(body.as_bytes()).expect("well-formed");
+            assert_eq!(
+                commit.check(ID).expect("good"),
+                Request::Commit { consumer: ID, offsets: None, generation: None },
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_seek_is_of_one_partition_or_of_many() {
+        let seek = |body: &str| json::object::<Seek>(body.as_bytes())?.check(ID);
+        let orders = TopicName::new("orders").expect("a good name");
+        let expected =
+            Request::Seek { consumer: ID, positions: vec![SeekTo { topic: orders, partition: 0, offset: 5 }] };
+        assert_eq!(seek(r#"{"topic": "orders", "partition": 0, "offset": 5}"#).expect("good"), expected);
+        assert_eq!(seek(r#"{"offsets": {"orders": {"0": 5}}}"#).expect("good"), expected);
+        assert_eq!(fault(seek(r#"{"topic": "orders", "offset": 5}"#)), (400, "missing_field", json!("partition")));
+        assert_eq!(fault(seek("{}")), (400, "missing_field", json!("topic")));
+        assert_eq!(fault(seek(r#"{"topic": "orders", "offsets": {}}"#)), (400, "conflicting_fields", json!("offsets")));
+        assert_eq!(
+            fault(seek(r#"{"topic": "orders", "partition": -1, "offset": 5}"#)),
+            (422, "out_of_range", json!("partition"))
+        );
+        assert_eq!(fault(seek(r#"{"offsets": {}}"#)), (422, "empty", json!("offsets")));
+    }
+}

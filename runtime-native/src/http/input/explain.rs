@@ -1,0 +1,65 @@
+//! What is wrong with a body that is not the JSON it should be, and where.
+
+use axum::http::StatusCode;
+use serde_json::error::Category;
+
+use crate::http::error::ApiError;
+
+/// The body as text.
+pub(crate) fn utf8(body: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(body).map_err(|error| {
+        let before = &body[..error.valid_up_to()];
+        let line = before.split(|&byte| byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|&&byte| byte != b'\n').count();
+        ApiError::malformed("malformed_json", "the body is not UTF-8").with("line", line).with("column", column)
+    })
+}
+
+/// Refuses a body that does not begin like an object, which serde would also take from an array.
+pub(crate) fn expect_object(body: &str) -> Result<(), ApiError> {
+    let message = match body.trim_start().bytes().next() {
+        Some(b'{') => return Ok(()),
+        Some(_) => "the body must be a JSON object",
+        None => "the body must be a JSON object, and it is empty",
+    };
+    Err(ApiError::malformed("malformed_json", message).with("line", 1).with("column", 1))
+}
+
+/// Turns a parser's error into ours; `path` is where in the body it was, as in `records[3].partition`.
+pub(crate) fn explain(path: &str, error: &serde_json::Error) -> ApiError {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = text.strip_suffix(place.as_str()).unwrap_or(&text);
+    let code = match error.classify() {
+        Category::Data if what.starts_with("unknown field") => "unknown_field",
+        Category::Data if what.starts_with("missing field") => "missing_field",
+        Category::Data if what.starts_with("unknown variant") => "invalid_value",
+        Category::Data => "invalid_field",
+        Category::Syntax | Category::Eof | Category::Io => "malformed_json",
+    };
+    let message = match (code, path) {
+        ("malformed_json", _) => format!("the body is not JSON: {text}"),
+        (_, "" | ".") => what.to_owned(),
+        _ => format!("{path}: {what}"),
+    };
+    let status = if code == "invalid_value" { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
+    let mut explained = ApiError::new(status, code, message).with("line", error.line()).with("column", error.column());
+    if code != "malformed_json" {
+        let field = named_field(code, what).map_or_else(|| path.to_owned(), |name| within(path, name));
+        explained = explained.with("field", field);
+    }
+    explained
+}
+
+/// The name in "unknown field `x`" and "missing field `x`".
+fn named_field<'a>(code: &str, what: &'a str) -> Option<&'a str> {
+    match code {
+        "unknown_field" | "missing_field" => what.split('`').nth(1),
+        _ => None,
+    }
+}
+
+fn within(path: &str, name: &str) -> String {
+    let parent = path.strip_suffix(name).unwrap_or(path).trim_end_matches('.');
+    if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
+}

@@ -1,0 +1,14 @@
+//! Requests in: from bytes to the core's vocabulary, or to an error that says where the fault lies.
+
+pub(super) mod body;
+pub(super) mod consumers;
+pub(super) mod explain;
+pub(super) mod headers;
+pub(super) mod json;
+pub(super) mod offsets;
+pub(super) mod path;
+pub(super) mod produce;
+pub(super) mod query;
+pub(super) mod record;
+pub(super) mod text;
+pub(super) mod topics;

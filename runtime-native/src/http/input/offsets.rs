@@ -1,0 +1,134 @@
+//! The map `{topic: {"0": offset}}` of commits and seeks.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+use takhin_core::TopicName;
+
+use crate::http::{error::ApiError, refusal::invalid_name};
+
+/// A JSON object in its order, each key once. (A map would silently keep the last of two.)
+#[derive(Debug)]
+pub(crate) struct Entries<V>(pub(crate) Vec<(String, V)>);
+
+impl<V> Default for Entries<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// Offsets as a request gives them.
+pub(crate) type OffsetMap = Entries<Entries<i64>>;
+
+/// One entry of an [`OffsetMap`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OffsetEntry {
+    pub(crate) topic: TopicName,
+    pub(crate) partition: u32,
+    pub(crate) offset: i64,
+}
+
+impl OffsetMap {
+    /// The entries, with names and numbers checked; `field` is where the map stands.
+    pub(crate) fn check(self, field: &str) -> Result<Vec<OffsetEntry>, ApiError> {
+        let mut entries = Vec::new();
+        for (topic, partitions) in self.0 {
+            let name = topic_name(field, &topic)?;
+            for (partition, offset) in partitions.0 {
+                entries.push(OffsetEntry {
+                    topic: name.clone(),
+                    partition: partition_key(field, &topic, &partition)?,
+                    offset,
+                });
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// A topic's name as a key of the map `field`.
+pub(crate) fn topic_name(field: &str, topic: &str) -> Result<TopicName, ApiError> {
+    TopicName::new(topic).map_err(|error| invalid_name(field, topic, error))
+}
+
+/// A partition's number as a key: decimal, without sign or leading zeros, so that no two keys mean the same.
+fn partition_key(field: &str, topic: &str, key: &str) -> Result<u32, ApiError> {
+    let number = key.parse::<u32>().ok().filter(|number| number.to_string() == key);
+    number.ok_or_else(|| {
+        let field = format!("{field}.{topic}");
+        let message = format!("{field}: a partition is a number from 0, and not {key:?}");
+        ApiError::unacceptable("invalid_partition", &field, message).with("value", key)
+    })
+}
+
+/// A partition's number where it is a number.
+pub(crate) fn partition_number(field: &str, partition: i64) -> Result<u32, ApiError> {
+    u32::try_from(partition).map_err(|_| ApiError::out_of_range(field, partition, 0, u32::MAX.into()))
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for InOrder<V> {
+            type Value = Entries<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry::<String, V>()? {
+                    entries.push(entry);
+                }
+                let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+                keys.sort_unstable();
+                match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+                    Some(twice) => Err(A::Error::custom(format_args!("the key {:?} is given twice", twice[0]))),
+                    None => Ok(Entries(entries)),
+                }
+            }
+        }
+
+        deserializer.deserialize_map(InOrder(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str) -> Result<Vec<OffsetEntry>, ApiError> {
+        serde_json::from_str::<OffsetMap>(json).expect("well-formed").check("offsets")
+    }
+
+    #[test]
+    fn partitions_are_numbers_in_strings() {
+        let orders = TopicName::new("orders").expect("a good name");
+        let entry = |partition, offset| OffsetEntry { topic: orders.clone(), partition, offset };
+        assert_eq!(check(r#"{"orders": {"0": 10, "11": -1}}"#).expect("good"), [entry(0, 10), entry(11, -1)]);
+        for key in ["-1", "+1", "01", "", "x", "4294967296", " 1", "1.0"] {
+            let error = check(&format!(r#"{{"orders": {{"{key}": 1}}}}"#)).expect_err("no number");
+            assert_eq!((error.status().as_u16(), error.code()), (422, "invalid_partition"), "{key}");
+            assert_eq!(error.details()["field"], "offsets.orders");
+            assert_eq!(error.details()["value"], key);
+        }
+    }
+
+    #[test]
+    fn a_topic_that_cannot_be_is_named() {
+        let error = check(r#"{"a b": {"0": 1}}"#).expect_err("a bad name");
+        assert_eq!((error.status().as_u16(), error.code()), (422, "invalid_name"));
+        assert_eq!(error.details()["value"], "a b");
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let error = serde_json::from_str::<OffsetMap>(r#"{"orders": {"0": 1, "0": 2}}"#).expect_err("twice");
+        assert!(error.to_string().starts_with(r#"the key "0" is given twice"#), "{error}");
+    }
+}

@@ -1,0 +1,331 @@
+//! The body of `POST /api/topics/{topic}/produce`, straight into batches.
+//!
+//! The body is parsed once, record by record; each record's bytes go from where they lie into the batch of its
+//! partition. Nothing is given to the broker before the last record has been found good. A body that is not good
+//! is parsed a second time to learn which field was wrong.
+//!
+//! * A record goes to its `partition`; else to the partition of its `key`, by Kafka's rule; else to the one
+//!   partition that all such records of the request share.
+//! * A `value` that is a string is stored as its text, `null` or none as no value at all (a tombstone), any other
+//!   JSON as it is written.
+
+use std::fmt;
+
+use axum::http::StatusCode;
+use rustc_hash::FxHashMap;
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use serde_path_to_error::Track;
+use smallvec::SmallVec;
+
+use super::{
+    explain::{expect_object, explain, utf8},
+    record::{Draft, RecordSeed, Scratch},
+    text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
+};
+use crate::{
+    http::{config::HttpConfig, error::ApiError},
+    record::{BatchBuilder, EncodedBatch, partition_for_key},
+};
+
+/// The latest time that a record may bear: the last millisecond of the year 9999.
+const MAX_TIMESTAMP_MS: i64 = 253_402_300_799_999;
+
+/// What a request's records are measured by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'c> {
+    pub(crate) config: &'c HttpConfig,
+    /// How many partitions the topic has, at least one.
+    pub(crate) partitions: u32,
+    /// Where records without key and partition go.
+    pub(crate) sticky_partition: u32,
+    /// The time of records that don't bear one.
+    pub(crate) now_ms: i64,
+}
+
+/// A request's records, ready to be appended.
+#[derive(Debug, Default)]
+pub(crate) struct ParsedRecords {
+    /// A batch for each partition touched.
+    pub(crate) batches: SmallVec<[(u32, EncodedBatch); 1]>,
+    /// Where each record of the request went, in the request's order.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where one record went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Which of the batches.
+    pub(crate) batch: u32,
+    /// Which record of the batch.
+    pub(crate) index: u32,
+    /// The record's time.
+    pub(crate) timestamp_ms: i64,
+}
+
+/// Parses and checks a request's records.
+pub(crate) fn parse(body: &[u8], rules: Rules<'_>) -> Result<ParsedRecords, ApiError> {
+    let text = utf8(body)?;
+    expect_object(text)?;
+    let mut sink = Sink::new(rules, body.len());
+    let mut json = serde_json::Deserializer::from_str(text);
+    let result = BodySeed(&mut sink).deserialize(&mut json);
+    if let Some(error) = sink.fault {
+        return Err(error);
+    }
+    result.map_err(|error| explain(&locate(text, rules), &error))?;
+    json.end().map_err(|error| explain("", &error))?;
+    sink.finish()
+}
+
+/// The path of the field at which parsing fails.
+fn locate(text: &str, rules: Rules<'_>) -> String {
+    let mut sink = Sink::new(rules, 0);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut track = Track::new();
+    match BodySeed(&mut sink).deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut track)) {
+        Ok(()) => String::new(),
+        Err(_) => track.path().to_string(),
+    }
+}
+
+/// Where records go as they are parsed.
+struct Sink<'c> {
+    rules: Rules<'c>,
+    body_bytes: usize,
+    builders: SmallVec<[(u32, BatchBuilder); 1]>,
+    batch_of: FxHashMap<u32, u32>,
+    places: Vec<Place>,
+    scratch: Scratch,
+    /// What ended the parsing, if it was no fault of the JSON's shape.
+    fault: Option<ApiError>,
+}
+
+impl<'c> Sink<'c> {
+    fn new(rules: Rules<'c>, body_bytes: usize) -> Self {
+        Self {
+            rules,
+            body_bytes,
+            builders: SmallVec::new(),
+            batch_of: FxHashMap::default(),
+            places: Vec::new(),
+            scratch: Scratch::new(rules.config.max_headers_per_record),
+            fault: None,
+        }
+    }
+
+    fn finish(self) -> Result<ParsedRecords, ApiError> {
+        if self.places.is_empty() {
+            return Err(ApiError::unacceptable("empty", "records", "records must not be empty"));
+        }
+        let finish = |(partition, builder): (u32, BatchBuilder)| Some((partition, builder.finish()?));
+        Ok(ParsedRecords { batches: self.builders.into_iter().filter_map(finish).collect(), places: self.places })
+    }
+
+    fn take(&mut self, draft: Draft<'_>) -> Result<(), ApiError> {
+        let index = self.places.len();
+        let Rules { config, now_ms, .. } = self.rules;
+        if index == config.max_records_per_request {
+            let message = format!("a request may have at most {index} records");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_records", message)
+                .with("field", "records")
+                .with("max", index));
+        }
+        let timestamp_ms = draft.timestamp.unwrap_or(now_ms);
+        if !(0..=MAX_TIMESTAMP_MS).contains(&timestamp_ms) {
+            let field = field(index, "timestamp");
+            return Err(ApiError::out_of_range(&field, timestamp_ms, 0, MAX_TIMESTAMP_MS));
+        }
+        let key = self.key(index, draft.key, draft.key_encoding)?;
+        let value = self.value(index, draft.value, draft.value_encoding)?;
+        let partition = self.partition(index, draft.partition, key.as_ref())?;
+        let batch = self.batch(partition);
+
+        let scratch = &self.scratch;
+        let key = key.as_ref().map(|piece| piece.bytes(&scratch.bytes));
+        let value = value.as_ref().map(|piece| piece.bytes(&scratch.bytes));
+        let headers = scratch.headers();
+        let header_bytes = headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
+        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + header_bytes.sum::<usize>();
+        if bytes > config.max_record_bytes {
+            return Err(too_large(index, bytes, config.max_record_bytes));
+        }
+        let builder = &mut self.builders[batch as usize].1;
+        self.places.push(Place { batch, index: builder.records(), timestamp_ms });
+        builder.push(timestamp_ms, key, value, headers).map_err(|error| {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "batch_too_large", error.to_string())
+                .with("field", format!("records[{index}]"))
+        })
+    }
+
+    fn key<'b>(
+        &mut self,
+        index: usize,
+        key: Option<Piece<'b>>,
+        encoding: Encoding,
+    ) -> Result<Option<Piece<'b>>, ApiError> {
+        match (key, encoding) {
+            (Some(key), Encoding::Base64) => self.decode(index, "key", &key).map(Some),
+            (key, _) => Ok(key),
+        }
+    }
+
+    fn value<'b>(
+        &mut self,
+        index: usize,
+        value: Option<&'b RawValue>,
+        encoding: Encoding,
+    ) -> Result<Option<Piece<'b>>, ApiError> {
+        let Some(json) = value.map(RawValue::get) else {
+            return Ok(None);
+        };
+        let string = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+        match (string, encoding) {
+            (None, Encoding::Text) => Ok(Some(Piece::Body(json.as_bytes()))),
+            (None, Encoding::Base64) => {
+                let field = field(index, "value");
+                let message = format!("{field} must be a string, since value_encoding is base64");
+                Err(ApiError::malformed("invalid_field", message).with("field", field))
+            }
+            (Some(raw), _) => {
+                let piece = unescape(raw, &mut self.scratch.bytes).map_err(|LoneSurrogate| {
+                    let field = field(index, "value");
+                    let message = format!("{field}: {LoneSurrogate}");
+                    ApiError::malformed("invalid_field", message).with("field", field)
+                })?;
+                if encoding == Encoding::Base64 {
+                    return self.decode(index, "value", &piece).map(Some);
+                }
+                Ok(Some(piece))
+            }
+        }
+    }
+
+    fn decode<'b>(&mut self, index: usize, name: &str, text: &Piece<'b>) -> Result<Piece<'b>, ApiError> {
+        decode_base64(text, &mut self.scratch.bytes).map_err(|error| {
+            let field = field(index, name);
+            ApiError::unacceptable("invalid_base64", &field, format!("{field} is not base64: {error}"))
+        })
+    }
+
+    fn partition(&self, index: usize, given: Option<i64>, key: Option<&Piece<'_>>) -> Result<u32, ApiError> {
+        let Rules { partitions, sticky_partition, .. } = self.rules;
+        let Some(given) = given else {
+            let by_key = |key: &Piece<'_>| partition_for_key(key.bytes(&self.scratch.bytes), partitions);
+            return Ok(key.map_or(sticky_partition, by_key));
+        };
+        match u32::try_from(given) {
+            Ok(partition) if partition < partitions => Ok(partition),
+            Ok(_) => {
+                let field = field(index, "partition");
+                let message = format!("{field} is {given}, and the topic has {partitions} partitions, from 0");
+                Err(ApiError::new(StatusCode::NOT_FOUND, "partition_not_found", message)
+                    .with("field", field)
+                    .with("partition", given)
+                    .with("partitions", partitions))
+            }
+            Err(_) => {
+                let max = i64::from(partitions) - 1;
+                Err(ApiError::out_of_range(&field(index, "partition"), given, 0, max))
+            }
+        }
+    }
+
+    /// The batch of a partition, begun if need be. The first one gets room for all, since most requests touch but
+    /// one partition.
+    fn batch(&mut self, partition: u32) -> u32 {
+        let next = u32::try_from(self.builders.len()).expect("fewer batches than records");
+        *self.batch_of.entry(partition).or_insert_with(|| {
+            let room = if next == 0 { self.body_bytes } else { 0 };
+            self.builders.push((partition, BatchBuilder::with_capacity(room)));
+            next
+        })
+    }
+}
+
+fn field(index: usize, name: &str) -> String {
+    format!("records[{index}].{name}")
+}
+
+fn too_large(index: usize, bytes: usize, max: usize) -> ApiError {
+    let message = format!("records[{index}] has {bytes} bytes, and a record may have at most {max}");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "record_too_large", message)
+        .with("field", format!("records[{index}]"))
+        .with("bytes", bytes)
+        .with("max_bytes", max)
+}
+
+struct BodySeed<'s, 'c>(&'s mut Sink<'c>);
+
+struct RecordsSeed<'s, 'c>(&'s mut Sink<'c>);
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum BodyField {
+    Records,
+}
+
+impl<'de> DeserializeSeed<'de> for BodySeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for BodySeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with records")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while let Some(BodyField::Records) = map.next_key()? {
+            if found {
+                return Err(A::Error::duplicate_field("records"));
+            }
+            found = true;
+            map.next_value_seed(RecordsSeed(self.0))?;
+        }
+        if found { Ok(()) } else { Err(A::Error::missing_field("records")) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for RecordsSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RecordsSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        loop {
+            self.0.scratch.clear();
+            let Some(draft) = list.next_element_seed(RecordSeed(&mut self.0.scratch))? else {
+                return Ok(());
+            };
+            if let Err(error) = self.0.take(draft) {
+                let message = A::Error::custom(&error);
+                self.0.fault = Some(error);
+                return Err(message);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "produce_tests.rs"]
+mod tests;

@@ -1,0 +1,106 @@
+//! Query parameters: known ones, each once, all of them whole numbers.
+
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::http::error::ApiError;
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub(crate) struct Query {
+    values: Vec<(&'static str, i64)>,
+}
+
+impl Query {
+    /// Parses the query of a route that knows the parameters `known`.
+    pub(crate) fn parse(uri: &Uri, known: &[&'static str]) -> Result<Self, ApiError> {
+        let mut values: Vec<(&'static str, i64)> = Vec::new();
+        let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        for pair in pairs {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (given, value) = (decode(name)?, decode(value)?);
+            let Some(&name) = known.iter().find(|known| **known == given) else {
+                let message = format!("unknown query parameter {given:?}");
+                return Err(ApiError::malformed("unknown_parameter", message)
+                    .with("parameter", given)
+                    .with("known", known.to_vec()));
+            };
+            if values.iter().any(|(seen, _)| *seen == name) {
+                let message = format!("query parameter {name:?} is given twice");
+                return Err(ApiError::malformed("invalid_parameter", message).with("parameter", name));
+            }
+            let number = value.parse().map_err(|_| {
+                let message = format!("query parameter {name:?} must be a whole number, and is {value:?}");
+                ApiError::malformed("invalid_parameter", message).with("parameter", name).with("value", value)
+            })?;
+            values.push((name, number));
+        }
+        Ok(Self { values })
+    }
+
+    /// The value of a parameter, if it was given.
+    pub(crate) fn get(&self, name: &str) -> Option<i64> {
+        self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+}
+
+fn decode(text: &str) -> Result<String, ApiError> {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| ApiError::malformed("malformed_url", "the query is not UTF-8 when percent-decoded"))
+}
+
+/// Refuses a path or a query in which a `%` is not followed by two hexadecimal digits.
+pub(crate) fn check_percent_encoding(uri: &Uri) -> Result<(), ApiError> {
+    let whole = uri.path_and_query().map_or("", |path| path.as_str());
+    for (at, _) in whole.match_indices('%') {
+        let digits = whole.as_bytes().get(at + 1..at + 3).unwrap_or_default();
+        if digits.len() != 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            let message = "in a URL, % is followed by two hexadecimal digits";
+            return Err(ApiError::malformed("malformed_url", message).with("position", at));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<Query, ApiError> {
+        let uri: Uri = format!("/x?{query}").parse().expect("a URI");
+        check_percent_encoding(&uri)?;
+        Query::parse(&uri, &["limit", "offset"])
+    }
+
+    #[test]
+    fn known_parameters_are_numbers() {
+        let query = parse("limit=10&off%73et=-1").expect("good");
+        assert_eq!((query.get("limit"), query.get("offset")), (Some(10), Some(-1)));
+        assert_eq!(parse("").expect("good").get("limit"), None);
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named() {
+        for (query, code, parameter) in [
+            ("limti=1", "unknown_parameter", "limti"),
+            ("limit=1&limit=1", "invalid_parameter", "limit"),
+            ("limit=", "invalid_parameter", "limit"),
+            ("limit", "invalid_parameter", "limit"),
+            ("offset=1.5", "invalid_parameter", "offset"),
+        ] {
+            let error = parse(query).expect_err(query);
+            assert_eq!((error.status().as_u16(), error.code()), (400, code), "{query}");
+            assert_eq!(error.details()["parameter"], parameter, "{query}");
+        }
+    }
+
+    #[test]
+    fn bad_percent_encoding_is_refused() {
+        for query in ["limit=%", "limit=%1", "limit=%zz", "%+1=1", "limit=%ff"] {
+            assert_eq!(parse(query).expect_err(query).code(), "malformed_url", "{query}");
+        }
+    }
+}

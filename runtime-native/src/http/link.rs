@@ -1,0 +1,151 @@
+//! What one connection's parts know of each other: what it waits for, until when, and which answers are under way.
+//!
+//! ```text
+//!   socket: bytes came ---------> received          idle -> head        by then: header_timeout
+//!   dispatch: a request is whole -> request_began   head -> busy        no deadline: handlers have their own
+//!   dispatch: an answer is there -> answer_ready
+//!   socket: all is written ------> flushed          busy -> idle        by then: idle_timeout
+//!   socket: the client won't read -> write_blocked                      by then: write_stall_timeout
+//! ```
+//!
+//! One task polls all of them, so the lock is never contended.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{config::HttpConfig, delivery::Receipt};
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    write_stall_timeout: Duration,
+    /// Whether the server has too many connections to serve this one.
+    pub(super) refused: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    read_deadline: Option<Instant>,
+    write_deadline: Option<Instant>,
+    answer_ready: bool,
+    /// Of the answers that were handed to the connection and are not wholly written.
+    receipts: Vec<Receipt>,
+}
+
+/// What the connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its first byte.
+    Fresh,
+    /// The next request.
+    Idle,
+    /// The rest of a request's head.
+    Head,
+    /// A request to be answered.
+    Busy,
+}
+
+impl Link {
+    /// A connection that was just accepted.
+    pub(super) fn new(config: &HttpConfig, refused: bool) -> Self {
+        Self {
+            header_timeout: config.header_timeout,
+            idle_timeout: config.idle_timeout,
+            write_stall_timeout: config.write_stall_timeout,
+            refused,
+            state: Mutex::new(State {
+                phase: Phase::Fresh,
+                read_deadline: Some(Instant::now() + config.header_timeout),
+                write_deadline: None,
+                answer_ready: false,
+                receipts: Vec::new(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When to give the client up, if nothing happens before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        match (state.read_deadline, state.write_deadline) {
+            (Some(read), Some(write)) => Some(read.min(write)),
+            (read, write) => read.or(write),
+        }
+    }
+
+    /// Whether not a single byte has come.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.state().phase == Phase::Fresh
+    }
+
+    /// Bytes came.
+    pub(super) fn received(&self) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Fresh | Phase::Idle) {
+            state.phase = Phase::Head;
+            state.read_deadline = Some(Instant::now() + self.header_timeout);
+        }
+    }
+
+    /// A request's head is whole.
+    pub(super) fn request_began(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Busy;
+        state.read_deadline = None;
+        state.answer_ready = false;
+    }
+
+    /// The request has its answer, which now has to be written.
+    pub(super) fn answer_ready(&self) {
+        self.state().answer_ready = true;
+    }
+
+    /// An answer that wants to know whether it arrives is now in the connection's hands.
+    pub(super) fn hand_over(&self, receipt: Receipt) {
+        self.state().receipts.push(receipt);
+    }
+
+    /// Whether somebody wants to know about what is written.
+    pub(super) fn has_receipts(&self) -> bool {
+        !self.state().receipts.is_empty()
+    }
+
+    /// The client takes nothing.
+    pub(super) fn write_blocked(&self) {
+        let mut state = self.state();
+        if state.write_deadline.is_none() {
+            state.write_deadline = Some(Instant::now() + self.write_stall_timeout);
+        }
+    }
+
+    /// The client took something.
+    pub(super) fn write_progressed(&self) {
+        self.state().write_deadline = None;
+    }
+
+    /// All that was handed over is with the operating system; `peer_left` if the client had closed its end by then.
+    pub(super) fn flushed(&self, peer_left: bool) {
+        let mut state = self.state();
+        state.write_deadline = None;
+        if state.answer_ready && state.phase == Phase::Busy {
+            state.phase = Phase::Idle;
+            state.read_deadline = Some(Instant::now() + self.idle_timeout);
+        }
+        let receipts = std::mem::take(&mut state.receipts);
+        drop(state);
+        if !peer_left {
+            receipts.into_iter().for_each(Receipt::confirm);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The HTTP side: it knows HTTP and JSON, and nothing of groups.
+//!
+//! ```text
+//!   server      accepts connections, ends them
+//!   connection  one client: hyper, the socket, and the clock that gives clients up
+//!   dispatch    one request: its id, its error's body, its line in the log
+//!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
+//! ```
+//!
+//! [`serve`] promises:
+//! * Every request that is read whole gets one answer, and every error has the shape that `error` describes.
+//! * A request that is refused has changed nothing, unless its answer says which part was applied.
+//! * A poll whose answer did not get away is reported to the driver, however that came about (`delivery`).
+//! * No client, whatever it sends or leaves unsent, holds more than [`HttpConfig`] grants it.
+
+mod config;
+mod connection;
+mod delivery;
+mod dispatch;
+mod error;
+mod input;
+mod link;
+mod output;
+mod refusal;
+mod routes;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use config::HttpConfig;
+pub use server::serve;

@@ -1,0 +1,262 @@
+//! The answers of `/api/consumers`.
+
+use serde::Serialize;
+use takhin_core::{
+    ConsumerId, GroupName, OffsetReset, TopicName,
+    response::{CommittedPartition, Consumed, ConsumerDescription, PartitionStatus},
+};
+
+use super::{
+    by_topic::{ByTopic, Partitions},
+    records::{FRAME_BYTES, write_record},
+};
+use crate::{driver::Fetched, http::error::ApiError};
+
+/// A consumer: the answer to subscribe, to a change of the assignment, and to a look at it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConsumerView<'a> {
+    consumer_id: ConsumerId,
+    group_id: &'a GroupName,
+    topics: Vec<&'a TopicName>,
+    manual: bool,
+    assignment: Partitions<'a>,
+    #[serde(skip_serializing_if = "Partitions::is_empty")]
+    revoking: Partitions<'a>,
+    generation: u64,
+    positions: ByTopic<'a, Option<u64>>,
+    lag: ByTopic<'a, Option<u64>>,
+    auto_offset_reset: OffsetReset,
+    session_timeout_ms: u32,
+    rebalance_timeout_ms: u32,
+    auto_commit: bool,
+    auto_commit_interval_ms: u32,
+}
+
+impl<'a> ConsumerView<'a> {
+    pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
+        let options = consumer.options;
+        Self {
+            consumer_id: consumer.consumer,
+            group_id: &consumer.group,
+            topics: topics(consumer),
+            manual: consumer.manual,
+            assignment: assignment(&consumer.partitions),
+            revoking: revoking(&consumer.partitions),
+            generation: consumer.generation.0,
+            positions: positions(&consumer.partitions),
+            lag: lag(&consumer.partitions),
+            auto_offset_reset: options.auto_offset_reset,
+            session_timeout_ms: options.session_timeout_ms,
+            rebalance_timeout_ms: options.rebalance_timeout_ms,
+            auto_commit: options.auto_commit,
+            auto_commit_interval_ms: options.auto_commit_interval_ms,
+        }
+    }
+}
+
+/// `GET /{id}/assignment`.
+#[derive(Debug, Serialize)]
+pub(crate) struct AssignmentView<'a> {
+    assignment: Partitions<'a>,
+    generation: u64,
+    #[serde(skip_serializing_if = "Partitions::is_empty")]
+    revoking: Partitions<'a>,
+}
+
+impl<'a> AssignmentView<'a> {
+    pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
+        Self {
+            assignment: assignment(&consumer.partitions),
+            generation: consumer.generation.0,
+            revoking: revoking(&consumer.partitions),
+        }
+    }
+}
+
+/// `GET /{id}/subscription`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Subscription<'a> {
+    topics: Vec<&'a TopicName>,
+    manual: bool,
+}
+
+impl<'a> Subscription<'a> {
+    pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
+        Self { topics: topics(consumer), manual: consumer.manual }
+    }
+}
+
+/// `GET /{id}/position` and `GET /{id}/committed`. An offset is null where there is none yet.
+#[derive(Debug, Serialize)]
+pub(crate) struct Offsets<'a> {
+    offsets: ByTopic<'a, Option<u64>>,
+}
+
+impl<'a> Offsets<'a> {
+    pub(crate) fn of_positions(consumer: &'a ConsumerDescription) -> Self {
+        Self { offsets: positions(&consumer.partitions) }
+    }
+
+    pub(crate) fn of_committed(partitions: &'a [CommittedPartition]) -> Self {
+        Self { offsets: committed(partitions) }
+    }
+}
+
+/// `POST /{id}/seek`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sought<'a> {
+    success: bool,
+    positions: ByTopic<'a, Option<u64>>,
+}
+
+impl<'a> Sought<'a> {
+    pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
+        Self { success: true, positions: positions(&consumer.partitions) }
+    }
+}
+
+/// `POST /{id}/commit`.
+#[derive(Debug, Serialize)]
+pub(crate) struct CommitDone<'a> {
+    success: bool,
+    message: &'static str,
+    committed: ByTopic<'a, Option<u64>>,
+}
+
+impl<'a> CommitDone<'a> {
+    pub(crate) fn new(partitions: &'a [CommittedPartition]) -> Self {
+        Self { success: true, message: "offsets committed", committed: committed(partitions) }
+    }
+}
+
+/// `POST /{id}/heartbeat`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Heartbeat {
+    success: bool,
+    generation: u64,
+    session_timeout_ms: u32,
+}
+
+impl Heartbeat {
+    pub(crate) fn new(consumer: &ConsumerDescription) -> Self {
+        Self {
+            success: true,
+            generation: consumer.generation.0,
+            session_timeout_ms: consumer.options.session_timeout_ms,
+        }
+    }
+}
+
+/// `DELETE /{id}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Closed {
+    success: bool,
+    message: &'static str,
+    consumer_id: ConsumerId,
+}
+
+impl Closed {
+    pub(crate) fn new(consumer_id: ConsumerId) -> Self {
+        Self { success: true, message: "consumer closed", consumer_id }
+    }
+}
+
+/// What a poll's answer says after its records.
+#[derive(Serialize)]
+struct AfterRecords<'a> {
+    timestamp: i64,
+    batch_id: u64,
+    generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebalance: Option<Rebalance<'a>>,
+    positions: ByTopic<'a, Option<u64>>,
+    lag: ByTopic<'a, Option<u64>>,
+}
+
+#[derive(Serialize)]
+struct Rebalance<'a> {
+    assigned: Partitions<'a>,
+    revoked: Partitions<'a>,
+}
+
+/// `POST /{id}/consume`, in one buffer.
+pub(crate) fn consumed(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i64) -> Result<Vec<u8>, ApiError> {
+    let mut out = Vec::with_capacity(room_for(consumed));
+    out.extend_from_slice(b"{\"records\":[");
+    let mut first = true;
+    for part in &consumed.parts {
+        let Some(fetched) = fetched else {
+            return Err(ApiError::bug("a poll's answer came without its records"));
+        };
+        for record in fetched.records(part.log) {
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            write_record(&mut out, &part.topic, part.log.partition, &record);
+        }
+    }
+    out.extend_from_slice(b"],");
+    let rebalance = consumed.rebalance.as_ref().map(|change| Rebalance {
+        assigned: Partitions::new(change.assigned.iter().map(|(topic, partition)| (topic, *partition))),
+        revoked: Partitions::new(change.revoked.iter().map(|(topic, partition)| (topic, *partition))),
+    });
+    let after = AfterRecords {
+        timestamp: now_ms,
+        batch_id: consumed.batch.0,
+        generation: consumed.generation.0,
+        rebalance,
+        positions: positions(&consumed.positions),
+        lag: lag(&consumed.positions),
+    };
+    append_fields(&mut out, &after)?;
+    Ok(out)
+}
+
+/// Writes an object's fields and its closing brace behind fields that stand already.
+fn append_fields(out: &mut Vec<u8>, fields: &impl Serialize) -> Result<(), ApiError> {
+    let brace = out.len();
+    serde_json::to_writer(&mut *out, fields)
+        .map_err(|error| ApiError::bug(format!("an answer has no JSON: {error}")))?;
+    out.remove(brace);
+    Ok(())
+}
+
+/// A guess at the answer's length: an escaped character more for each eight stored bytes, and the frames.
+fn room_for(consumed: &Consumed) -> usize {
+    const PER_POSITION: usize = 64;
+    let records = consumed.parts.iter().map(|part| {
+        let bytes = part.bytes as usize;
+        bytes + bytes / 8 + part.records as usize * (FRAME_BYTES + part.topic.len())
+    });
+    256 + records.sum::<usize>() + consumed.positions.len() * PER_POSITION
+}
+
+fn topics(consumer: &ConsumerDescription) -> Vec<&TopicName> {
+    consumer.topics.iter().collect()
+}
+
+fn assignment(partitions: &[PartitionStatus]) -> Partitions<'_> {
+    let kept = partitions.iter().filter(|status| !status.revoking);
+    Partitions::new(kept.map(|status| (&status.topic, status.partition)))
+}
+
+fn revoking(partitions: &[PartitionStatus]) -> Partitions<'_> {
+    let leaving = partitions.iter().filter(|status| status.revoking);
+    Partitions::new(leaving.map(|status| (&status.topic, status.partition)))
+}
+
+fn positions(partitions: &[PartitionStatus]) -> ByTopic<'_, Option<u64>> {
+    let position = |status: &PartitionStatus| status.position.map(|offset| offset.0);
+    ByTopic::new(partitions.iter().map(move |status| (&status.topic, status.partition, position(status))))
+}
+
+fn lag(partitions: &[PartitionStatus]) -> ByTopic<'_, Option<u64>> {
+    let lag = |status: &PartitionStatus| status.position.map(|position| status.end.0.saturating_sub(position.0));
+    ByTopic::new(partitions.iter().map(move |status| (&status.topic, status.partition, lag(status))))
+}
+
+fn committed(partitions: &[CommittedPartition]) -> ByTopic<'_, Option<u64>> {
+    let offset = |committed: &CommittedPartition| committed.offset.map(|offset| offset.0);
+    ByTopic::new(partitions.iter().map(move |entry| (&entry.topic, entry.partition, offset(entry))))
+}

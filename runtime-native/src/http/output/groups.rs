@@ -1,0 +1,81 @@
+//! The answers of `/api/consumer-groups`.
+
+use serde::Serialize;
+use takhin_core::{
+    ConsumerId, GroupName, Offset, TopicName,
+    fact::RebalanceReason,
+    response::{GroupDescription, GroupPartition, GroupState, GroupSummary},
+};
+
+use super::consumers::ConsumerView;
+
+/// `GET /api/consumer-groups`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Groups<'a> {
+    groups: Vec<Summary<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    group_id: &'a GroupName,
+    state: GroupState,
+    generation: u64,
+    members: u32,
+}
+
+impl<'a> Groups<'a> {
+    pub(crate) fn new(groups: &'a [GroupSummary]) -> Self {
+        let summary = |group: &'a GroupSummary| Summary {
+            group_id: &group.group,
+            state: group.state,
+            generation: group.generation.0,
+            members: group.members,
+        };
+        Self { groups: groups.iter().map(summary).collect() }
+    }
+}
+
+/// `GET /api/consumer-groups/{group}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupView<'a> {
+    group_id: &'a GroupName,
+    state: GroupState,
+    generation: u64,
+    last_rebalance: Option<&'a RebalanceReason>,
+    members: Vec<ConsumerView<'a>>,
+    partitions: Vec<Progress<'a>>,
+}
+
+/// How far the group is in one partition; null where nothing was committed or nobody owns it.
+#[derive(Debug, Serialize)]
+struct Progress<'a> {
+    topic: &'a TopicName,
+    partition: u32,
+    committed: Option<Offset>,
+    start: Offset,
+    end: Offset,
+    lag: Option<u64>,
+    owner: Option<ConsumerId>,
+}
+
+impl<'a> GroupView<'a> {
+    pub(crate) fn new(group: &'a GroupDescription) -> Self {
+        let progress = |at: &'a GroupPartition| Progress {
+            topic: &at.topic,
+            partition: at.partition,
+            committed: at.committed,
+            start: at.bounds.start,
+            end: at.bounds.end,
+            lag: at.committed.map(|committed| at.bounds.end.0.saturating_sub(committed.0)),
+            owner: at.owner,
+        };
+        Self {
+            group_id: &group.group,
+            state: group.state,
+            generation: group.generation.0,
+            last_rebalance: group.last_rebalance.as_ref(),
+            members: group.members.iter().map(ConsumerView::new).collect(),
+            partitions: group.partitions.iter().map(progress).collect(),
+        }
+    }
+}

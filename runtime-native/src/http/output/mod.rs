@@ -1,0 +1,38 @@
+//! Answers out: from the core's vocabulary to JSON.
+
+pub(super) mod by_topic;
+pub(super) mod consumers;
+pub(super) mod groups;
+pub(super) mod records;
+pub(super) mod topics;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::error::{ApiError, ApiResult};
+
+/// 200 with a JSON body.
+pub(super) fn json<T: Serialize>(value: &T) -> ApiResult {
+    let bytes = serde_json::to_vec(value).map_err(|error| ApiError::bug(format!("an answer has no JSON: {error}")))?;
+    Ok(json_bytes(bytes.into()))
+}
+
+/// 200 with JSON that is written already.
+pub(super) fn json_bytes(bytes: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, JSON)], bytes).into_response()
+}
+
+/// The content type of all answers.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Now, in milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

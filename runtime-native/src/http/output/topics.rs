@@ -1,0 +1,206 @@
+//! The answers of `/api/topics`.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use takhin_core::{
+    Offset, TopicName,
+    response::{Bounds, ProducedBatch, ReadResult, TopicDescription},
+};
+
+use super::records::{FRAME_BYTES, write_record};
+use crate::{
+    driver::Fetched,
+    http::{
+        error::ApiError,
+        input::produce::Place,
+        refusal::{not_produced, storage_retry_after},
+    },
+};
+
+/// A topic.
+#[derive(Debug, Serialize)]
+pub(crate) struct Topic<'a> {
+    name: &'a TopicName,
+    partitions: usize,
+    offsets: Vec<PartitionBounds>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartitionBounds {
+    partition: usize,
+    start: Offset,
+    end: Offset,
+}
+
+impl<'a> Topic<'a> {
+    pub(crate) fn new(topic: &'a TopicDescription) -> Self {
+        let bounds =
+            |(partition, bounds): (usize, &Bounds)| PartitionBounds { partition, start: bounds.start, end: bounds.end };
+        Self {
+            name: &topic.name,
+            partitions: topic.partitions.len(),
+            offsets: topic.partitions.iter().enumerate().map(bounds).collect(),
+        }
+    }
+}
+
+/// `GET /api/topics`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Topics<'a> {
+    topics: Vec<Topic<'a>>,
+}
+
+impl<'a> Topics<'a> {
+    pub(crate) fn new(topics: &'a [TopicDescription]) -> Self {
+        Self { topics: topics.iter().map(Topic::new).collect() }
+    }
+}
+
+/// `DELETE /api/topics/{topic}`.
+#[derive(Debug, Serialize)]
+pub(crate) struct TopicDeleted<'a> {
+    pub(crate) name: &'a TopicName,
+    pub(crate) message: &'static str,
+}
+
+/// `POST /{topic}/produce`: where each record went, in the request's order.
+#[derive(Debug, Serialize)]
+pub(crate) struct Produced {
+    offsets: Vec<RecordPlace>,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordPlace {
+    partition: u32,
+    offset: u64,
+    timestamp: i64,
+}
+
+impl Produced {
+    /// The answer, if every batch was appended.
+    ///
+    /// # Errors
+    /// 503: `storage_unavailable` if no batch was, `partly_produced` if some were. The latter's
+    /// `details.offsets` has null for each record that was not appended, and is not to be repeated as a whole.
+    pub(crate) fn new(places: &[Place], batches: &[ProducedBatch]) -> Result<Self, ApiError> {
+        let failed = batches.iter().filter_map(|batch| batch.result.as_ref().err());
+        if let Some(error) = failed.clone().next() {
+            if failed.count() == batches.len() {
+                return Err(not_produced(error.clone()));
+            }
+            let offsets = places.iter().map(|place| Ok(place_of(place, batches)?.map(|at| json!(at))));
+            let offsets = offsets.collect::<Result<Vec<_>, ApiError>>()?;
+            let message = format!("some partitions could not take their records: {error}");
+            let details = Value::from(offsets.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>());
+            return Err(ApiError::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "partly_produced", message)
+                .with("offsets", details)
+                .retry_after(storage_retry_after(error)));
+        }
+        let place = |place| place_of(place, batches)?.ok_or_else(|| ApiError::bug("a batch has no offset"));
+        Ok(Self { offsets: places.iter().map(place).collect::<Result<_, _>>()? })
+    }
+}
+
+/// Where one record is; [`None`] if its batch was not appended.
+fn place_of(place: &Place, batches: &[ProducedBatch]) -> Result<Option<RecordPlace>, ApiError> {
+    let batch = batches
+        .get(place.batch as usize)
+        .ok_or_else(|| ApiError::bug("the answer to a produce request leaves a batch out"))?;
+    Ok(batch.result.as_ref().ok().map(|base| RecordPlace {
+        partition: batch.partition,
+        offset: base.0 + u64::from(place.index),
+        timestamp: place.timestamp_ms,
+    }))
+}
+
+/// `GET /{topic}/messages`: the records, in an array.
+pub(crate) fn messages(topic: &TopicName, read: &ReadResult, fetched: Option<&Fetched>) -> Result<Vec<u8>, ApiError> {
+    let records = read.next.0.saturating_sub(read.from.0);
+    let room = usize::try_from(records).unwrap_or_default().min(10_000) * (FRAME_BYTES + topic.len());
+    let mut out = Vec::with_capacity(2 + room);
+    out.push(b'[');
+    if let Some(fetched) = fetched {
+        for record in fetched.records(read.log) {
+            let partition = read.log.partition;
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            write_record(&mut out, topic, partition, &record);
+        }
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+/// `GET /{topic}/partitions/{partition}/offsets`.
+#[derive(Debug, Serialize)]
+pub(crate) struct PartitionOffsets<'a> {
+    pub(crate) topic: &'a TopicName,
+    pub(crate) partition: u32,
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+    /// Only if a time was asked for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<AtTime>,
+}
+
+/// The first record that is not older than a time; null where all are older.
+#[derive(Debug, Serialize)]
+pub(crate) struct AtTime {
+    pub(crate) timestamp_ms: i64,
+    pub(crate) offset: Option<Offset>,
+    pub(crate) timestamp: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use takhin_core::StorageError;
+
+    use super::*;
+
+    const PLACES: [Place; 3] = [
+        Place { batch: 0, index: 0, timestamp_ms: 5 },
+        Place { batch: 1, index: 0, timestamp_ms: 6 },
+        Place { batch: 0, index: 1, timestamp_ms: 7 },
+    ];
+
+    fn batch(partition: u32, result: Result<Offset, StorageError>) -> ProducedBatch {
+        ProducedBatch { partition, records: 2, result }
+    }
+
+    #[test]
+    fn every_record_is_told_its_place() {
+        let batches = [batch(4, Ok(Offset(10))), batch(2, Ok(Offset(7)))];
+        let produced = Produced::new(&PLACES, &batches).expect("all went well");
+        assert_eq!(
+            json!(produced),
+            json!({"offsets": [
+                {"partition": 4, "offset": 10, "timestamp": 5},
+                {"partition": 2, "offset": 7, "timestamp": 6},
+                {"partition": 4, "offset": 11, "timestamp": 7},
+            ]})
+        );
+    }
+
+    #[test]
+    fn a_part_that_failed_is_told_from_one_that_did_not() {
+        let batches = [batch(4, Ok(Offset(10))), batch(2, Err(StorageError::Full))];
+        let error = Produced::new(&PLACES, &batches).expect_err("a part failed");
+        assert_eq!((error.status().as_u16(), error.code(), error.is_retryable()), (503, "partly_produced", false));
+        assert_eq!(
+            error.details()["offsets"],
+            json!([
+                {"partition": 4, "offset": 10, "timestamp": 5},
+                null,
+                {"partition": 4, "offset": 11, "timestamp": 7},
+            ])
+        );
+    }
+
+    #[test]
+    fn a_request_that_failed_as_a_whole_may_be_repeated() {
+        let batches = [batch(4, Err(StorageError::Full)), batch(2, Err(StorageError::Full))];
+        let error = Produced::new(&PLACES, &batches).expect_err("all failed");
+        assert_eq!((error.status().as_u16(), error.code(), error.is_retryable()), (503, "storage_unavailable", true));
+    }
+}

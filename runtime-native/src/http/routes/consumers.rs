@@ -1,0 +1,178 @@
+//! `/api/consumers`.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response as HttpResponse},
+};
+use takhin_core::{
+    ConsumerId, Request, Response,
+    response::{CommittedPartition, ConsumerDescription},
+};
+
+use super::{App, mismatch};
+use crate::http::{
+    delivery::{Receipt, TrackedBody},
+    error::{ApiError, ApiResult},
+    input::{
+        body::Received,
+        consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
+        json::{object, object_or_nothing},
+        path::{ConsumerPath, NoQuery},
+    },
+    link::Link,
+    output::{
+        JSON,
+        consumers::{
+            AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+        },
+        json, now_ms,
+    },
+};
+
+pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
+    let wanted = object::<Subscribe>(&body.bytes)?.check()?;
+    if !wanted.allow_missing {
+        for topic in &wanted.topics {
+            app.ensure_topic(topic).await?;
+        }
+    }
+    tracing::debug!(
+        consumer = %wanted.consumer,
+        group = %wanted.group,
+        client_id = wanted.client_id.as_deref().unwrap_or_default(),
+        "subscribe"
+    );
+    let consumer = app
+        .consumer(Request::Subscribe {
+            consumer: wanted.consumer,
+            group: wanted.group,
+            topics: wanted.topics,
+            options: wanted.options,
+            allow_missing: wanted.allow_missing,
+        })
+        .await?;
+    json(&ConsumerView::new(&consumer))
+}
+
+/// Waits without the body, whose place others may have meanwhile.
+pub(super) async fn consume(
+    State(app): State<Arc<App>>,
+    Extension(link): Extension<Arc<Link>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let poll = object_or_nothing::<Consume>(&body.bytes)?.check(id)?;
+    drop(body);
+    let answer = app.driver.ask(poll).await?;
+    let receipt = Receipt::new(app.driver.clone(), answer.request, id);
+    let Response::Consumed(found) = &answer.response else {
+        return Err(mismatch(&answer.response));
+    };
+    let bytes = consumed(found, answer.records.as_ref(), now_ms())?;
+    let body = Body::new(TrackedBody::new(bytes.into(), receipt, link));
+    Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
+}
+
+pub(super) async fn commit(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let commit = object_or_nothing::<Commit>(&body.bytes)?.check(id)?;
+    let committed = app.offsets(commit).await?;
+    json(&CommitDone::new(&committed))
+}
+
+pub(super) async fn seek(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let seek = object::<Seek>(&body.bytes)?.check(id)?;
+    let consumer = app.consumer(seek).await?;
+    json(&Sought::new(&consumer))
+}
+
+pub(super) async fn assign(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let assign = object::<Assign>(&body.bytes)?.check(id)?;
+    let consumer = app.consumer(assign).await?;
+    json(&ConsumerView::new(&consumer))
+}
+
+pub(super) async fn heartbeat(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let Nothing {} = object_or_nothing(&body.bytes)?;
+    json(&Heartbeat::new(&app.describe(id).await?))
+}
+
+pub(super) async fn describe(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+) -> ApiResult<HttpResponse> {
+    json(&ConsumerView::new(&app.describe(id).await?))
+}
+
+pub(super) async fn position(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
+    json(&Offsets::of_positions(&app.describe(id).await?))
+}
+
+pub(super) async fn committed(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
+    let committed = app.offsets(Request::Committed { consumer: id }).await?;
+    json(&Offsets::of_committed(&committed))
+}
+
+pub(super) async fn assignment(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
+    json(&AssignmentView::new(&app.describe(id).await?))
+}
+
+pub(super) async fn subscription(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
+    json(&Subscription::new(&app.describe(id).await?))
+}
+
+pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
+    let answer = app.driver.ask(Request::Close { consumer: id }).await?;
+    match answer.response {
+        Response::Closed { consumer } => json(&Closed::new(consumer)),
+        other => Err(mismatch(&other)),
+    }
+}
+
+impl App {
+    async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
+        self.consumer(Request::Describe { consumer }).await
+    }
+
+    /// Asks something that is answered with a consumer.
+    async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
+        match self.driver.ask(request).await?.response {
+            Response::Consumer(consumer) => Ok(consumer),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// Asks something that is answered with committed offsets.
+    async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
+        match self.driver.ask(request).await?.response {
+            Response::Committed(committed) => Ok(committed),
+            other => Err(mismatch(&other)),
+        }
+    }
+}

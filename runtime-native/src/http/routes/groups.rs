@@ -1,0 +1,30 @@
+//! `/api/consumer-groups`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use takhin_core::{Request, Response};
+
+use super::{App, mismatch};
+use crate::http::{
+    error::ApiResult,
+    input::path::{GroupPath, NoQuery},
+    output::{
+        groups::{GroupView, Groups},
+        json,
+    },
+};
+
+pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
+    match app.driver.ask(Request::ListGroups).await?.response {
+        Response::Groups(groups) => json(&Groups::new(&groups)),
+        other => Err(mismatch(&other)),
+    }
+}
+
+pub(super) async fn describe(State(app): State<Arc<App>>, GroupPath(group): GroupPath, _: NoQuery) -> ApiResult {
+    match app.driver.ask(Request::DescribeGroup { group }).await?.response {
+        Response::Group(group) => json(&GroupView::new(&group)),
+        other => Err(mismatch(&other)),
+    }
+}

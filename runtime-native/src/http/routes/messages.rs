@@ -1,0 +1,163 @@
+//! Records in and out of a topic, without a consumer.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderName, HeaderValue, Uri},
+};
+use takhin_core::{Offset, PollLimits, Refusal, Request, Response, TopicName, response::Bounds};
+
+use super::{App, mismatch};
+use crate::{
+    driver::TopicView,
+    http::{
+        error::{ApiError, ApiResult},
+        input::{
+            body::Received,
+            consumers::{as_given, or_default},
+            offsets::partition_number,
+            path::{NoQuery, PartitionPath, TopicPath},
+            produce::{Rules, parse},
+            query::Query,
+        },
+        output::{
+            json, json_bytes, now_ms,
+            topics::{AtTime, PartitionOffsets, Produced, messages},
+        },
+    },
+};
+
+/// The offset to read from next.
+const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
+
+/// Holds the body's place until the records are appended, so that what waits for the disk is bounded too.
+pub(super) async fn produce(
+    State(app): State<Arc<App>>,
+    TopicPath(topic): TopicPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    app.ensure_topic(&topic).await?;
+    let TopicView { name, partitions, .. } = app.look_up(topic)?;
+    let rules = Rules {
+        config: &app.config,
+        partitions,
+        sticky_partition: app.sticky.next(&name, partitions),
+        now_ms: now_ms(),
+    };
+    let parsed = parse(&body.bytes, rules)?;
+    match app.driver.produce(name, parsed.batches).await?.response {
+        Response::Produced(batches) => json(&Produced::new(&parsed.places, &batches)?),
+        other => Err(mismatch(&other)),
+    }
+}
+
+/// `partition` may be left out where the topic has but one. Reading begins at `offset`, or at the first record not
+/// older than `timestamp_ms`, or else at the log's start. It gives at most `limit` records and 1 MiB, but one record
+/// always, and waits `wait_ms` for the first if the log has none yet.
+pub(super) async fn read(State(app): State<Arc<App>>, TopicPath(topic): TopicPath, uri: Uri) -> ApiResult {
+    let query = Query::parse(&uri, &["partition", "offset", "timestamp_ms", "limit", "wait_ms"])?;
+    let (limit, wait_ms) = (query.get("limit"), query.get("wait_ms"));
+    let limits = PollLimits {
+        max_records: or_default(limit, PollLimits::default().max_records),
+        timeout_ms: or_default(wait_ms, 0),
+        ..PollLimits::default()
+    };
+    limits.check().map_err(|refusal| {
+        let refusal = in_words_of_the_query(refusal);
+        as_given(refusal, &[("limit", limit), ("wait_ms", wait_ms)])
+    })?;
+    let view = app.look_up(topic)?;
+    let partition = match query.get("partition") {
+        Some(given) => partition_number("partition", given)?,
+        None if view.partitions == 1 => 0,
+        None => {
+            let message = format!("topic {:?} has {} partitions: name one", view.name, view.partitions);
+            return Err(ApiError::malformed("missing_parameter", message).with("parameter", "partition"));
+        }
+    };
+    let offset = app.where_to_begin(&view, partition, &query).await?;
+    let topic = view.name;
+    let read = Request::Read { topic: topic.clone(), partition, offset, limits };
+    let answer = app.driver.ask(read).await?;
+    let Response::Read(found) = &answer.response else {
+        return Err(mismatch(&answer.response));
+    };
+    let bytes = messages(&topic, found, answer.records.as_ref())?;
+    let mut response = json_bytes(bytes.into());
+    response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
+    Ok(response)
+}
+
+pub(super) async fn offsets(
+    State(app): State<Arc<App>>,
+    PartitionPath(topic, partition): PartitionPath,
+    uri: Uri,
+) -> ApiResult {
+    let query = Query::parse(&uri, &["timestamp_ms"])?;
+    let Bounds { start, end } = app.bounds(&topic, partition).await?;
+    let at = match query.get("timestamp_ms") {
+        None => None,
+        Some(timestamp_ms) => {
+            let found = app.driver.lookup_time(&topic, partition, timestamp_ms).await?;
+            Some(AtTime {
+                timestamp_ms,
+                offset: found.map(|(offset, _)| offset),
+                timestamp: found.map(|(_, timestamp)| timestamp),
+            })
+        }
+    };
+    json(&PartitionOffsets { topic: &topic, partition, start, end, at })
+}
+
+impl App {
+    fn look_up(&self, topic: TopicName) -> Result<TopicView, Refusal> {
+        self.driver.topic(&topic).ok_or(Refusal::TopicNotFound { topic })
+    }
+
+    async fn bounds(&self, topic: &TopicName, partition: u32) -> Result<Bounds, ApiError> {
+        let described = self.describe_topic(topic.clone()).await?;
+        let bounds = described.partitions.get(partition as usize).copied();
+        bounds.ok_or_else(|| {
+            let partitions = u32::try_from(described.partitions.len()).unwrap_or(u32::MAX);
+            let topic = topic.clone();
+            Refusal::PartitionNotFound { topic, partition, partitions }.into()
+        })
+    }
+
+    async fn where_to_begin(&self, view: &TopicView, partition: u32, query: &Query) -> Result<i64, ApiError> {
+        let place = match (query.get("offset"), query.get("timestamp_ms")) {
+            (Some(_), Some(_)) => {
+                let message = "a read begins at an offset or at a timestamp_ms, not both";
+                return Err(ApiError::malformed("conflicting_parameters", message).with("parameter", "timestamp_ms"));
+            }
+            (Some(offset), None) => return Ok(offset),
+            (None, None) => self.bounds(&view.name, partition).await?.start,
+            (None, Some(timestamp_ms)) => match self.driver.lookup_time(&view.name, partition, timestamp_ms).await? {
+                Some((offset, _)) => offset,
+                None => self.bounds(&view.name, partition).await?.end,
+            },
+        };
+        as_signed(place)
+    }
+}
+
+fn as_signed(offset: Offset) -> Result<i64, ApiError> {
+    i64::try_from(offset.0).map_err(|_| ApiError::bug(format!("offset {} is impossible", offset.0)))
+}
+
+/// The core names limits as a poll does.
+fn in_words_of_the_query(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::OutOfRange { field, value, min, max } => {
+            let field = match field.as_str() {
+                "max_records" => "limit".to_owned(),
+                "timeout_ms" => "wait_ms".to_owned(),
+                _ => field,
+            };
+            Refusal::OutOfRange { field, value, min, max }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,76 @@
+//! `/api/topics` itself.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+};
+use takhin_core::{Request, Response, TopicName, response::TopicDescription};
+
+use super::{App, mismatch};
+use crate::http::{
+    error::{ApiError, ApiResult},
+    input::{
+        body::Received,
+        json::object,
+        path::{NoQuery, TopicPath},
+        topics::{CreateTopic, GrowTopic},
+    },
+    output::{
+        json,
+        topics::{Topic, TopicDeleted, Topics},
+    },
+};
+
+pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
+    match app.driver.ask(Request::ListTopics).await?.response {
+        Response::Topics(topics) => json(&Topics::new(&topics)),
+        other => Err(mismatch(&other)),
+    }
+}
+
+pub(super) async fn create(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
+    let topic = app.topic(object::<CreateTopic>(&body.bytes)?.check()?).await?;
+    let mut response = json(&Topic::new(&topic))?;
+    *response.status_mut() = StatusCode::CREATED;
+    let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
+        .map_err(|error| ApiError::bug(format!("a topic's name fits no header: {error}")))?;
+    response.headers_mut().insert(header::LOCATION, place);
+    Ok(response)
+}
+
+pub(super) async fn describe(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {
+    json(&Topic::new(&app.describe_topic(name).await?))
+}
+
+pub(super) async fn grow(
+    State(app): State<Arc<App>>,
+    TopicPath(name): TopicPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let topic = app.topic(object::<GrowTopic>(&body.bytes)?.check(name)?).await?;
+    json(&Topic::new(&topic))
+}
+
+pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {
+    match app.driver.ask(Request::DeleteTopic { name }).await?.response {
+        Response::TopicDeleted { name } => json(&TopicDeleted { name: &name, message: "topic deleted" }),
+        other => Err(mismatch(&other)),
+    }
+}
+
+impl App {
+    pub(super) async fn describe_topic(&self, name: TopicName) -> Result<TopicDescription, ApiError> {
+        self.topic(Request::DescribeTopic { name }).await
+    }
+
+    /// Asks something that is answered with a topic.
+    async fn topic(&self, request: Request) -> Result<TopicDescription, ApiError> {
+        match self.driver.ask(request).await?.response {
+            Response::Topic(topic) => Ok(topic),
+            other => Err(mismatch(&other)),
+        }
+    }
+}
