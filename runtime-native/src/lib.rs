@@ -1,3 +1,4 @@
 //! scaffold
 
+pub mod engine;
 pub mod record;
