@@ -180,14 +180,14 @@ pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue:
                 });
             }
             Job::RemoveFiles(paths) => {
-                paths
-                    .iter()
-                    .for_each(|path| warn(path, shared.files.disk().remove_file(path)));
+                for path in &paths {
+                    warn(path, shared.files.disk().remove_file(path));
+                }
             }
             Job::RemoveDirectories(paths) => {
-                paths
-                    .iter()
-                    .for_each(|path| warn(path, remove_directory(shared.files.disk(), path)));
+                for path in &paths {
+                    warn(path, remove_directory(shared.files.disk(), path));
+                }
             }
         }
     }

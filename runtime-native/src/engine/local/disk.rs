@@ -95,7 +95,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// See above.
-    fn len(&self) -> io::Result<u64>;
+    fn byte_len(&self) -> io::Result<u64>;
     /// Makes its bytes, and what is needed to read them, durable.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ pub(super) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    let length = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let length = usize::try_from(file.byte_len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let mut bytes = vec![0; length];
     let read = read_full(&*file, &mut bytes, 0)?;
     bytes.truncate(read);
@@ -255,7 +255,7 @@ impl DiskFile for RealFile {
         }
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn byte_len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 

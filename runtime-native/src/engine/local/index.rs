@@ -140,16 +140,19 @@ impl SparseIndex {
 }
 
 pub(super) fn decode_offset(entry: [u8; OFFSET_ENTRY]) -> (u32, u32) {
-    let [a, b, c, d, e, f, g, h] = entry;
-    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
+    let (relative, position) = entry.split_at(4);
+    (be_u32(relative), be_u32(position))
 }
 
 pub(super) fn decode_time(entry: [u8; TIME_ENTRY]) -> (i64, u32) {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = entry;
-    (
-        i64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        u32::from_be_bytes([i, j, k, l]),
-    )
+    let (time, relative) = entry.split_at(8);
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(time);
+    (i64::from_be_bytes(bytes), be_u32(relative))
+}
+
+fn be_u32(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |value, &byte| value << 8 | u32::from(byte))
 }
 
 fn relative(base: Offset, offset: Offset) -> u32 {

@@ -160,6 +160,15 @@ impl Drop for LocalEngine {
     }
 }
 
+/// However the writer ends, a panic included, nothing more is taken that nobody would write.
+struct RefuseAtEnd(Arc<Queue>);
+
+impl Drop for RefuseAtEnd {
+    fn drop(&mut self) {
+        self.0.end(End::Abandoned);
+    }
+}
+
 /// The writing thread, with the background thread inside it.
 fn write(writer: Writer, mut sink: impl Completions) -> Result<(), StorageError> {
     let (shared, layout, queue) = (
@@ -167,6 +176,7 @@ fn write(writer: Writer, mut sink: impl Completions) -> Result<(), StorageError>
         writer.layout.clone(),
         Arc::clone(&writer.queue),
     );
+    let _refuse = RefuseAtEnd(Arc::clone(&queue));
     let work = |jobs: mpsc::Receiver<_>| checkpoint::run(&jobs, &shared, &layout, &queue);
     let ended = thread::scope(|scope| {
         let (background, jobs) = mpsc::channel();

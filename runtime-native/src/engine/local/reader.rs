@@ -194,7 +194,10 @@ impl Reader {
         match attempt {
             Ok(()) => Ok(()),
             Err(Unread::Inconsistent) if mode == ReadMode::NoWait => Err(ReadError::WouldBlock),
-            Err(Unread::Inconsistent) if !collector.is_empty() => Ok(collector.stop()),
+            Err(Unread::Inconsistent) if !collector.is_empty() => {
+                collector.stop();
+                Ok(())
+            }
             Err(Unread::Inconsistent) => self.read_verified(log, segment, next_base, collector),
             Err(error) => Err(failed(log, error)),
         }
@@ -243,7 +246,10 @@ impl Reader {
                     ends_at: None,
                 };
                 return match collector.collect(&*file, size, start, ReadMode::Blocking) {
-                    Err(Unread::Inconsistent) if !collector.is_empty() => Ok(collector.stop()),
+                    Err(Unread::Inconsistent) if !collector.is_empty() => {
+                        collector.stop();
+                        Ok(())
+                    }
                     // The batch was whole a moment ago.
                     Err(Unread::Inconsistent) => Err(ReadError::Failed("the file changes as it is read".to_owned())),
                     Err(Unread::WouldBlock) => Err(ReadError::WouldBlock),

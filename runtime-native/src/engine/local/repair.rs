@@ -69,7 +69,9 @@ pub(super) fn open_log(
         dirty.new_log(&log);
         dirty.segment(&log, &active);
     }
-    touched.iter().for_each(|segment| dirty.segment(&log, segment));
+    for segment in &touched {
+        dirty.segment(&log, segment);
+    }
     let mut tail = Tail {
         log,
         size: active.size(),
@@ -133,27 +135,25 @@ impl Repair<'_> {
     /// Opens a full segment that was durable. Only its index is looked at.
     fn trust(&mut self, base: Offset) -> io::Result<()> {
         let file = self.open(base)?;
-        let size = file.len()?;
-        let segment = match self.sealed_index(base, &*file, size)? {
-            Some((index, max_timestamp)) => Segment::new(base, size, max_timestamp, index),
-            None => {
-                let (index, size, end) = self.walk(base, &*file, size, SparseIndex::default(), None)?;
-                self.report
-                    .notes
-                    .push(RecoveryNote::RebuiltIndex { path: self.path(base) });
-                self.end = end;
-                let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
-                let segment = Segment::new(base, size, max_timestamp, Index::Open(index));
-                return Ok(self.push(segment, true));
-            }
-        };
-        Ok(self.push(segment, false))
+        let size = file.byte_len()?;
+        if let Some((index, max_timestamp)) = self.sealed_index(base, &*file, size)? {
+            self.push(Segment::new(base, size, max_timestamp, index), false);
+            return Ok(());
+        }
+        let (index, size, end) = self.walk(base, &*file, size, SparseIndex::default(), None)?;
+        self.report
+            .notes
+            .push(RecoveryNote::RebuiltIndex { path: self.path(base) });
+        self.end = end;
+        let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
+        self.push(Segment::new(base, size, max_timestamp, Index::Open(index)), true);
+        Ok(())
     }
 
     /// Opens a segment that may end in anything: verifies what lies behind the point.
     fn verify(&mut self, base: Offset) -> io::Result<()> {
         let file = self.open(base)?;
-        let size = file.len()?;
+        let size = file.byte_len()?;
         let read = |kind| disk::read_file(self.files.disk(), &segment_file(self.directory, base, kind));
         let (offsets, times) = (read(FileKind::Index)?, read(FileKind::TimeIndex)?);
         let before = Place {
@@ -191,7 +191,8 @@ impl Repair<'_> {
         self.end = end;
         let touched = kept < size || end > self.point || kept > 0 && (offsets.is_none() || times.is_none() || rebuilt);
         let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
-        Ok(self.push(Segment::new(base, kept, max_timestamp, Index::Open(index)), touched))
+        self.push(Segment::new(base, kept, max_timestamp, Index::Open(index)), touched);
+        Ok(())
     }
 
     fn push(&mut self, segment: Segment, touched: bool) {
@@ -205,7 +206,7 @@ impl Repair<'_> {
     /// Removes a segment that doesn't follow the one before it.
     fn discard(&mut self, base: Offset) -> io::Result<()> {
         let path = self.path(base);
-        let bytes = self.open(base)?.len()?;
+        let bytes = self.open(base)?.byte_len()?;
         self.files.close(FileKey {
             log: self.id,
             base,
@@ -279,7 +280,7 @@ impl Repair<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 opened => opened?,
             };
-            let (length, entry) = (index.len()?, entry as u64);
+            let (length, entry) = (index.byte_len()?, entry as u64);
             if !length.is_multiple_of(entry) {
                 return Ok(None);
             }

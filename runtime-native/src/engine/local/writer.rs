@@ -242,7 +242,9 @@ impl Writer {
             })
         });
         let Err(error) = put else { return };
-        run.iter_mut().for_each(|append| append.placed = Err(error.clone()));
+        for append in run {
+            append.placed = Err(error.clone());
+        }
         match error {
             StorageError::Uncertain(why) => self.fail(format!("a write could not be undone: {why}")),
             StorageError::Full => self.set_state(StorageState::Full),

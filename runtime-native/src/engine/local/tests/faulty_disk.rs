@@ -382,7 +382,7 @@ impl DiskFile for OpenFile {
         self.set_len(bytes)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn byte_len(&self) -> io::Result<u64> {
         let mut state = self.disk.state();
         state.check()?;
         Ok(state.file(self.node).0.len() as u64)

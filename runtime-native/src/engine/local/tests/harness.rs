@@ -64,6 +64,9 @@ pub(super) fn batch(values: &[&[u8]]) -> EncodedBatch {
     builder.finish().unwrap()
 }
 
+/// Offsets and values.
+pub(super) type Values = Vec<(u64, Vec<u8>)>;
+
 #[derive(Default)]
 struct Reported {
     completions: Mutex<Vec<Completion>>,
@@ -187,7 +190,7 @@ impl Running {
         self.bounds.iter().find(|bounds| bounds.log == log).unwrap().end
     }
 
-    pub(super) fn read(&self, part: &ReadPart) -> Result<(Vec<(u64, Vec<u8>)>, ReadOutcome), ReadError> {
+    pub(super) fn read(&self, part: &ReadPart) -> Result<(Values, ReadOutcome), ReadError> {
         let mut chunk = Chunk::default();
         let outcome = self.engine.reader().read(part, ReadMode::Blocking, &mut chunk)?;
         let values = chunk
@@ -198,7 +201,7 @@ impl Running {
     }
 
     /// All records from `from` to `to`, by as many reads as it takes.
-    pub(super) fn read_all(&self, log: LogId, from: u64, to: u64) -> Vec<(u64, Vec<u8>)> {
+    pub(super) fn read_all(&self, log: LogId, from: u64, to: u64) -> Values {
         let mut all = Vec::new();
         let mut part = part(log, from, to);
         while part.from < part.to {
