@@ -203,11 +203,14 @@ impl Opening {
             });
             self.report.notes.extend(damage);
             self.files.push_back((number, last_fact));
-            if found.torn > 0 {
+            if !followed && bytes.len() as u64 > found.end {
+                // Nothing is appended to it any more, so the space set aside is given back too.
                 let file = self.disk.open(&path, false).map_err(at(&path))?;
                 file.set_len(found.end)
                     .and_then(|()| file.sync_all())
                     .map_err(at(&path))?;
+            }
+            if found.torn > 0 {
                 let note = RecoveryNote::TornJournal {
                     path,
                     position: found.end,
