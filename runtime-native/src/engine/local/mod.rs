@@ -45,6 +45,7 @@ mod stats;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod walk;
 mod writer;
 
