@@ -31,7 +31,7 @@ use crate::{
 /// The offset to read from next.
 const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
 
-/// Holds the body's place until the records are appended, so that what waits for the disk is bounded too.
+/// Holds the body's room until the records are appended, so that what waits for the disk is bounded too.
 pub(super) async fn produce(
     State(app): State<Arc<App>>,
     TopicPath(topic): TopicPath,
