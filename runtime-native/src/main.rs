@@ -1,2 +1,9 @@
-//! scaffold
-fn main() {}
+//! `takhin`: the log you can talk to with curl.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -181,6 +181,9 @@ impl Script {
     }
 
     /// The answer to a request, which must have come.
+    ///
+    /// # Errors
+    /// The request was refused.
     pub fn answer(&mut self, id: RequestId) -> Result<Response, Refusal> {
         self.replies.get(&id).cloned().unwrap_or_else(|| panic!("{id:?} has no answer\n{}", self.story))
     }

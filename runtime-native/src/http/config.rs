@@ -51,7 +51,7 @@ impl Default for HttpConfig {
             max_records_per_request: 100_000,
             max_record_bytes: 1 << 20,
             max_headers_per_record: 100,
-            max_connections: 10_000,
+            max_connections: 100_000,
             max_bodies_bytes: 512 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),

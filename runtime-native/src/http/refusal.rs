@@ -85,7 +85,7 @@ pub(super) fn not_produced(error: StorageError) -> ApiError {
 pub(super) fn storage_retry_after(error: &StorageError) -> u32 {
     match error {
         StorageError::Overloaded => SHORTLY,
-        StorageError::Full | StorageError::Failed(_) => LATER,
+        StorageError::Full | StorageError::Failed(_) | StorageError::Uncertain(_) => LATER,
     }
 }
 

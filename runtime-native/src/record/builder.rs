@@ -32,12 +32,7 @@ impl BatchBuilder {
     pub fn with_capacity(record_bytes: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record_bytes.min(MAX_BATCH_BYTES));
         bytes.resize(HEADER_BYTES, 0);
-        Self {
-            bytes,
-            records: 0,
-            base_timestamp: 0,
-            max_timestamp: i64::MIN,
-        }
+        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN }
     }
 
     /// How many records have been pushed.
@@ -56,20 +51,14 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     ) -> Result<(), BatchTooLarge> {
-        let base_timestamp = if self.records == 0 {
-            timestamp_ms
-        } else {
-            self.base_timestamp
-        };
+        let base_timestamp = if self.records == 0 { timestamp_ms } else { self.base_timestamp };
         let timestamp_delta = timestamp_ms.wrapping_sub(base_timestamp);
         let offset_delta = i64::from(self.records);
         let mut header_count = 0i64;
         let mut header_bytes = 0usize;
         for (name, value) in headers.clone() {
             header_count += 1;
-            header_bytes = header_bytes
-                .saturating_add(sized(Some(name.as_bytes())))
-                .saturating_add(sized(value));
+            header_bytes = header_bytes.saturating_add(sized(Some(name.as_bytes()))).saturating_add(sized(value));
         }
         let body = (1 + varint::size(timestamp_delta) + varint::size(offset_delta) + varint::size(header_count))
             .saturating_add(sized(key))
@@ -105,11 +94,7 @@ impl BatchBuilder {
             return None;
         }
         header::write(&mut self.bytes, self.records, self.base_timestamp, self.max_timestamp);
-        Some(EncodedBatch {
-            bytes: self.bytes,
-            records: self.records,
-            max_timestamp: self.max_timestamp,
-        })
+        Some(EncodedBatch { bytes: self.bytes, records: self.records, max_timestamp: self.max_timestamp })
     }
 }
 

@@ -89,10 +89,7 @@ impl BatchHeader {
     /// # Errors
     /// [`BatchError::Truncated`] with fewer than [`HEADER_BYTES`]; otherwise what no batch can have.
     pub fn read(bytes: &[u8]) -> Result<Self, BatchError> {
-        let truncated = BatchError::Truncated {
-            needed: HEADER_BYTES,
-            have: bytes.len(),
-        };
+        let truncated = BatchError::Truncated { needed: HEADER_BYTES, have: bytes.len() };
         let head: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(truncated)?;
         let magic = i8::from_be_bytes(field(head, 16));
         if magic != MAGIC {
@@ -161,19 +158,11 @@ impl BatchHeader {
     /// # Errors
     /// [`BatchError::Truncated`] or [`BatchError::Checksum`].
     pub fn verify(&self, bytes: &[u8]) -> Result<(), BatchError> {
-        let checked = bytes.get(CHECKED_FROM..self.bytes).ok_or(BatchError::Truncated {
-            needed: self.bytes,
-            have: bytes.len(),
-        })?;
+        let checked = bytes
+            .get(CHECKED_FROM..self.bytes)
+            .ok_or(BatchError::Truncated { needed: self.bytes, have: bytes.len() })?;
         let computed = crc32c::crc32c(checked);
-        if computed == self.checksum {
-            Ok(())
-        } else {
-            Err(BatchError::Checksum {
-                stored: self.checksum,
-                computed,
-            })
-        }
+        if computed == self.checksum { Ok(()) } else { Err(BatchError::Checksum { stored: self.checksum, computed }) }
     }
 }
 

@@ -52,10 +52,7 @@ mod tests {
 
     #[test]
     fn a_negative_hash_still_gives_a_partition() {
-        assert_eq!(
-            partition_for_key(b"21", 10),
-            ((-973_932_308i32).cast_unsigned() & 0x7fff_ffff) % 10
-        );
+        assert_eq!(partition_for_key(b"21", 10), ((-973_932_308i32).cast_unsigned() & 0x7fff_ffff) % 10);
         assert_eq!(partition_for_key(b"abc", 1), 0);
     }
 }

@@ -13,10 +13,7 @@ use super::{
 /// Control batches are passed over. After an error the iterator is at its end, since what follows a broken
 /// length can't be told.
 pub fn records(bytes: &[u8]) -> Records<'_> {
-    Records {
-        rest: bytes,
-        batch: None,
-    }
+    Records { rest: bytes, batch: None }
 }
 
 /// See [`records`].
@@ -100,10 +97,10 @@ impl<'a> Records<'a> {
                 return Ok(None);
             }
             let header = BatchHeader::read(self.rest)?;
-            let (batch, rest) = self.rest.split_at_checked(header.bytes).ok_or(BatchError::Truncated {
-                needed: header.bytes,
-                have: self.rest.len(),
-            })?;
+            let (batch, rest) = self
+                .rest
+                .split_at_checked(header.bytes)
+                .ok_or(BatchError::Truncated { needed: header.bytes, have: self.rest.len() })?;
             self.rest = rest;
             if header.is_control() {
                 continue;
@@ -111,11 +108,7 @@ impl<'a> Records<'a> {
             if header.compression() != 0 {
                 return Err(BatchError::Compressed(header.compression()));
             }
-            self.batch = Some(OpenBatch {
-                header,
-                rest: &batch[HEADER_BYTES..],
-                next: 0,
-            });
+            self.batch = Some(OpenBatch { header, rest: &batch[HEADER_BYTES..], next: 0 });
         }
     }
 }
@@ -126,9 +119,7 @@ impl<'a> OpenBatch<'a> {
         let before = self.rest.len();
         let wrong = |field| BatchError::Record { index, field };
         let length = varint::take_i32(&mut self.rest).and_then(|length| usize::try_from(length).ok());
-        let (mut body, rest) = length
-            .and_then(|length| self.rest.split_at_checked(length))
-            .ok_or(wrong("length"))?;
+        let (mut body, rest) = length.and_then(|length| self.rest.split_at_checked(length)).ok_or(wrong("length"))?;
         self.rest = rest;
         self.next += 1;
 
@@ -142,9 +133,8 @@ impl<'a> OpenBatch<'a> {
             .ok_or(wrong("offset"))?;
         let key = take_sized(body).ok_or(wrong("key"))?;
         let value = take_sized(body).ok_or(wrong("value"))?;
-        let count = varint::take_i32(body)
-            .and_then(|count| usize::try_from(count).ok())
-            .ok_or(wrong("header count"))?;
+        let count =
+            varint::take_i32(body).and_then(|count| usize::try_from(count).ok()).ok_or(wrong("header count"))?;
         let headers = Headers { count, rest: body };
         for _ in 0..count {
             take_header(body).ok_or(wrong("header"))?;

@@ -35,18 +35,8 @@ fn record() -> impl Strategy<Value = Owned> {
 fn encode(owned: &[Owned]) -> EncodedBatch {
     let mut builder = BatchBuilder::default();
     for record in owned {
-        let headers = record
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()));
-        builder
-            .push(
-                record.timestamp,
-                record.key.as_deref(),
-                record.value.as_deref(),
-                headers,
-            )
-            .unwrap();
+        let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        builder.push(record.timestamp, record.key.as_deref(), record.value.as_deref(), headers).unwrap();
     }
     builder.finish().unwrap()
 }
@@ -152,18 +142,8 @@ fn decode_loosely(bytes: &[u8]) -> usize {
 fn sample() -> EncodedBatch {
     let headers = vec![("h".to_owned(), Some(b"v".to_vec())), ("none".to_owned(), None)];
     encode(&[
-        Owned {
-            timestamp: 5,
-            key: Some(b"k".to_vec()),
-            value: Some(vec![7; 40]),
-            headers,
-        },
-        Owned {
-            timestamp: 3,
-            key: None,
-            value: None,
-            headers: vec![],
-        },
+        Owned { timestamp: 5, key: Some(b"k".to_vec()), value: Some(vec![7; 40]), headers },
+        Owned { timestamp: 3, key: None, value: None, headers: vec![] },
     ])
 }
 
@@ -173,18 +153,9 @@ fn the_header_says_what_was_written() {
     let header = BatchHeader::read(batch.bytes()).unwrap();
     header.verify(batch.bytes()).unwrap();
     assert_eq!((header.base_offset, header.last_offset), (Offset(0), Offset(1)));
-    assert_eq!(
-        (header.base_timestamp, header.max_timestamp, batch.max_timestamp()),
-        (5, 5, 5)
-    );
-    assert_eq!(
-        (header.producer_id, header.producer_epoch, header.base_sequence),
-        (-1, -1, -1)
-    );
-    assert_eq!(
-        (header.records, header.bytes, header.leader_epoch),
-        (2, batch.bytes().len(), 0)
-    );
+    assert_eq!((header.base_timestamp, header.max_timestamp, batch.max_timestamp()), (5, 5, 5));
+    assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (-1, -1, -1));
+    assert_eq!((header.records, header.bytes, header.leader_epoch), (2, batch.bytes().len(), 0));
     let sizes: usize = records(batch.bytes()).map(|record| record.unwrap().bytes).sum();
     assert_eq!(sizes, header.record_bytes());
 }
@@ -208,11 +179,7 @@ fn a_batch_cut_off_anywhere_is_a_clean_error() {
     let batch = sample();
     for length in 1..batch.bytes().len() {
         let cut = &batch.bytes()[..length];
-        let needed = if length < HEADER_BYTES {
-            HEADER_BYTES
-        } else {
-            batch.bytes().len()
-        };
+        let needed = if length < HEADER_BYTES { HEADER_BYTES } else { batch.bytes().len() };
         let found: Vec<_> = records(cut).collect();
         assert_eq!(found, [Err(BatchError::Truncated { needed, have: length })]);
     }
@@ -222,14 +189,11 @@ fn a_batch_cut_off_anywhere_is_a_clean_error() {
 fn compressed_batches_are_refused_and_control_batches_passed_over() {
     let mut compressed = sample().bytes().to_vec();
     compressed[22] |= 2;
-    assert_eq!(
-        records(&compressed).collect::<Vec<_>>(),
-        [Err(BatchError::Compressed(2))]
-    );
+    assert_eq!(records(&compressed).collect::<Vec<_>>(), [Err(BatchError::Compressed(2))]);
     let mut control = sample().bytes().to_vec();
     control[22] |= 0x20;
     control.extend_from_slice(sample().bytes());
-    assert_eq!(records(&control).filter(Result::is_ok).count(), 2);
+    assert_eq!(decode(&control).unwrap().len(), 2);
 }
 
 #[test]
@@ -245,10 +209,7 @@ fn offsets_may_have_gaps() {
 fn a_batch_beyond_the_bound_is_refused_and_stays_as_it_was() {
     let mut builder = BatchBuilder::default();
     let big = vec![0; MAX_BATCH_BYTES];
-    assert_eq!(
-        builder.push(0, None, Some(&big), std::iter::empty()),
-        Err(BatchTooLarge)
-    );
+    assert_eq!(builder.push(0, None, Some(&big), std::iter::empty()), Err(BatchTooLarge));
     builder.push(0, None, Some(b"x"), std::iter::empty()).unwrap();
     assert_eq!(records(builder.finish().unwrap().bytes()).count(), 1);
     assert_eq!(BatchBuilder::default().finish(), None);

@@ -55,11 +55,7 @@ mod tests {
     #[test]
     fn every_magnitude_comes_back_in_the_size_foretold() {
         for shift in 0..64 {
-            for value in [
-                1i64 << shift,
-                (1i64 << shift).wrapping_sub(1),
-                (1i64 << shift).wrapping_neg(),
-            ] {
+            for value in [1i64 << shift, (1i64 << shift).wrapping_sub(1), (1i64 << shift).wrapping_neg()] {
                 let mut bytes = Vec::new();
                 put(&mut bytes, value);
                 assert_eq!(bytes.len(), size(value), "{value}");

@@ -188,11 +188,7 @@ pub(crate) fn consumed(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i
         let Some(fetched) = fetched else {
             return Err(ApiError::bug("a poll's answer came without its records"));
         };
-        for record in fetched.records(part.log, part.from, part.next) {
-            let record = record.map_err(|error| {
-                let (topic, partition) = (&part.topic, part.log.partition);
-                ApiError::bug(format!("a record of {topic}/{partition} can't be read: {error}"))
-            })?;
+        for record in fetched.records(part.log) {
             if !first {
                 out.push(b',');
             }

@@ -120,10 +120,8 @@ pub(crate) fn messages(topic: &TopicName, read: &ReadResult, fetched: Option<&Fe
     let mut out = Vec::with_capacity(2 + room);
     out.push(b'[');
     if let Some(fetched) = fetched {
-        for record in fetched.records(read.log, read.from, read.next) {
+        for record in fetched.records(read.log) {
             let partition = read.log.partition;
-            let record = record
-                .map_err(|error| ApiError::bug(format!("a record of {topic}/{partition} can't be read: {error}")))?;
             if out.len() > 1 {
                 out.push(b',');
             }

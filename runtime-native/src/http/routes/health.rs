@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::App;
 use crate::{
-    driver::Status,
+    driver::Health,
     http::{
         error::{ApiError, ApiResult},
         input::path::NoQuery,
@@ -19,8 +19,8 @@ use crate::{
 pub(super) async fn health(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
     let health = app.driver.health();
     output::json(&json!({
-        "status": word(health.status),
-        "storage": health.storage,
+        "status": if health.storage.is_ok() { "ok" } else { "degraded" },
+        "storage": storage(&health),
         "draining": health.draining,
         "topics": health.topics,
         "consumers": health.consumers,
@@ -31,13 +31,13 @@ pub(super) async fn health(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult
 /// 200 if requests are welcome here, 503 `not_ready` if they had better go elsewhere.
 pub(super) async fn ready(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
     let health = app.driver.health();
-    if health.status == Status::Ok && !health.draining {
+    if health.storage.is_ok() && !health.draining {
         return output::json(&json!({"status": "ok"}));
     }
     let message =
-        if health.draining { "the server is stopping".to_owned() } else { format!("storage is {}", health.storage) };
+        if health.draining { "the server is stopping".to_owned() } else { format!("storage is {}", storage(&health)) };
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message)
-        .with("storage", health.storage)
+        .with("storage", storage(&health))
         .with("draining", health.draining)
         .retryable(true)
         .retry_after(1))
@@ -48,9 +48,6 @@ pub(super) async fn live(_: NoQuery) -> ApiResult {
     output::json(&json!({"status": "ok"}))
 }
 
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "ok",
-        Status::Degraded => "degraded",
-    }
+fn storage(health: &Health) -> &str {
+    health.storage.as_ref().err().map_or("ok", String::as_str)
 }

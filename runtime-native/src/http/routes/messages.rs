@@ -39,7 +39,7 @@ pub(super) async fn produce(
     body: Received,
 ) -> ApiResult {
     app.ensure_topic(&topic).await?;
-    let TopicView { name, partitions } = app.look_up(topic)?;
+    let TopicView { name, partitions, .. } = app.look_up(topic)?;
     let rules = Rules {
         config: &app.config,
         partitions,

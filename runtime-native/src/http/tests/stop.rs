@@ -30,6 +30,21 @@ fn a_request_under_way_is_answered_and_its_connection_then_closed() {
 }
 
 #[test]
+fn a_poll_that_waits_is_answered_when_the_broker_drains() {
+    let world = World::new();
+    let id = world.consumer_of("orders");
+    let mut client = world.client();
+    client.send(&request("POST", &format!("/api/consumers/{id}/consume"), ""));
+    until(|| world.get("/api/health")["parked_polls"] == 1);
+    let stopping = world.stop();
+    stopping.drain();
+    let answer = client.answer();
+    assert_eq!((answer.status, &answer.json()["records"]), (200, &json!([])));
+    assert_eq!(answer.header("connection"), Some("close"));
+    stopping.wait();
+}
+
+#[test]
 fn a_request_that_does_not_end_in_time_is_cut() {
     let shutdown_grace = Duration::from_millis(50);
     let world = World::with(HttpConfig { shutdown_grace, ..HttpConfig::default() });

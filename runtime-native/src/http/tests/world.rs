@@ -8,16 +8,21 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use takhin_core::Config;
+use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    driver::Driver,
+    driver::{Driver, DriverConfig},
+    engine::local::LocalConfig,
     http::{HttpConfig, serve},
 };
 
-/// A server on a port of its own.
+/// A server on a port of its own, with a data directory of its own.
 pub(super) struct World {
     runtime: Runtime,
+    directory: TempDir,
+    driver: Driver,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
@@ -32,11 +37,17 @@ impl World {
         let runtime = Runtime::new().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let directory = tempfile::tempdir().expect("a directory");
+        let driver = {
+            let _runtime = runtime.enter();
+            let config = DriverConfig { core: Config::default(), engine: LocalConfig::new(directory.path()) };
+            Driver::start(config).expect("a broker").driver
+        };
         let (stop, stopped) = oneshot::channel();
-        let served = runtime.spawn(serve(config, vec![listener], Driver::default(), async {
+        let served = runtime.spawn(serve(config, vec![listener], driver.clone(), async {
             stopped.await.unwrap_or_default();
         }));
-        Self { runtime, address, stop, served }
+        Self { runtime, directory, driver, address, stop, served }
     }
 
     /// Connects.
@@ -56,10 +67,10 @@ impl World {
         self.client().ask("GET", path, "").json()
     }
 
-    /// Tells the server to stop.
+    /// Tells the server to stop, and the broker nothing: what waits goes on waiting.
     pub(super) fn stop(self) -> Stopping {
         self.stop.send(()).expect("it runs");
-        Stopping { runtime: self.runtime, served: self.served }
+        Stopping { runtime: self.runtime, _directory: self.directory, driver: self.driver, served: self.served }
     }
 
     /// A topic of one partition, and a consumer of it that begins at its start.
@@ -79,10 +90,17 @@ impl World {
 /// A server that was told to stop.
 pub(super) struct Stopping {
     runtime: Runtime,
+    _directory: TempDir,
+    driver: Driver,
     served: JoinHandle<()>,
 }
 
 impl Stopping {
+    /// Tells the broker too: what waits ends.
+    pub(super) fn drain(&self) {
+        self.driver.drain();
+    }
+
     /// Waits until it has.
     pub(super) fn wait(self) {
         self.runtime.block_on(self.served).expect("it ends well");

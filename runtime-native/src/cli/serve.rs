@@ -1,0 +1,154 @@
+//! `takhin serve`.
+
+use std::{
+    io,
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use takhin::{
+    driver::{Driver, DriverConfig, Started},
+    engine::local::{Durability, LocalConfig},
+    http::{self, HttpConfig},
+};
+use takhin_core::Config;
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+use super::{banner::Banner, listen::listen};
+
+/// File handles that are neither connections nor segments.
+const OTHER_FILES: u64 = 256;
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address to listen on, host:port; can be given several times
+    #[arg(long, env = "TAKHIN_LISTEN", value_delimiter = ',', default_value = "localhost:8080", value_name = "ADDR")]
+    listen: Vec<String>,
+
+    /// Directory in which everything is kept; made if it isn't there
+    #[arg(long, env = "TAKHIN_DATA_DIR", default_value = "takhin-data", value_name = "DIR")]
+    data_dir: PathBuf,
+
+    /// When a write is answered: once it is synced to disk (fsync), once it is written, with a sync every so many
+    /// milliseconds (interval:MS), or once it is written, with syncs left to the system (os)
+    #[arg(long, env = "TAKHIN_DURABILITY", default_value = "fsync", value_name = "fsync|interval:MS|os")]
+    durability: DurabilityArgument,
+
+    /// Create a topic with this many partitions when one that doesn't exist is subscribed to or produced to
+    #[arg(
+        long,
+        env = "TAKHIN_AUTO_CREATE_TOPICS",
+        value_name = "PARTITIONS",
+        num_args = 0..=1,
+        default_missing_value = "1",
+        require_equals = true,
+        value_parser = clap::value_parser!(u32).range(1..=10_000)
+    )]
+    auto_create_topics: Option<u32>,
+
+    /// What to log, as in "info" or "takhin=debug"
+    #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DurabilityArgument(Durability);
+
+impl FromStr for DurabilityArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let durability = match text.split_once(':') {
+            None if text == "fsync" => Durability::Fsync,
+            None if text == "os" => Durability::Os,
+            Some(("interval", ms)) => match ms.parse() {
+                Ok(ms @ 1..=3_600_000) => Durability::Interval(Duration::from_millis(ms)),
+                _ => return Err("interval is from 1 to 3600000 milliseconds".to_owned()),
+            },
+            _ => return Err("expected fsync, interval:MS or os".to_owned()),
+        };
+        Ok(Self(durability))
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), String> {
+        let filter = EnvFilter::try_new(&self.log).map_err(|error| format!("--log {}: {error}", self.log))?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .with_writer(io::stderr)
+            .init();
+        let runtime = runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), String> {
+        let began = Instant::now();
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+
+        let engine = LocalConfig { durability: self.durability.0, ..LocalConfig::new(&self.data_dir) };
+        let http = HttpConfig {
+            auto_create_partitions: self.auto_create_topics,
+            max_connections: connections(engine.open_files),
+            ..HttpConfig::default()
+        };
+        let config = DriverConfig { core: Config::default(), engine };
+        let listeners = listen(&self.listen)?;
+        let opened = tokio::task::block_in_place(|| Driver::start(config));
+        let Started { driver, report } = opened.map_err(|error| error.to_string())?;
+
+        let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let banner = Banner {
+            addresses: &addresses,
+            data_dir: &self.data_dir,
+            durability: self.durability.0,
+            report: &report,
+            health: &driver.health(),
+            took: began.elapsed(),
+        };
+        // Whether anybody reads the banner is no reason to serve or not to.
+        let _ = writeln!(io::stdout(), "{}", banner.text());
+
+        let draining = driver.clone();
+        http::serve(http, listeners, driver.clone(), async move {
+            let signal = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(signal, "stopping: no new connections, parked polls end, writes are finished");
+            draining.drain();
+        })
+        .await;
+        tokio::task::block_in_place(|| driver.stop())?;
+        tracing::info!("stopped; everything is on disk");
+        Ok(())
+    }
+}
+
+/// Raises the limit of open files as far as it goes, and gives how many connections that has room for.
+fn connections(segment_files: usize) -> usize {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: maximum, maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let most = HttpConfig::default().max_connections;
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let room = files.saturating_sub(OTHER_FILES + segment_files as u64);
+    let connections = usize::try_from(room).unwrap_or(usize::MAX).clamp(64, most);
+    if connections < most {
+        tracing::warn!(connections, files, "few files may be open: fewer connections are taken");
+    }
+    connections
+}

@@ -1,0 +1,51 @@
+//! The driver's clock: the one that the core is told, and the alarm for its next deadline.
+
+use std::time::{Duration, Instant};
+
+use takhin_core::{Event, Timestamp};
+
+use super::Driver;
+
+/// Milliseconds since the broker started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    pub(super) fn now(self) -> Timestamp {
+        Timestamp(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn instant(self, at: Timestamp) -> tokio::time::Instant {
+        (self.started + Duration::from_millis(at.0)).into()
+    }
+}
+
+impl Driver {
+    /// Brings a tick whenever a deadline has come. Sleeps otherwise: no deadline, no wake-up.
+    pub(super) async fn run_clock(self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                state.armed = state.core.next_deadline();
+                state.armed
+            };
+            let sooner = self.shared.sooner.notified();
+            match next {
+                None => sooner.await,
+                Some(at) if at <= self.shared.clock.now() => self.bring(Event::Tick),
+                Some(at) => {
+                    tokio::select! {
+                        () = sooner => {}
+                        () = tokio::time::sleep_until(self.shared.clock.instant(at)) => {}
+                    }
+                }
+            }
+        }
+    }
+}

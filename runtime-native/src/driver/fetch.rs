@@ -1,0 +1,121 @@
+//! Carrying out a fetch: from memory at once, from the disk on a thread that may wait.
+
+use std::ops::ControlFlow;
+
+use takhin_core::{
+    Applied, FetchedPart, LogId, Offset, Parts, ReadError as CoreReadError, Refusal, StorageError, TopicName,
+};
+
+use super::state::Plan;
+use crate::{
+    engine::{Chunk, ReadError, ReadMode, ReadOutcome, ReadPart, local::Reader},
+    record::RecordRef,
+};
+
+/// What a fetch read: the bytes of whole batches, and which records of them were wanted.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    chunk: Chunk,
+    parts: Parts<(LogId, ReadOutcome)>,
+}
+
+impl Fetched {
+    /// The records read of one log, in order.
+    pub fn records(&self, log: LogId) -> impl Iterator<Item = RecordRef<'_>> {
+        let of_log = self.parts.iter().filter(move |(id, _)| *id == log);
+        of_log.flat_map(|(_, outcome)| self.chunk.records(outcome))
+    }
+}
+
+/// Carries out a plan.
+pub(super) async fn carry_out(reader: &Reader, plan: Plan) -> (Parts<FetchedPart>, Fetched) {
+    if let Some(done) = read(reader, &plan, ReadMode::NoWait) {
+        return done;
+    }
+    let reader = reader.clone();
+    let waited = tokio::task::spawn_blocking(move || read(&reader, &plan, ReadMode::Blocking)).await;
+    waited.ok().flatten().unwrap_or_default()
+}
+
+/// Reads part after part until a limit is reached. [`None`] if the first part would have to wait for the disk; a
+/// later one that would is left to the next fetch.
+fn read(reader: &Reader, plan: &Plan, mode: ReadMode) -> Option<(Parts<FetchedPart>, Fetched)> {
+    let mut fetched = Fetched::default();
+    let mut parts = Parts::new();
+    let mut left = Left { records: plan.max_records, bytes: plan.max_bytes as usize, any: false };
+    for part in &plan.parts {
+        let (log, from) = (part.log, part.from);
+        let part = ReadPart { log, from, to: part.to, max_bytes: left.bytes, max_records: left.records };
+        match reader.read(&part, mode, &mut fetched.chunk) {
+            Ok(outcome) => {
+                if left.take(&outcome).is_break() {
+                    break;
+                }
+                parts.push(FetchedPart {
+                    log,
+                    from,
+                    next: outcome.next,
+                    records: outcome.records,
+                    bytes: u32::try_from(outcome.bytes).unwrap_or(u32::MAX),
+                    error: None,
+                });
+                fetched.parts.push((log, outcome));
+                if left.records == 0 || left.bytes == 0 {
+                    break;
+                }
+            }
+            Err(ReadError::WouldBlock) if parts.is_empty() => return None,
+            Err(ReadError::WouldBlock) => break,
+            Err(error) => {
+                tracing::warn!(%log, from = from.0, %error, "a log can't be read");
+                let error = Some(read_error(&error, from));
+                parts.push(FetchedPart { log, from, next: from, records: 0, bytes: 0, error });
+            }
+        }
+    }
+    Some((parts, fetched))
+}
+
+/// How much more a fetch may bring.
+struct Left {
+    records: u32,
+    bytes: usize,
+    any: bool,
+}
+
+impl Left {
+    /// Takes what was read, if it fits. An engine gives a first record whatever its size; here only the first one
+    /// of the whole fetch may be larger than what is left.
+    fn take(&mut self, outcome: &ReadOutcome) -> ControlFlow<()> {
+        if self.any && outcome.bytes > self.bytes {
+            return ControlFlow::Break(());
+        }
+        self.any |= outcome.records > 0;
+        self.records = self.records.saturating_sub(outcome.records);
+        self.bytes = self.bytes.saturating_sub(outcome.bytes);
+        ControlFlow::Continue(())
+    }
+}
+
+fn read_error(error: &ReadError, from: Offset) -> CoreReadError {
+    match error {
+        ReadError::BeforeStart { start } => CoreReadError::Trimmed { start: *start },
+        ReadError::Corrupt { offset, next_offset, .. } => {
+            let next = next_offset.unwrap_or(Offset(offset.0.max(from.0) + 1));
+            CoreReadError::Corrupt { at: *offset, next }
+        }
+        ReadError::Deleted | ReadError::WouldBlock | ReadError::Failed(_) => {
+            CoreReadError::Storage(StorageError::Failed(error.to_string()))
+        }
+    }
+}
+
+pub(super) fn lookup_refusal(error: &ReadError, topic: &TopicName) -> Refusal {
+    match error {
+        ReadError::Deleted => Refusal::TopicNotFound { topic: topic.clone() },
+        other => {
+            let error = StorageError::Failed(other.to_string());
+            Refusal::StorageUnavailable { error, applied: Applied::Nothing }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The driver: owns the core, brings it events, and carries out what it commands.
+//!
+//! ```text
+//!   request tasks            one short lock                 the engine
+//!   ask(request) ---------> [ step the core ] --- Append, Persist ---> queue, writer thread
+//!        ^                        |   ^                                       |
+//!        |  reply, or a fetch     |   '------------ completions --------------'
+//!        '------------------------'
+//!   and reads what it was told to fetch by itself
+//! ```
+//!
+//! There is no thread of the core's own: whoever brings an event steps it, under a lock that is held for about a
+//! microsecond, so a poll whose data is ready and a request that needs no disk never leave their task. A fetch is
+//! carried out by the task that waits for it, at once if the data is in memory, else on a thread that may block.
+//!
+//! The driver knows neither HTTP nor disks.
+
+mod clock;
+mod fetch;
+mod start;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use smallvec::SmallVec;
+use takhin_core::{
+    ConsumerId, Event, LogId, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, TopicName,
+};
+use tokio::sync::{Notify, oneshot};
+
+pub use fetch::Fetched;
+pub use start::{DriverConfig, StartError, Started};
+pub use takhin_core::TopicView;
+
+use crate::{
+    engine::{ReadError, local::Reader},
+    record::EncodedBatch,
+};
+use clock::Clock;
+use state::{Message, State};
+
+/// Hands requests to the broker, and answers back. Clones are the same broker.
+#[derive(Clone)]
+pub struct Driver {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    clock: Clock,
+    /// Rings when the next deadline came closer.
+    sooner: Notify,
+    reader: Reader,
+}
+
+/// The records of one produce request, a batch for each partition.
+pub type Bodies = SmallVec<[(u32, EncodedBatch); 1]>;
+
+/// A reply, with the records that it speaks of.
+#[derive(Debug)]
+pub struct Answer {
+    /// Which request it answers.
+    pub request: RequestId,
+    /// What the core says.
+    pub response: Response,
+    /// The records of a poll or a read, if it has any.
+    pub records: Option<Fetched>,
+}
+
+/// How the broker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// `ok`, or in words what is wrong with storage.
+    pub storage: Result<(), String>,
+    /// Whether it is about to stop.
+    pub draining: bool,
+    /// How many topics there are.
+    pub topics: usize,
+    /// How many consumers there are.
+    pub consumers: usize,
+    /// How many polls and reads wait.
+    pub parked_polls: usize,
+}
+
+impl Driver {
+    /// A look at a topic, as a producer needs it.
+    pub fn topic(&self, name: &str) -> Option<TopicView> {
+        self.lock().core.topic(name)
+    }
+
+    /// Asks, and waits for the reply. To drop the future is to hang up.
+    ///
+    /// # Errors
+    /// The core's refusal.
+    pub async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
+        self.ask_with(request, Bodies::new()).await
+    }
+
+    /// Appends a batch to each of some partitions of a topic. To drop the future is not to know what came of it.
+    ///
+    /// # Errors
+    /// The core's refusal; nothing was appended then, unless it says otherwise.
+    pub async fn produce(&self, topic: TopicName, bodies: Bodies) -> Result<Answer, Refusal> {
+        let batches = bodies.iter().map(|(partition, batch)| ProduceBatch {
+            partition: *partition,
+            records: batch.records(),
+            bytes: u32::try_from(batch.bytes().len()).unwrap_or(u32::MAX),
+        });
+        let batches: Parts<ProduceBatch> = batches.collect();
+        self.ask_with(Request::Produce { topic, batches }, bodies).await
+    }
+
+    async fn ask_with(&self, request: Request, bodies: Bodies) -> Result<Answer, Refusal> {
+        let (mut call, mut next) = self.begin(request, bodies);
+        loop {
+            match next {
+                Next::Now(Message::Reply(response, records)) => {
+                    call.ended = true;
+                    return response.map(|response| Answer { request: call.request, response, records });
+                }
+                Next::Now(Message::Fetch(plan)) => {
+                    let (parts, fetched) = fetch::carry_out(&self.shared.reader, plan.clone()).await;
+                    next = self.fetched(&call, plan.id, parts, fetched);
+                }
+                Next::Wait(receiver) => {
+                    next = Next::Now(receiver.await.unwrap_or(Message::Reply(Err(Refusal::ShuttingDown), None)));
+                }
+            }
+        }
+    }
+
+    fn begin(&self, request: Request, bodies: Bodies) -> (Call, Next) {
+        let mut state = self.lock();
+        let id = state.next_request();
+        if !bodies.is_empty() {
+            state.bodies.insert(id, bodies);
+        }
+        let call = Call { driver: self.clone(), request: id, ended: false };
+        let next = self.step_for(state, id, Event::Request { id, request });
+        (call, next)
+    }
+
+    fn fetched(
+        &self,
+        call: &Call,
+        id: takhin_core::FetchId,
+        parts: Parts<takhin_core::FetchedPart>,
+        data: Fetched,
+    ) -> Next {
+        let mut state = self.lock();
+        state.fetches.insert(id, data);
+        self.step_for(state, call.request, Event::Fetched { id, parts })
+    }
+
+    /// Steps for a request, and gives what it is told at once, or where to wait for it.
+    fn step_for(&self, mut state: MutexGuard<'_, State>, request: RequestId, event: Event) -> Next {
+        let mut mail = state.step(self.shared.clock.now(), event, Some(request));
+        let next = match mail.own.take() {
+            Some(message) => Next::Now(message),
+            None => Next::Wait(state.wait(request)),
+        };
+        let sooner = state.deadline_came_closer();
+        drop(state);
+        self.deliver(mail, sooner);
+        next
+    }
+
+    /// Brings an event that is no request.
+    fn bring(&self, event: Event) {
+        let mut state = self.lock();
+        let mail = state.step(self.shared.clock.now(), event, None);
+        let sooner = state.deadline_came_closer();
+        drop(state);
+        self.deliver(mail, sooner);
+    }
+
+    fn deliver(&self, mail: state::Mail, sooner: bool) {
+        for letter in mail.letters {
+            // Who no longer waits has hung up, and says so by itself.
+            let _ = letter.to.send(letter.message);
+        }
+        if sooner {
+            self.shared.sooner.notify_one();
+        }
+    }
+
+    /// A poll's answer could not be handed over: what it brought goes back.
+    pub fn undelivered(&self, request: RequestId, consumer: ConsumerId) {
+        self.bring(Event::Undelivered { request, consumer });
+    }
+
+    /// The first record of a partition whose timestamp is at least `timestamp_ms`: its offset and its timestamp.
+    ///
+    /// # Errors
+    /// If there is no such partition, or it can't be read.
+    pub async fn lookup_time(
+        &self,
+        topic: &TopicName,
+        partition: u32,
+        timestamp_ms: i64,
+    ) -> Result<Option<(Offset, i64)>, Refusal> {
+        let answer = self.ask(Request::DescribeTopic { name: topic.clone() }).await?;
+        let Response::Topic(found) = answer.response else { return Ok(None) };
+        let partitions = u32::try_from(found.partitions.len()).unwrap_or(u32::MAX);
+        let Some(bounds) = found.partitions.get(partition as usize).copied() else {
+            return Err(Refusal::PartitionNotFound { topic: topic.clone(), partition, partitions });
+        };
+        let log = LogId { topic: found.id, partition };
+        let reader = self.shared.reader.clone();
+        let looked = tokio::task::spawn_blocking(move || reader.lookup_time(log, timestamp_ms, bounds.end)).await;
+        let result = looked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())));
+        result.map_err(|error| fetch::lookup_refusal(&error, topic))
+    }
+
+    /// How the broker is.
+    pub fn health(&self) -> Health {
+        self.lock().health()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A core that panicked midway is in no state to be trusted: whoever comes after fails as well, loudly.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+/// What a request hears next. It lives on the stack for a moment, and there is one at a time.
+#[allow(clippy::large_enum_variant)]
+enum Next {
+    Now(Message),
+    Wait(oneshot::Receiver<Message>),
+}
+
+/// A request under way. Dropped before its end, it tells the core that the client hung up.
+struct Call {
+    driver: Driver,
+    request: RequestId,
+    ended: bool,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.driver.bring(Event::Disconnected { request: self.request });
+        }
+    }
+}

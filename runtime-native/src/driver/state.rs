@@ -1,0 +1,211 @@
+//! What the lock protects: the core, and what the runtime keeps for it under its ids.
+
+use rustc_hash::FxHashMap;
+use takhin_core::{
+    AppendId, Command, Core, Event, FactSeq, FetchId, FetchPart, LogId, Parts, Refusal, RequestId, Response,
+    StorageError, StorageState, Timestamp,
+};
+use tokio::sync::oneshot;
+
+use super::{Bodies, Fetched, Health};
+use crate::engine::{SubmitError, WriteOp, local::LocalEngine};
+
+/// The core and its keeper.
+pub(super) struct State {
+    pub(super) core: Core,
+    /// Gone once the broker has stopped.
+    pub(super) engine: Option<LocalEngine>,
+    waiting: FxHashMap<RequestId, oneshot::Sender<Message>>,
+    pub(super) bodies: FxHashMap<RequestId, Bodies>,
+    pub(super) fetches: FxHashMap<FetchId, Fetched>,
+    pub(super) storage: StorageState,
+    pub(super) draining: bool,
+    requests: u64,
+    commands: Vec<Command>,
+    /// What the clock was last set to.
+    pub(super) armed: Option<Timestamp>,
+}
+
+/// What a waiting request is told. It is moved once, and a reply is the usual one.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug)]
+pub(super) enum Message {
+    Reply(Result<Response, Refusal>, Option<Fetched>),
+    Fetch(Plan),
+}
+
+/// A fetch to be carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) id: FetchId,
+    pub(super) max_records: u32,
+    pub(super) max_bytes: u32,
+    pub(super) parts: Parts<FetchPart>,
+}
+
+/// A message on its way out of the lock.
+pub(super) struct Letter {
+    pub(super) to: oneshot::Sender<Message>,
+    pub(super) message: Message,
+}
+
+/// What a step has to tell.
+#[derive(Default)]
+pub(super) struct Mail {
+    /// To the request that brought the event, if one did and there is something for it: it needs no channel.
+    pub(super) own: Option<Message>,
+    /// To those who wait.
+    pub(super) letters: Vec<Letter>,
+    sender: Option<RequestId>,
+}
+
+impl State {
+    pub(super) fn new(core: Core, engine: LocalEngine) -> Self {
+        Self {
+            core,
+            engine: Some(engine),
+            waiting: FxHashMap::default(),
+            bodies: FxHashMap::default(),
+            fetches: FxHashMap::default(),
+            storage: StorageState::Ok,
+            draining: false,
+            requests: 0,
+            commands: Vec::new(),
+            armed: None,
+        }
+    }
+
+    pub(super) fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId::new(self.core.boot(), self.requests)
+    }
+
+    /// Steps the core with an event, and with all that comes of its commands at once. What clients are to be told.
+    pub(super) fn step(&mut self, now: Timestamp, event: Event, sender: Option<RequestId>) -> Mail {
+        let mut mail = Mail { sender, ..Mail::default() };
+        self.step_into(now, event, &mut mail);
+        mail
+    }
+
+    pub(super) fn step_into(&mut self, now: Timestamp, event: Event, mail: &mut Mail) {
+        match &event {
+            Event::Storage { state } => self.storage = state.clone(),
+            Event::Drain => self.draining = true,
+            Event::Disconnected { request } => {
+                self.waiting.remove(request);
+                self.bodies.remove(request);
+            }
+            _ => {}
+        }
+        let mut next = Some(event);
+        let mut failed = Vec::new();
+        while let Some(event) = next {
+            let mut commands = std::mem::take(&mut self.commands);
+            self.core.step(now, event, &mut commands);
+            for command in commands.drain(..) {
+                self.carry_out(command, mail, &mut failed);
+            }
+            self.commands = commands;
+            next = failed.pop();
+        }
+    }
+
+    fn carry_out(&mut self, command: Command, mail: &mut Mail, failed: &mut Vec<Event>) {
+        match command {
+            Command::Append { id, log, .. } => {
+                if let Err(error) = self.append(id, log) {
+                    failed.push(Event::Appended { id, log, result: Err(error) });
+                }
+            }
+            Command::Fetch { id, max_records, max_bytes, parts } => {
+                self.tell(id.request, Message::Fetch(Plan { id, max_records, max_bytes, parts }), mail);
+            }
+            Command::Discard { id } => {
+                self.fetches.remove(&id);
+            }
+            Command::Persist { first, facts } => {
+                let encoded = facts.iter().map(|fact| serde_json::to_vec(fact).expect("a fact is plain data"));
+                let facts: Vec<_> = (first.0..).map(FactSeq).zip(encoded).collect();
+                let through = facts.last().map_or(first, |(seq, _)| *seq);
+                self.submit(WriteOp::Persist { through, facts });
+            }
+            Command::CreateLogs { topic, name, first, partitions } => {
+                self.submit(WriteOp::CreateLogs { topic, name, partitions: first..partitions });
+            }
+            Command::DeleteLogs { topic, name, partitions } => {
+                self.submit(WriteOp::DeleteLogs { topic, name, partitions });
+            }
+            Command::Reply { request, response } => {
+                self.bodies.remove(&request);
+                let records = response.as_ref().ok().and_then(fetch_of).and_then(|id| self.fetches.remove(&id));
+                self.tell(request, Message::Reply(response, records), mail);
+            }
+        }
+    }
+
+    fn append(&mut self, id: AppendId, log: LogId) -> Result<(), StorageError> {
+        let missing = || StorageError::Failed("the records are gone".to_owned());
+        let bodies = self.bodies.get_mut(&id.request).ok_or_else(missing)?;
+        let at = bodies.iter().position(|(partition, _)| *partition == id.partition).ok_or_else(missing)?;
+        let (_, batch) = bodies.swap_remove(at);
+        let engine = self.engine.as_ref().ok_or_else(|| StorageError::Failed("the broker has stopped".to_owned()))?;
+        engine.submit(WriteOp::Append { id, log, batch }).map_err(|refused| match refused {
+            SubmitError::QueueFull(_) => StorageError::Overloaded,
+            SubmitError::Stopped(_) => StorageError::Failed("the storage engine has stopped".to_owned()),
+        })
+    }
+
+    /// Hands over what the engine takes without refusing; once it has stopped nobody waits for it any more.
+    fn submit(&self, op: WriteOp) {
+        if let Some(Err(error)) = self.engine.as_ref().map(|engine| engine.submit(op)) {
+            tracing::error!(%error, "the engine took no more");
+        }
+    }
+
+    fn tell(&mut self, request: RequestId, message: Message, mail: &mut Mail) {
+        if mail.sender == Some(request) {
+            mail.own = Some(message);
+        } else if let Some(to) = self.waiting.remove(&request) {
+            mail.letters.push(Letter { to, message });
+        }
+    }
+
+    /// Where a request will be told.
+    pub(super) fn wait(&mut self, request: RequestId) -> oneshot::Receiver<Message> {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.insert(request, sender);
+        receiver
+    }
+
+    /// Whether the clock is to be set to an earlier moment than it is.
+    pub(super) fn deadline_came_closer(&self) -> bool {
+        match (self.core.next_deadline(), self.armed) {
+            (Some(next), Some(armed)) => next < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        Health {
+            storage: match &self.storage {
+                StorageState::Ok => Ok(()),
+                StorageState::Stalled(error) => Err(format!("stalled: {error}")),
+                StorageState::Failed(error) => Err(format!("failed until the broker is started anew: {error}")),
+            },
+            draining: self.draining,
+            topics: self.core.topics(),
+            consumers: self.core.consumers(),
+            parked_polls: self.core.parked_polls() as usize,
+        }
+    }
+}
+
+/// The fetch whose records a response speaks of.
+fn fetch_of(response: &Response) -> Option<FetchId> {
+    match response {
+        Response::Consumed(consumed) => consumed.fetch,
+        Response::Read(read) => read.fetch,
+        _ => None,
+    }
+}

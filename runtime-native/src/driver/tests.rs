@@ -1,0 +1,100 @@
+//! The driver with the local engine in a fresh directory, without HTTP.
+
+use std::path::Path;
+
+use smallvec::smallvec;
+use takhin_core::{
+    Config, ConsumerId, ConsumerOptions, GroupName, OffsetReset, PollLimits, Refusal, Request, Response, TopicName,
+};
+use uuid::Uuid;
+
+use super::{Answer, Driver, DriverConfig};
+use crate::{engine::local::LocalConfig, record::BatchBuilder};
+
+fn start(directory: &Path) -> Driver {
+    let config = DriverConfig { core: Config::default(), engine: LocalConfig::new(directory) };
+    Driver::start(config).expect("a broker").driver
+}
+
+fn topic() -> TopicName {
+    TopicName::new("orders").expect("a good name")
+}
+
+async fn create(driver: &Driver) {
+    driver.ask(Request::CreateTopic { name: topic(), partitions: 1 }).await.expect("a topic");
+}
+
+async fn produce(driver: &Driver, value: &str) {
+    let mut batch = BatchBuilder::with_capacity(64);
+    batch.push(7, Some(b"k"), Some(value.as_bytes()), std::iter::empty()).expect("a small record");
+    driver.produce(topic(), smallvec![(0, batch.finish().expect("a record"))]).await.expect("appended");
+}
+
+async fn subscribe(driver: &Driver, consumer: ConsumerId) {
+    let options = ConsumerOptions { auto_offset_reset: OffsetReset::Earliest, ..ConsumerOptions::default() };
+    let group = GroupName::new("billing").expect("a good id");
+    let request = Request::Subscribe { consumer, group, topics: vec![topic()], options, allow_missing: false };
+    driver.ask(request).await.expect("subscribed");
+}
+
+async fn poll(driver: &Driver, consumer: ConsumerId, timeout_ms: u32) -> Result<Answer, Refusal> {
+    let limits = PollLimits { timeout_ms, ..PollLimits::default() };
+    driver.ask(Request::Consume { consumer, limits, after_batch: None }).await
+}
+
+fn values(answer: &Answer) -> Vec<String> {
+    let Response::Consumed(consumed) = &answer.response else { panic!("{answer:?}") };
+    let records = consumed.parts.iter().flat_map(|part| answer.records.as_ref().expect("records").records(part.log));
+    records.map(|record| String::from_utf8_lossy(record.value.unwrap_or_default()).into_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_poll_wakes_and_a_restart_keeps_everything() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let consumer = ConsumerId(Uuid::from_u128(1));
+    let driver = start(directory.path());
+    create(&driver).await;
+    produce(&driver, "one").await;
+    subscribe(&driver, consumer).await;
+    assert_eq!(values(&poll(&driver, consumer, 0).await.expect("a batch")), ["one"]);
+
+    let parked = tokio::spawn({
+        let driver = driver.clone();
+        async move { poll(&driver, consumer, 60_000).await }
+    });
+    while driver.health().parked_polls == 0 {
+        tokio::task::yield_now().await;
+    }
+    produce(&driver, "two").await;
+    assert_eq!(values(&parked.await.expect("no panic").expect("a batch")), ["two"]);
+    let commit = Request::Commit { consumer, offsets: None, generation: None };
+    driver.ask(commit).await.expect("committed");
+    driver.drain();
+    driver.stop().expect("a clean stop");
+    drop(driver);
+
+    let driver = start(directory.path());
+    produce(&driver, "three").await;
+    assert_eq!(values(&poll(&driver, consumer, 0).await.expect("the session is kept")), ["three"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_is_dropped_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let consumer = ConsumerId(Uuid::from_u128(1));
+    let driver = start(directory.path());
+    create(&driver).await;
+    subscribe(&driver, consumer).await;
+    let parked = tokio::spawn({
+        let driver = driver.clone();
+        async move { poll(&driver, consumer, 60_000).await }
+    });
+    while driver.health().parked_polls == 0 {
+        tokio::task::yield_now().await;
+    }
+    parked.abort();
+    while driver.health().parked_polls == 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(driver.lock().core.open_requests(), 0);
+}

@@ -1,0 +1,216 @@
+//! Making segments and a snapshot durable, and removing what is no longer needed, beside the writing.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc::Receiver},
+};
+
+use takhin_core::{LogId, Offset};
+
+use super::{
+    disk::Disk,
+    layout::{FileKind, Layout, metadata_file, segment_file},
+    log::{Index, Log, Segment},
+    queue::Queue,
+    reader::Shared,
+    snapshot::{self, Snapshot},
+};
+
+/// What has been written to since it was last made durable.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    logs: HashMap<LogId, DirtyLog>,
+}
+
+#[derive(Debug)]
+struct DirtyLog {
+    log: Arc<Log>,
+    segments: HashMap<Offset, Arc<Segment>>,
+    /// Whether it has new files.
+    names: bool,
+    /// Whether the log itself is new.
+    new: bool,
+}
+
+impl Dirty {
+    pub(super) fn segment(&mut self, log: &Arc<Log>, segment: &Arc<Segment>) {
+        let segments = &mut self.log(log).segments;
+        segments.entry(segment.base).or_insert_with(|| Arc::clone(segment));
+    }
+
+    /// A new segment has been made.
+    pub(super) fn names(&mut self, log: &Arc<Log>) {
+        self.log(log).names = true;
+    }
+
+    /// A new log has been made.
+    pub(super) fn new_log(&mut self, log: &Arc<Log>) {
+        let dirty = self.log(log);
+        (dirty.new, dirty.names) = (true, true);
+    }
+
+    pub(super) fn forget(&mut self, log: LogId) {
+        self.logs.remove(&log);
+    }
+
+    /// Takes back what could not be made durable.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (id, other) in other.logs {
+            match self.logs.entry(id) {
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    entry.insert(other);
+                }
+                std::collections::hash_map::Entry::Occupied(mut entry) => {
+                    let dirty = entry.get_mut();
+                    dirty.segments.extend(other.segments);
+                    dirty.names |= other.names;
+                    dirty.new |= other.new;
+                }
+            }
+        }
+    }
+
+    fn log(&mut self, log: &Arc<Log>) -> &mut DirtyLog {
+        self.logs.entry(log.id).or_insert_with(|| DirtyLog {
+            log: Arc::clone(log),
+            segments: HashMap::new(),
+            names: false,
+            new: false,
+        })
+    }
+
+    /// Makes all of it durable.
+    pub(super) fn sync(&self, shared: &Shared, layout: &Layout) -> io::Result<()> {
+        let disk = shared.files.disk();
+        for dirty in self.logs.values() {
+            match dirty.sync(shared) {
+                Err(_) if dirty.log.is_deleted() => {}
+                synced => synced?,
+            }
+        }
+        if self.logs.values().any(|dirty| dirty.new) {
+            disk.sync_dir(&layout.logs())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the indexes. They can be made anew, so an error here does no harm.
+    pub(super) fn save_indexes(&self, shared: &Shared) {
+        for dirty in self.logs.values() {
+            for segment in dirty.segments.values() {
+                if let Err(error) = segment.save_index(&dirty.log, &shared.files, false)
+                    && !dirty.log.is_deleted()
+                {
+                    let path = segment_file(&dirty.log.directory, segment.base, FileKind::Index);
+                    tracing::warn!(path = %path.display(), %error, "index not saved");
+                }
+            }
+        }
+    }
+}
+
+impl DirtyLog {
+    fn sync(&self, shared: &Shared) -> io::Result<()> {
+        for segment in self.segments.values() {
+            self.log.open(&shared.files, segment.base, FileKind::Log)?.sync_data()?;
+            if segment.with_index(|index| matches!(index, Index::Sealed { .. })) {
+                // Not needed to recover, but making a full segment's index anew takes a while.
+                for kind in [FileKind::Index, FileKind::TimeIndex] {
+                    self.log.open(&shared.files, segment.base, kind)?.sync_data()?;
+                }
+            }
+        }
+        let disk = shared.files.disk();
+        if self.new {
+            disk.open(&metadata_file(&self.log.directory), false)?.sync_data()?;
+        }
+        if self.names {
+            disk.sync_dir(&self.log.directory)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the background thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Make these durable, then the snapshot.
+    Checkpoint { dirty: Dirty, snapshot: Snapshot },
+    /// Remove files.
+    RemoveFiles(Vec<PathBuf>),
+    /// Remove directories of files.
+    RemoveDirectories(Vec<PathBuf>),
+}
+
+/// How a checkpoint has ended.
+#[derive(Debug)]
+pub(super) struct CheckpointEnd {
+    pub(super) through: takhin_core::FactSeq,
+    pub(super) journal_from: u64,
+    pub(super) result: Result<(), CheckpointError>,
+    /// What is not known to be durable.
+    pub(super) dirty: Dirty,
+}
+
+#[derive(Debug)]
+pub(super) enum CheckpointError {
+    /// Segments could not be made durable, so nothing is known about them.
+    Segments(io::Error),
+    /// The snapshot could not be written; the segments are durable.
+    Snapshot(io::Error),
+}
+
+/// The background thread: does one job after the other until there will be no more.
+pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue: &Queue) {
+    for job in jobs {
+        match job {
+            Job::Checkpoint { dirty, snapshot } => {
+                let result = checkpoint(&dirty, &snapshot, shared, layout);
+                let dirty = if result.is_ok() { Dirty::default() } else { dirty };
+                let Snapshot { through, journal_from, .. } = snapshot;
+                queue.checkpoint_ended(CheckpointEnd { through, journal_from, result, dirty });
+            }
+            Job::RemoveFiles(paths) => {
+                for path in &paths {
+                    warn(path, shared.files.disk().remove_file(path));
+                }
+            }
+            Job::RemoveDirectories(paths) => {
+                for path in &paths {
+                    warn(path, remove_directory(shared.files.disk(), path));
+                }
+            }
+        }
+    }
+}
+
+fn checkpoint(dirty: &Dirty, snapshot: &Snapshot, shared: &Shared, layout: &Layout) -> Result<(), CheckpointError> {
+    dirty.save_indexes(shared);
+    dirty.sync(shared, layout).map_err(CheckpointError::Segments)?;
+    let (disk, directory) = (shared.files.disk(), layout.snapshots());
+    snapshot::write(disk, &directory, snapshot).map_err(CheckpointError::Snapshot)?;
+    let names = disk.list(&directory).map_err(CheckpointError::Snapshot)?;
+    // By place and not by number: a damaged snapshot at the start may have left a gap.
+    for number in snapshot::numbers(&names).into_iter().rev().skip(2) {
+        let path = snapshot::path(&directory, number);
+        warn(&path, disk.remove_file(&path));
+    }
+    Ok(())
+}
+
+/// Removes a directory and the files in it.
+pub(super) fn remove_directory(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    for name in disk.list(path)? {
+        disk.remove_file(&path.join(name))?;
+    }
+    disk.remove_dir(path)
+}
+
+/// What could not be removed is found again at the next start.
+fn warn(path: &Path, removed: io::Result<()>) {
+    if let Err(error) = removed {
+        tracing::warn!(path = %path.display(), %error, "not removed");
+    }
+}

@@ -1,0 +1,197 @@
+//! Taking records from a place in a segment on until a read has what it wants.
+
+use takhin_core::Offset;
+
+use super::{
+    disk::DiskFile,
+    reader::{Unread, read_within},
+};
+use crate::{
+    engine::{Chunk, ReadMode, ReadOutcome, ReadPart},
+    record::{BatchHeader, HEADER_BYTES, records},
+};
+
+/// How much is read beyond what is wanted, since the index doesn't lead to the very batch.
+const SLACK_BYTES: usize = 8 << 10;
+
+/// One read in progress.
+#[derive(Debug)]
+pub(super) struct Collector<'a> {
+    part: &'a ReadPart,
+    chunk: &'a mut Chunk,
+    outcome: ReadOutcome,
+    /// Where the first batch wanted begins in the chunk.
+    first: Option<usize>,
+    full: bool,
+}
+
+/// Where a batch begins, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) position: u64,
+    /// Its first offset, where it is known.
+    pub(super) expected: Option<Offset>,
+    /// Its last offset, where it is known.
+    pub(super) ends_at: Option<Offset>,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(part: &'a ReadPart, chunk: &'a mut Chunk) -> Self {
+        let outcome = ReadOutcome::nothing(part.from, chunk.filled());
+        let full = part.max_records == 0;
+        Self { part, chunk, outcome, first: None, full }
+    }
+
+    /// Whether nothing more is wanted.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether nothing has been taken yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcome.records == 0
+    }
+
+    /// Wants nothing more.
+    pub(super) fn stop(&mut self) {
+        self.full = true;
+    }
+
+    /// The first offset wanted of a segment that begins at `base`.
+    pub(super) fn target(&self, base: Offset) -> Offset {
+        self.outcome.next.max(base)
+    }
+
+    pub(super) fn finish(mut self) -> ReadOutcome {
+        let first = self.first.unwrap_or(self.chunk.filled());
+        self.outcome.set_span(first..self.chunk.filled());
+        self.outcome
+    }
+
+    /// Takes batches from `step` on, until the segment's end at `size` or until nothing more is wanted.
+    /// What was taken before an error stays taken.
+    pub(super) fn collect(
+        &mut self,
+        file: &dyn DiskFile,
+        size: u64,
+        mut step: Step,
+        mode: ReadMode,
+    ) -> Result<(), Unread> {
+        let mut least = HEADER_BYTES;
+        while !self.full && step.position < size {
+            let left = usize::try_from(size - step.position).unwrap_or(usize::MAX);
+            if left < least {
+                return Err(Unread::Inconsistent);
+            }
+            let wanted = self.part.max_bytes.saturating_sub(self.outcome.bytes).saturating_add(SLACK_BYTES);
+            let window = wanted.max(least).min(left);
+            let start = self.chunk.filled();
+            read_within(file, self.chunk.room(window), step.position, mode)?;
+            self.chunk.keep(window);
+            let taken = self.take_window(start, size, &mut step);
+            // Bytes of batches that were not wanted, or are not whole, must not stand between those that are.
+            let keep = *taken.as_ref().map_or(&start, |(end, _)| end);
+            self.chunk.truncate(if self.first.is_some() { keep } else { start });
+            (_, least) = taken?;
+        }
+        Ok(())
+    }
+
+    /// Takes the whole batches in the chunk from `at` on. Gives where they end, and how many bytes the next one
+    /// needs at least.
+    fn take_window(&mut self, mut at: usize, size: u64, step: &mut Step) -> Result<(usize, usize), Unread> {
+        loop {
+            let rest = &self.chunk.bytes()[at..];
+            if rest.len() < HEADER_BYTES {
+                return Ok((at, HEADER_BYTES));
+            }
+            let Ok(header) = BatchHeader::read(rest) else {
+                return self.after_damage(at);
+            };
+            let fits = step.expected.is_none_or(|expected| header.base_offset == expected)
+                && step.ends_at.is_none_or(|last| header.last_offset == last)
+                && header.leader_epoch == 0
+                && step.position + header.bytes as u64 <= size;
+            if !fits {
+                return self.after_damage(at);
+            }
+            if header.base_offset >= self.part.to {
+                self.full = true;
+                return Ok((at, HEADER_BYTES));
+            }
+            if header.last_offset >= self.outcome.next {
+                if rest.len() < header.bytes {
+                    return Ok((at, header.bytes));
+                }
+                if !self.take(at, &header) {
+                    return self.after_damage(at);
+                }
+                if self.full {
+                    return Ok((at + if self.first.is_some() { header.bytes } else { 0 }, HEADER_BYTES));
+                }
+            } else if rest.len() < header.bytes {
+                // Not wanted: skip it without reading it.
+                step.pass(&header);
+                return Ok((at, HEADER_BYTES));
+            }
+            step.pass(&header);
+            at += header.bytes;
+        }
+    }
+
+    /// Ends before a batch that doesn't fit: with what there is, else with an error.
+    fn after_damage(&mut self, at: usize) -> Result<(usize, usize), Unread> {
+        if self.is_empty() {
+            return Err(Unread::Inconsistent);
+        }
+        self.full = true;
+        Ok((at, HEADER_BYTES))
+    }
+
+    /// Takes what is wanted of the whole batch at `at`; false if it is damaged.
+    fn take(&mut self, at: usize, header: &BatchHeader) -> bool {
+        let batch = &self.chunk.bytes()[at..at + header.bytes];
+        if header.verify(batch).is_err() {
+            return false;
+        }
+        let part = self.part;
+        let all_wanted = header.base_offset >= self.outcome.next
+            && header.last_offset < part.to
+            && header.records <= part.max_records - self.outcome.records
+            && self.outcome.bytes.saturating_add(header.record_bytes()) <= part.max_bytes;
+        if all_wanted {
+            self.outcome.records += header.records;
+            self.outcome.bytes += header.record_bytes();
+            self.outcome.next = header.end_offset();
+            self.first.get_or_insert(at);
+            self.full = self.outcome.records == part.max_records;
+            return true;
+        }
+        for record in records(batch) {
+            let Ok(record) = record else { return false };
+            if record.offset < self.outcome.next {
+                continue;
+            }
+            let fits = self.outcome.records == 0 || self.outcome.bytes.saturating_add(record.bytes) <= part.max_bytes;
+            if record.offset >= part.to || self.outcome.records == part.max_records || !fits {
+                self.full = true;
+                return true;
+            }
+            self.first.get_or_insert(at);
+            self.outcome.records += 1;
+            self.outcome.bytes += record.bytes;
+            self.outcome.next = Offset(record.offset.0 + 1);
+        }
+        self.outcome.next = header.end_offset();
+        self.full = self.outcome.records == part.max_records || self.outcome.bytes >= part.max_bytes;
+        true
+    }
+}
+
+impl Step {
+    fn pass(&mut self, header: &BatchHeader) {
+        self.position += header.bytes as u64;
+        self.expected = Some(header.end_offset());
+        self.ends_at = None;
+    }
+}

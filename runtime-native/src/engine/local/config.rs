@@ -1,0 +1,60 @@
+//! What can be set.
+
+use std::{path::PathBuf, time::Duration};
+
+/// When an append is reported as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it survives the loss of power.
+    #[default]
+    Fsync,
+    /// When it survives the death of the process; the loss of power costs at most about this span.
+    Interval(Duration),
+    /// When it survives the death of the process; the loss of power may cost whatever the system had not yet
+    /// written by itself.
+    Os,
+}
+
+/// The settings of the local engine.
+#[derive(Clone, Debug)]
+pub struct LocalConfig {
+    /// Where everything is kept. Made if it isn't there.
+    pub data_dir: PathBuf,
+    /// When an append is done.
+    pub durability: Durability,
+    /// A segment with at least this size takes no more batches; at most 1 GiB.
+    pub segment_bytes: u64,
+    /// A journal file with at least this size takes no more frames; at most 1 GiB.
+    pub journal_file_bytes: u64,
+    /// After this much has been written, a checkpoint is wanted.
+    pub checkpoint_bytes: u64,
+    /// How much may wait to be written before appends are refused; at most 512 MiB. What is being written at the
+    /// same time is no longer counted.
+    pub queue_bytes: usize,
+    /// How many files of segments are kept open at most.
+    pub open_files: usize,
+}
+
+impl LocalConfig {
+    /// The defaults, in this directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            durability: Durability::default(),
+            segment_bytes: 128 << 20,
+            journal_file_bytes: 64 << 20,
+            checkpoint_bytes: 64 << 20,
+            queue_bytes: 64 << 20,
+            open_files: 4096,
+        }
+    }
+
+    /// The same with every bound kept.
+    pub(super) fn bounded(mut self) -> Self {
+        const GIB: u64 = 1 << 30;
+        self.segment_bytes = self.segment_bytes.clamp(1, GIB);
+        self.journal_file_bytes = self.journal_file_bytes.clamp(4096, GIB);
+        self.queue_bytes = self.queue_bytes.clamp(1, 512 << 20);
+        self
+    }
+}

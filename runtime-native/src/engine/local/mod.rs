@@ -1,0 +1,194 @@
+//! The embedded engine: logs and facts in one directory of this machine.
+//!
+//! ```text
+//! data/
+//!   takhin.json                  format version and count of starts, replaced at each
+//!   lock                         held while a process has the directory
+//!   logs/orders-0/
+//!     00000000000000000000.log         batches, byte for byte Kafka's
+//!     00000000000000000000.index       Kafka's own formats; can be made anew
+//!     00000000000000000000.timeindex
+//!     partition.metadata               which topic of that name it belongs to
+//!   journal/00000000000000000001.wal   all that was written since, of all logs, and the facts
+//!   snapshots/00000000000000000001.snap  the last two
+//! ```
+//!
+//! What is written goes to its segment and to the journal, and one sync of the journal makes all of it durable,
+//! however many logs there are. Behind that, a checkpoint syncs the segments and keeps a snapshot, after which
+//! the journal before the *previous* snapshot is removed: so a snapshot that is found damaged costs nothing.
+//!
+//! ```text
+//!   submit -> queue -> writer thread --> segments, journal --> sync --> Completions
+//!                          |
+//!                          '--> background thread: checkpoints, removals
+//!   read ----------------> files, through indexes                         (any thread)
+//! ```
+
+mod checkpoint;
+mod collect;
+mod config;
+pub mod disk;
+mod files;
+mod home;
+mod index;
+mod journal;
+mod layout;
+mod log;
+mod opening;
+mod queue;
+mod reader;
+mod recover;
+mod repair;
+mod report;
+mod snapshot;
+mod stats;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod writer;
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
+
+pub use config::{Durability, LocalConfig};
+pub use home::OpenError;
+pub use opening::{LogBounds, LogSpec, Opening};
+pub use reader::Reader;
+pub use report::{RecoveryNote, RecoveryReport};
+pub use stats::{EngineCounts, EngineStats};
+
+use self::{
+    home::Home,
+    queue::{End, Queue},
+    writer::Writer,
+};
+use super::{Completions, StorageError, SubmitError, WriteOp};
+
+/// The engine. Dropping it without [`LocalEngine::stop`] is like the death of the process: what was acknowledged
+/// is there at the next start, what waits is not.
+#[derive(Debug)]
+pub struct LocalEngine {
+    queue: Arc<Queue>,
+    stats: Arc<EngineStats>,
+    reader: Reader,
+    run: Run,
+    // Last, so that the lock is given back when nothing is written any more.
+    _home: Home,
+}
+
+#[derive(Debug)]
+enum Run {
+    Ready(Box<Writer>),
+    Running(JoinHandle<Result<(), StorageError>>),
+    Ended,
+}
+
+impl LocalEngine {
+    fn new(writer: Writer, home: Home) -> Self {
+        Self {
+            queue: Arc::clone(&writer.queue),
+            stats: Arc::clone(&writer.stats),
+            reader: Reader::new(Arc::clone(&writer.shared)),
+            run: Run::Ready(Box::new(writer)),
+            _home: home,
+        }
+    }
+
+    /// Starts writing. What was submitted before is written now.
+    ///
+    /// # Errors
+    /// If the threads can't be made. The engine is of no use then.
+    pub fn start(&mut self, sink: impl Completions + 'static) -> io::Result<()> {
+        if let Run::Ready(writer) = std::mem::replace(&mut self.run, Run::Ended) {
+            let thread = thread::Builder::new().name("takhin-writer".to_owned());
+            self.run = Run::Running(thread.spawn(move || write(*writer, sink))?);
+        }
+        Ok(())
+    }
+
+    /// Hands an operation over; it comes back as a completion.
+    ///
+    /// # Errors
+    /// [`SubmitError`] gives the operation back; nothing comes of it.
+    pub fn submit(&self, op: WriteOp) -> Result<(), SubmitError> {
+        let submitted = self.queue.submit(op);
+        if let Err(SubmitError::QueueFull(_)) = submitted {
+            self.stats.refused.add(1);
+        }
+        submitted
+    }
+
+    /// A reader of all logs. It reads on after the engine has stopped.
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> &EngineStats {
+        &self.stats
+    }
+
+    /// Writes all that waits, reports it, makes everything durable, and ends. Nothing is left to recover then.
+    ///
+    /// # Errors
+    /// If not everything could be made durable. What was acknowledged is kept all the same.
+    pub fn stop(mut self) -> Result<(), StorageError> {
+        self.end(End::Drained)
+    }
+
+    fn end(&mut self, end: End) -> Result<(), StorageError> {
+        self.queue.end(end);
+        match std::mem::replace(&mut self.run, Run::Ended) {
+            Run::Ready(writer) if end == End::Drained => writer.close(),
+            Run::Running(thread) => {
+                thread.join().unwrap_or_else(|_| Err(StorageError::Failed("the writer panicked".to_owned())))
+            }
+            Run::Ready(_) | Run::Ended => Ok(()),
+        }
+    }
+}
+
+impl Drop for LocalEngine {
+    fn drop(&mut self) {
+        if let Err(error) = self.end(End::Abandoned) {
+            tracing::warn!(%error, "the engine ended badly");
+        }
+    }
+}
+
+/// However the writer ends, a panic included, nothing more is taken that nobody would write.
+struct RefuseAtEnd(Arc<Queue>);
+
+impl Drop for RefuseAtEnd {
+    fn drop(&mut self) {
+        self.0.end(End::Abandoned);
+    }
+}
+
+/// The writing thread, with the background thread inside it.
+fn write(writer: Writer, mut sink: impl Completions) -> Result<(), StorageError> {
+    let (shared, layout, queue) = (Arc::clone(&writer.shared), writer.layout.clone(), Arc::clone(&writer.queue));
+    let _refuse = RefuseAtEnd(Arc::clone(&queue));
+    let work = |jobs: mpsc::Receiver<_>| checkpoint::run(&jobs, &shared, &layout, &queue);
+    let ended = thread::scope(|scope| {
+        let (background, jobs) = mpsc::channel();
+        let work = &work;
+        thread::Builder::new()
+            .name("takhin-background".to_owned())
+            .spawn_scoped(scope, move || work(jobs))
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        Ok(writer.run(&mut sink, &background))
+    })?;
+    let Some(mut writer) = ended else { return Ok(()) };
+    if let Some(ended) = queue.take(Vec::new(), None).ended {
+        let (background, jobs) = mpsc::channel();
+        writer.checkpoint_ended(ended, &background);
+        drop(background);
+        work(jobs);
+    }
+    writer.close()
+}

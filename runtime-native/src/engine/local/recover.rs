@@ -1,0 +1,202 @@
+//! Bringing the logs into the state in which they were acknowledged.
+//!
+//! For each log there is an offset up to which its segments are known to be durable: from the last snapshot, or
+//! from the note that each start and each clean stop leaves in the journal. What lies behind it is verified batch
+//! by batch and cut off where it stops making sense; then the journal supplies what is missing. A new journal
+//! file begins with a note of where all logs end, so recovering again finds nothing to do.
+
+use std::{
+    collections::HashMap,
+    io::{self, IoSlice},
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+};
+
+use takhin_core::{LogId, Offset, TopicId, TopicName};
+
+use super::{
+    LocalEngine,
+    checkpoint::{Dirty, remove_directory},
+    disk::{self, Disk, write_all},
+    files::Files,
+    home::{OpenError, at},
+    journal::{self, Frame, Journal},
+    layout::{DELETED, FileKind, Layout, STRAY, metadata_file},
+    log::{Log, Segment},
+    opening::{LogBounds, LogSpec, Opening},
+    queue::Queue,
+    reader::Shared,
+    repair,
+    report::{RecoveryNote, RecoveryReport},
+    tail::Tail,
+    writer::{Facts, Snapshots, Writer, write_bounds},
+};
+use crate::{engine::StorageState, record::BatchHeader};
+
+pub(super) fn recover(
+    mut opening: Opening,
+    specs: Vec<LogSpec>,
+) -> Result<(LocalEngine, Vec<LogBounds>, RecoveryReport), OpenError> {
+    opening.remove_damaged_snapshots()?;
+    let files = Files::new(Arc::clone(&opening.disk), opening.config.open_files);
+    clear_logs_directory(&mut opening, &specs)?;
+    let mut dirty = Dirty::default();
+    let mut tails = HashMap::default();
+    for LogSpec { log, name } in specs {
+        let directory = opening.home.layout.log_dir(&name, log.partition);
+        let point = opening.bounds.get(&log).copied().unwrap_or_default();
+        let tail = repair::open_log(&files, &directory, log, point, &mut dirty, &mut opening.report)
+            .map_err(at(&directory))?;
+        tails.insert(log, tail);
+    }
+    reapply(&mut opening, &files, &mut tails, &mut dirty)?;
+
+    let layout = opening.home.layout.clone();
+    let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
+    let shared = Arc::new(Shared { files, logs: RwLock::new(logs) });
+    dirty.save_indexes(&shared);
+    dirty.sync(&shared, &layout).map_err(at(layout.logs()))?;
+    let mut journal = Journal::create(
+        Arc::clone(&opening.disk),
+        &layout.journal(),
+        opening.config.journal_file_bytes,
+        opening.next_file(),
+        std::mem::take(&mut opening.files),
+    )
+    .map_err(at(layout.journal()))?;
+    let ends: Vec<_> = tails.values().map(|tail| (tail.log.id, tail.end)).collect();
+    write_bounds(&mut journal, &ends).map_err(at(layout.journal()))?;
+
+    let mut bounds: Vec<_> = tails
+        .values()
+        .map(|tail| LogBounds { log: tail.log.id, start: tail.log.segments()[0].base, end: tail.end })
+        .collect();
+    bounds.sort_unstable_by_key(|bounds| bounds.log);
+    opening.report.logs = bounds.len();
+    let (next, journal_from) = opening.snapshots();
+    let queue = Arc::new(Queue::new(opening.config.queue_bytes));
+    let stats = Arc::default();
+    let writer = Writer {
+        shared,
+        layout,
+        config: opening.config,
+        queue,
+        stats,
+        journal,
+        tails,
+        dirty: Dirty::default(),
+        snapshots: Snapshots { next, journal_from, written: 0, asked: false, running: false },
+        facts: Facts::default(),
+        state: StorageState::Ok,
+        done: Vec::new(),
+        next_sync: None,
+    };
+    Ok((LocalEngine::new(writer, opening.home), bounds, opening.report))
+}
+
+/// Makes a log that is new.
+pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &TopicName) -> io::Result<Tail> {
+    let directory = layout.log_dir(name, id.partition);
+    let disk = files.disk();
+    if let Some(owner) = read_owner(disk, &directory)?
+        && owner != Some(id.topic)
+    {
+        let to = layout.aside(&format!("{name}-{}", id.partition), owner, STRAY);
+        tracing::warn!(from = %directory.display(), to = %to.display(), "moved the log of another topic aside");
+        disk.rename(&directory, &to)?;
+    }
+    disk.create_dir(&directory)?;
+    write_owner(disk, &directory, id.topic)?;
+    let segment = Arc::new(Segment::empty(Offset(0)));
+    let log = Arc::new(Log::new(id, directory, vec![Arc::clone(&segment)]));
+    // What an attempt that failed has left is empty or was never acknowledged.
+    files.open(log.key(segment.base, FileKind::Log), &log.directory, true)?.set_len(0)?;
+    Ok(Tail { log, active: segment, size: 0, end: Offset(0) })
+}
+
+/// Removes what deletions have left, and moves aside what belongs to no log that is wanted.
+fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), OpenError> {
+    let layout = opening.home.layout.clone();
+    let directory = layout.logs();
+    let disk = Arc::clone(&opening.disk);
+    let wanted: HashMap<_, _> =
+        specs.iter().map(|spec| (layout.log_dir(&spec.name, spec.log.partition), spec.log.topic)).collect();
+    let mut moved = false;
+    for name in disk.list(&directory).map_err(at(&directory))? {
+        let path = directory.join(&name);
+        if name.ends_with(DELETED) {
+            remove_directory(&*disk, &path).map_err(at(&path))?;
+            opening.report.notes.push(RecoveryNote::Leftover { path });
+        } else if !name.ends_with(STRAY) {
+            let owner = read_owner(&*disk, &path).map_err(at(&path))?.flatten();
+            if owner.is_none() || wanted.get(&path) != owner.as_ref() {
+                let to = layout.aside(&name, owner, STRAY);
+                disk.rename(&path, &to).map_err(at(&path))?;
+                opening.report.notes.push(RecoveryNote::Stray { from: path, to });
+                moved = true;
+            }
+        }
+    }
+    if moved { disk.sync_dir(&directory).map_err(at(&directory)) } else { Ok(()) }
+}
+
+/// Supplies from the journal what the logs lack.
+fn reapply(
+    opening: &mut Opening,
+    files: &Files,
+    tails: &mut HashMap<LogId, Tail, rustc_hash::FxBuildHasher>,
+    dirty: &mut Dirty,
+) -> Result<(), OpenError> {
+    let directory = opening.home.layout.journal();
+    let (_, from) = opening.snapshots();
+    let numbers: Vec<_> = opening.files.iter().map(|&(number, _)| number).filter(|&number| number >= from).collect();
+    for &number in &numbers {
+        let path = journal::path(&directory, number);
+        let bytes = disk::read_file(&*opening.disk, &path).map_err(at(&path))?.unwrap_or_default();
+        for frame in journal::scan(&bytes, number, numbers.last() != Some(&number)).frames {
+            let Frame::Records { log, batch } = frame else { continue };
+            // Logs that are no longer wanted have records here too.
+            let Some(tail) = tails.get_mut(&log) else { continue };
+            let Ok(header) = BatchHeader::read(batch) else { continue };
+            if header.base_offset < tail.end {
+                continue;
+            }
+            if header.base_offset > tail.end {
+                let note = RecoveryNote::MissingRecords { log, from: tail.end, to: header.base_offset };
+                opening.report.notes.push(note);
+                tail.roll(files, dirty, header.base_offset).map_err(at(&tail.log.directory))?;
+            }
+            tail.roll_if_full(files, dirty, opening.config.segment_bytes)
+                .and_then(|()| tail.restore(files, batch, header))
+                .map_err(at(&tail.log.directory))?;
+            dirty.segment(&tail.log, &tail.active);
+            opening.report.reapplied_batches += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Whose a log's directory is: the outer `None` if there is no directory, the inner if it doesn't say.
+#[allow(clippy::option_option)]
+fn read_owner(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Option<TopicId>>> {
+    match disk.list(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        listed => listed?,
+    };
+    let text = disk::read_file(disk, &metadata_file(directory))?.unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
+    let id = text.lines().find_map(|line| line.strip_prefix(OWNER));
+    Ok(Some(id.and_then(|id| id.parse().ok()).map(TopicId)))
+}
+
+const OWNER: &str = "topic_id: ";
+
+/// Notes whose a log's directory is. Not durable before the first checkpoint, and needless until then: what a
+/// crash leaves without it is moved aside, and the journal has all of its records.
+pub(super) fn write_owner(disk: &dyn Disk, directory: &Path, topic: TopicId) -> io::Result<()> {
+    let text = format!("version: 0\n{OWNER}{}\n", topic.0);
+    let path: PathBuf = metadata_file(directory);
+    let file = disk.open(&path, true)?;
+    file.set_len(0)?;
+    write_all(&*file, &mut [IoSlice::new(text.as_bytes())], 0)
+}

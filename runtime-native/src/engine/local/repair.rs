@@ -1,0 +1,280 @@
+//! Opening one log's segments, and cutting off what a crash has left half done.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use takhin_core::{LogId, Offset};
+
+use super::{
+    checkpoint::Dirty,
+    disk::{self, DiskFile, TEMPORARY, read_full},
+    files::Files,
+    index::{OFFSET_ENTRY, Place, SparseIndex, TIME_ENTRY, decode_offset, decode_time},
+    layout::{self, FileKey, FileKind, segment_file},
+    log::{Index, Log, Segment},
+    recover::write_owner,
+    report::{RecoveryNote, RecoveryReport},
+    tail::Tail,
+    walk::Walk,
+};
+
+/// Opens a log that is durable up to `point`; makes it if it isn't there.
+pub(super) fn open_log(
+    files: &Files,
+    directory: &Path,
+    id: LogId,
+    point: Offset,
+    dirty: &mut Dirty,
+    report: &mut RecoveryReport,
+) -> io::Result<Tail> {
+    let bases = list_segments(files, directory, id, report)?;
+    let mut repair =
+        Repair { files, directory, id, point, report, segments: Vec::new(), end: Offset(0), touched: Vec::new() };
+    let verify_from = bases.partition_point(|&base| base <= point).saturating_sub(1);
+    let made = bases.is_empty();
+    for (at, &base) in bases.iter().enumerate() {
+        if at < verify_from {
+            repair.trust(base)?;
+        } else if at == verify_from || base == repair.end {
+            repair.verify(base)?;
+        } else {
+            repair.discard(base)?;
+        }
+    }
+    let end = repair.end;
+    let touched = repair.touched;
+    let mut segments = repair.segments;
+    if segments.is_empty() {
+        segments.push(Arc::new(Segment::empty(Offset(0))));
+    }
+    let log = Arc::new(Log::new(id, directory.to_owned(), segments));
+    let all = log.segments();
+    let active = Arc::clone(&all[all.len() - 1]);
+    files.open(log.key(active.base, FileKind::Log), directory, true)?;
+    for segment in &all[..all.len() - 1] {
+        segment.save_index(&log, files, true)?;
+    }
+    if made {
+        dirty.new_log(&log);
+        dirty.segment(&log, &active);
+    }
+    for segment in &touched {
+        dirty.segment(&log, segment);
+    }
+    let mut tail = Tail { log, size: active.size(), active, end };
+    if end < point {
+        report.notes.push(RecoveryNote::MissingRecords { log: id, from: end, to: point });
+        tail.roll(files, dirty, point)?;
+    }
+    Ok(tail)
+}
+
+/// The bases of a log's segments, in order. Files that belong to no segment are removed.
+fn list_segments(files: &Files, directory: &Path, id: LogId, report: &mut RecoveryReport) -> io::Result<Vec<Offset>> {
+    let disk = files.disk();
+    let names = match disk.list(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            disk.create_dir(directory)?;
+            write_owner(disk, directory, id.topic)?;
+            Vec::new()
+        }
+        listed => listed?,
+    };
+    let mut bases: Vec<_> =
+        names.iter().filter_map(|name| layout::number(name, FileKind::Log.extension()).map(Offset)).collect();
+    bases.sort_unstable();
+    for name in names {
+        let index = [FileKind::Index, FileKind::TimeIndex];
+        let index = index.iter().find_map(|kind| layout::number(&name, kind.extension()));
+        let orphan = index.is_some_and(|base| bases.binary_search(&Offset(base)).is_err());
+        if orphan || name.ends_with(TEMPORARY) {
+            let path = directory.join(name);
+            disk.remove_file(&path)?;
+            report.notes.push(RecoveryNote::Leftover { path });
+        }
+    }
+    Ok(bases)
+}
+
+struct Repair<'a> {
+    files: &'a Files,
+    directory: &'a Path,
+    id: LogId,
+    point: Offset,
+    report: &'a mut RecoveryReport,
+    segments: Vec<Arc<Segment>>,
+    /// The offset after the last whole batch.
+    end: Offset,
+    /// The segments that are not, or not in all of their files, known to be durable.
+    touched: Vec<Arc<Segment>>,
+}
+
+impl Repair<'_> {
+    /// Opens a full segment that was durable. Only its index is looked at.
+    fn trust(&mut self, base: Offset) -> io::Result<()> {
+        let file = self.open(base)?;
+        let size = file.byte_len()?;
+        if let Some((index, max_timestamp)) = self.sealed_index(base, &*file, size)? {
+            self.push(Segment::new(base, size, max_timestamp, index), false);
+            return Ok(());
+        }
+        let (index, size, end) = self.walk(base, &*file, size, SparseIndex::default(), None)?;
+        self.report.notes.push(RecoveryNote::RebuiltIndex { path: self.path(base) });
+        self.end = end;
+        let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
+        self.push(Segment::new(base, size, max_timestamp, Index::Open(index)), true);
+        Ok(())
+    }
+
+    /// Opens a segment that may end in anything: verifies what lies behind the point.
+    fn verify(&mut self, base: Offset) -> io::Result<()> {
+        let file = self.open(base)?;
+        let size = file.byte_len()?;
+        let read = |kind| disk::read_file(self.files.disk(), &segment_file(self.directory, base, kind));
+        let (offsets, times) = (read(FileKind::Index)?, read(FileKind::TimeIndex)?);
+        let before = Place { last_offset: self.point, position: size };
+        let mut index = SparseIndex::decode(
+            offsets.as_deref().unwrap_or_default(),
+            times.as_deref().unwrap_or_default(),
+            base,
+            before,
+        );
+        let mut place = index.reopen_last(base);
+        let mut rebuilt = false;
+        if let Some(found) = place {
+            let header = Walk::new(&*file, size).header(found.position, base, true)?;
+            if header.is_none_or(|header| header.last_offset != found.last_offset) {
+                self.report.notes.push(RecoveryNote::RebuiltIndex { path: self.path(base) });
+                (index, place, rebuilt) = (SparseIndex::default(), None, true);
+            }
+        }
+        let (index, kept, end) = self.walk(base, &*file, size, index, place)?;
+        if kept < size {
+            let note = RecoveryNote::TornSegment { path: self.path(base), position: kept, bytes: size - kept };
+            self.report.notes.push(note);
+            file.set_len(kept)?;
+            file.sync_all()?;
+        }
+        self.end = end;
+        let touched = kept < size || end > self.point || kept > 0 && (offsets.is_none() || times.is_none() || rebuilt);
+        let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
+        self.push(Segment::new(base, kept, max_timestamp, Index::Open(index)), touched);
+        Ok(())
+    }
+
+    fn push(&mut self, segment: Segment, touched: bool) {
+        let segment = Arc::new(segment);
+        if touched {
+            self.touched.push(Arc::clone(&segment));
+        }
+        self.segments.push(segment);
+    }
+
+    /// Removes a segment that doesn't follow the one before it.
+    fn discard(&mut self, base: Offset) -> io::Result<()> {
+        let path = self.path(base);
+        let bytes = self.open(base)?.byte_len()?;
+        self.files.close(FileKey { log: self.id, base, kind: FileKind::Log });
+        self.files.disk().remove_file(&path)?;
+        for kind in [FileKind::Index, FileKind::TimeIndex] {
+            match self.files.disk().remove_file(&segment_file(self.directory, base, kind)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.report.notes.push(RecoveryNote::TornSegment { path, position: 0, bytes });
+        Ok(())
+    }
+
+    /// Goes through a segment from `place` on. Gives the index, where the last whole batch ends, and the offset
+    /// behind it. Damage before the point is passed over.
+    fn walk(
+        &mut self,
+        base: Offset,
+        file: &dyn DiskFile,
+        size: u64,
+        mut index: SparseIndex,
+        place: Option<Place>,
+    ) -> io::Result<(SparseIndex, u64, Offset)> {
+        let mut walk = Walk::new(file, size);
+        let (mut position, mut expected) = (0, base);
+        if let Some(place) = place
+            && let Some(header) = walk.header(place.position, base, true)?
+        {
+            (position, expected) = (place.position, header.base_offset);
+        }
+        while position < size {
+            let durable = expected < self.point;
+            let header = match walk.whole(position, expected, false)? {
+                Some(header) => header,
+                None if !durable => break,
+                None => {
+                    let path = self.path(base);
+                    self.report.notes.push(RecoveryNote::DamagedSegment { path, position });
+                    match walk.next_whole(position, expected)? {
+                        Some((next, header)) => {
+                            position = next;
+                            header
+                        }
+                        None => return Ok((index, size, expected)),
+                    }
+                }
+            };
+            if !durable {
+                self.report.verified_bytes += header.bytes as u64;
+            }
+            index.note(base, &header, position);
+            position += header.bytes as u64;
+            expected = header.end_offset();
+        }
+        Ok((index, position, expected))
+    }
+
+    /// A full segment's index files, if they look whole, and its greatest timestamp. A wrong entry in the middle
+    /// is met by whoever reads through it.
+    fn sealed_index(&self, base: Offset, file: &dyn DiskFile, size: u64) -> io::Result<Option<(Index, i64)>> {
+        let disk = self.files.disk();
+        let last = |kind, entry: usize| -> io::Result<Option<(u64, Vec<u8>)>> {
+            let index = match disk.open(&segment_file(self.directory, base, kind), false) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                opened => opened?,
+            };
+            let (length, entry) = (index.byte_len()?, entry as u64);
+            if !length.is_multiple_of(entry) {
+                return Ok(None);
+            }
+            let mut bytes = vec![0; usize::try_from(entry.min(length)).unwrap_or_default()];
+            read_full(&*index, &mut bytes, length.saturating_sub(entry))?;
+            Ok(Some((length / entry, bytes)))
+        };
+        let Some((offsets, offset_bytes)) = last(FileKind::Index, OFFSET_ENTRY)? else {
+            return Ok(None);
+        };
+        let Some((times, time_bytes)) = last(FileKind::TimeIndex, TIME_ENTRY)? else {
+            return Ok(None);
+        };
+        if let Some(&entry) = offset_bytes.first_chunk() {
+            let (relative, position) = decode_offset(entry);
+            let header = Walk::new(file, size).header(u64::from(position), base, true)?;
+            if header.is_none_or(|header| header.last_offset.0 != base.0 + u64::from(relative)) {
+                return Ok(None);
+            }
+        }
+        let Some(&entry) = time_bytes.first_chunk() else {
+            return Ok(None);
+        };
+        Ok(Some((Index::Sealed { offsets, times }, decode_time(entry).0)))
+    }
+
+    fn open(&self, base: Offset) -> io::Result<Arc<dyn DiskFile>> {
+        let key = FileKey { log: self.id, base, kind: FileKind::Log };
+        self.files.open(key, self.directory, false)
+    }
+
+    fn path(&self, base: Offset) -> PathBuf {
+        segment_file(self.directory, base, FileKind::Log)
+    }
+}

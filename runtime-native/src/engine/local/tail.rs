@@ -1,0 +1,134 @@
+//! The open end of one log: where the writer puts batches.
+
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+};
+
+use takhin_core::{AppendId, LogId, Offset};
+
+use super::{
+    checkpoint::Dirty,
+    disk::write_all,
+    files::Files,
+    layout::FileKind,
+    log::{Log, Segment},
+};
+use crate::{
+    engine::{AppendedAt, StorageError},
+    record::{BatchHeader, EncodedBatch},
+};
+
+/// Beyond this many offsets a segment takes no more batches: its index has 31 bits for them, and a group of
+/// batches has room on top.
+const SEGMENT_OFFSETS: u64 = 1 << 30;
+
+/// A log's open end. Nothing in it moves before a group of batches is committed, so giving a group up is
+/// cutting the file off at `size`.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) log: Arc<Log>,
+    pub(super) active: Arc<Segment>,
+    /// The size of the active segment's file up to the last committed batch.
+    pub(super) size: u64,
+    pub(super) end: Offset,
+}
+
+/// An append on its way.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) id: AppendId,
+    pub(super) log: LogId,
+    pub(super) batch: EncodedBatch,
+    pub(super) placed: Result<Placed, StorageError>,
+}
+
+/// Where an append's batch is in the active segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) header: BatchHeader,
+    pub(super) position: u64,
+}
+
+impl Placed {
+    pub(super) fn appended_at(&self) -> AppendedAt {
+        let header = &self.header;
+        AppendedAt { base_offset: header.base_offset, end: header.end_offset(), bytes: header.bytes as u64 }
+    }
+}
+
+/// Why batches are not in the file.
+#[derive(Debug)]
+pub(super) enum PutError {
+    /// They could not be written, and nothing is left of them.
+    Undone(io::Error),
+    /// They could not be written, and something may be left of them.
+    Left(io::Error),
+}
+
+impl Tail {
+    /// A new segment, if the active one is full. The old one's index goes to its files.
+    pub(super) fn roll_if_full(&mut self, files: &Files, dirty: &mut Dirty, segment_bytes: u64) -> io::Result<()> {
+        let full = self.size >= segment_bytes || self.end.0 - self.active.base.0 >= SEGMENT_OFFSETS;
+        if full && self.size > 0 { self.roll(files, dirty, self.end) } else { Ok(()) }
+    }
+
+    /// A new segment that begins at `base`.
+    pub(super) fn roll(&mut self, files: &Files, dirty: &mut Dirty, base: Offset) -> io::Result<()> {
+        let file = files.open(self.log.key(base, FileKind::Log), &self.log.directory, true)?;
+        file.set_len(0)?;
+        if let Err(error) = self.active.save_index(&self.log, files, true) {
+            tracing::warn!(log = ?self.log.id, %error, "index not saved, kept in memory");
+        }
+        self.active = Arc::new(Segment::empty(base));
+        self.size = 0;
+        self.end = base;
+        self.log.push_segment(Arc::clone(&self.active));
+        dirty.names(&self.log);
+        dirty.segment(&self.log, &self.active);
+        Ok(())
+    }
+
+    /// Gives the batches their offsets and writes them behind the last committed one. They are not seen before
+    /// [`Tail::commit`].
+    pub(super) fn put(&self, files: &Files, appends: &mut [Append]) -> Result<(), PutError> {
+        let (mut position, mut base) = (self.size, self.end);
+        for append in &mut *appends {
+            append.batch.set_base_offset(base);
+            let header = BatchHeader::read(append.batch.bytes()).expect("an encoded batch has a good header");
+            append.placed = Ok(Placed { header, position });
+            position += header.bytes as u64;
+            base = header.end_offset();
+        }
+        let file = self.log.open(files, self.active.base, FileKind::Log).map_err(PutError::Undone)?;
+        let mut parts: Vec<_> = appends.iter().map(|append| IoSlice::new(append.batch.bytes())).collect();
+        write_all(&*file, &mut parts, self.size).map_err(|error| match self.undo(files) {
+            Ok(()) => PutError::Undone(error),
+            Err(_) => PutError::Left(error),
+        })
+    }
+
+    /// Appends a batch that has its offsets already, which follow the last ones.
+    pub(super) fn restore(&mut self, files: &Files, batch: &[u8], header: BatchHeader) -> io::Result<()> {
+        let file = self.log.open(files, self.active.base, FileKind::Log)?;
+        write_all(&*file, &mut [IoSlice::new(batch)], self.size)?;
+        self.commit([Placed { header, position: self.size }].iter());
+        Ok(())
+    }
+
+    /// Removes what was put since the last commit, durably, so that it can never come back.
+    pub(super) fn undo(&self, files: &Files) -> io::Result<()> {
+        let file = self.log.open(files, self.active.base, FileKind::Log)?;
+        file.set_len(self.size)?;
+        file.sync_all()
+    }
+
+    /// Makes batches that were put part of the log.
+    pub(super) fn commit<'a>(&mut self, batches: impl Iterator<Item = &'a Placed> + Clone) {
+        if let Some(last) = batches.clone().last() {
+            self.size = last.position + last.header.bytes as u64;
+            self.end = last.header.end_offset();
+        }
+        self.active.commit(batches.map(|placed| (&placed.header, placed.position)));
+    }
+}

@@ -1,0 +1,212 @@
+//! Bytes that change, and files that vanish, while nobody looks.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use takhin_core::Offset;
+use tempfile::tempdir;
+
+use super::harness::*;
+use crate::engine::{
+    ReadError,
+    local::{LocalConfig, OpenError, RecoveryNote, disk::RealDisk},
+};
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+}
+
+fn segment(dir: &Path) -> PathBuf {
+    dir.join("logs/orders-0/00000000000000000000.log")
+}
+
+fn journal_file(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("journal/{number:020}.wal"))
+}
+
+/// Ten batches of one record of 100 bytes each.
+fn ten(dir: &Path) -> Running {
+    let running = open(dir, 1);
+    for value in 0..10 {
+        running.append(ORDERS, &[&[value; 100]]).unwrap();
+    }
+    running
+}
+
+fn expected(offsets: impl Iterator<Item = u64>) -> Vec<(u64, Vec<u8>)> {
+    offsets.map(|offset| (offset, vec![u8::try_from(offset).unwrap(); 100])).collect()
+}
+
+#[test]
+fn the_journal_supplies_what_a_torn_or_damaged_tail_has_lost() {
+    let dir = tempdir().unwrap();
+    drop(ten(dir.path()));
+    let whole = fs::read(segment(dir.path())).unwrap();
+    let batch = whole.len() / 10;
+    for cut in [0, 1, batch, 5 * batch + 30, whole.len() - 1] {
+        let copy = copied(dir.path());
+        fs::write(segment(copy.path()), &whole[..cut]).unwrap();
+        let again = open(copy.path(), 1);
+        assert_eq!(again.read_all(ORDERS, 0, again.end(ORDERS).0), expected(0..10), "cut at {cut}");
+        assert_eq!(again.report.reapplied_batches, 10 - (cut / batch) as u64);
+    }
+    for at in (0..whole.len()).step_by(7) {
+        let copy = copied(dir.path());
+        flip(&segment(copy.path()), at);
+        let again = open(copy.path(), 1);
+        assert_eq!(again.read_all(ORDERS, 0, again.end(ORDERS).0), expected(0..10), "byte {at}");
+        assert!(matches!(again.report.notes[..], [RecoveryNote::TornSegment { .. }]));
+        assert_eq!(fs::read(segment(copy.path())).unwrap(), whole);
+    }
+}
+
+fn copied(from: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let dir = tempdir().unwrap();
+    copy(from, dir.path());
+    dir
+}
+
+#[test]
+fn damage_in_the_middle_is_told_and_its_neighbours_are_read() {
+    let dir = tempdir().unwrap();
+    ten(dir.path()).engine.stop().unwrap();
+    let batch = fs::read(segment(dir.path())).unwrap().len() / 10;
+    for at in 4 * batch..5 * batch {
+        let copy = copied(dir.path());
+        flip(&segment(copy.path()), at);
+        let again = open(copy.path(), 1);
+        assert_eq!(again.end(ORDERS), Offset(10));
+        assert_eq!(again.read(&part(ORDERS, 0, 10)).unwrap().0, expected(0..4), "byte {at}");
+        let corrupt = again.read(&part(ORDERS, 4, 10)).unwrap_err();
+        let place = format!("{} at byte {}", segment(copy.path()).display(), 4 * batch);
+        assert_eq!(corrupt, ReadError::Corrupt { place, offset: Offset(4), next_offset: Some(Offset(5)) });
+        assert_eq!(again.read(&part(ORDERS, 5, 10)).unwrap().0, expected(5..10), "byte {at}");
+        assert_eq!(again.read_all(ORDERS, 8, 10), expected(8..10));
+        let reader = again.engine.reader();
+        assert_eq!(reader.lookup_time(ORDERS, 100, Offset(10)).unwrap(), Some((Offset(0), 100)));
+    }
+}
+
+#[test]
+fn damage_in_the_last_batch_of_a_stopped_log_is_told_and_its_offset_not_given_again() {
+    let dir = tempdir().unwrap();
+    ten(dir.path()).engine.stop().unwrap();
+    let length = usize::try_from(fs::metadata(segment(dir.path())).unwrap().len()).unwrap();
+    flip(&segment(dir.path()), length - 120);
+    let again = open(dir.path(), 1);
+    assert_eq!(again.end(ORDERS), Offset(10));
+    assert_eq!(again.append(ORDERS, &[b"next"]).unwrap().base_offset, Offset(10));
+    assert_eq!(again.read_all(ORDERS, 0, 9), expected(0..9));
+    let error = again.read(&part(ORDERS, 9, 11)).unwrap_err();
+    assert!(matches!(error, ReadError::Corrupt { offset: Offset(9), .. }), "{error}");
+    assert_eq!(again.read_all(ORDERS, 10, 11), [(10, b"next".to_vec())]);
+}
+
+#[test]
+fn a_damaged_frame_in_the_journal_costs_no_other() {
+    let dir = tempdir().unwrap();
+    let running = open(dir.path(), 1);
+    for seq in 1..=5 {
+        running.persist(seq);
+    }
+    running.append(ORDERS, &[b"kept"]).unwrap();
+    drop(running);
+    let path = journal_file(dir.path(), 1);
+    let bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"fact 3").unwrap();
+    flip(&path, at);
+    let again = open(dir.path(), 1);
+    assert_eq!(again.fact_numbers(), [1, 2, 4, 5]);
+    assert!(matches!(again.report.notes[..], [RecoveryNote::MissingFacts { .. }, RecoveryNote::DamagedJournal { .. }]));
+    assert_eq!(again.end(ORDERS), Offset(1));
+}
+
+#[test]
+fn indexes_are_made_anew_when_missing_or_damaged() {
+    let dir = tempdir().unwrap();
+    let config = LocalConfig { segment_bytes: 30_000, ..config(dir.path()) };
+    let open = || open_on(std::sync::Arc::new(RealDisk), config.clone(), 1).unwrap();
+    let running = open();
+    let mut values = Vec::new();
+    for offset in 0..100u64 {
+        let value = vec![u8::try_from(offset).unwrap(); 1000];
+        running.append(ORDERS, &[&value]).unwrap();
+        values.push((offset, value));
+    }
+    running.engine.stop().unwrap();
+    let indexes: Vec<_> = fs::read_dir(dir.path().join("logs/orders-0"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension != "log" && extension != "metadata"))
+        .collect();
+    assert_eq!(indexes.len(), 8);
+    for damage in [None, Some(0), Some(3), Some(7), Some(8), Some(15)] {
+        for path in &indexes {
+            match damage {
+                None => fs::remove_file(path).unwrap(),
+                Some(at) if fs::metadata(path).unwrap().len() > at => flip(path, usize::try_from(at).unwrap()),
+                Some(_) => {}
+            }
+        }
+        let again = open();
+        for from in 0..100 {
+            assert_eq!(again.read_all(ORDERS, from, 100), values[usize::try_from(from).unwrap()..], "{damage:?}");
+        }
+        again.engine.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_falls_back_to_the_one_before() {
+    let dir = tempdir().unwrap();
+    let running = open(dir.path(), 1);
+    running.persist(1);
+    running.checkpoint(1, b"one").unwrap();
+    running.append(ORDERS, &[b"kept"]).unwrap();
+    running.persist(2);
+    running.checkpoint(2, b"two").unwrap();
+    running.persist(3);
+    drop(running);
+    fs::write(dir.path().join("snapshots/00000000000000000003.snap.tmp"), b"half").unwrap();
+    let path = dir.path().join("snapshots/00000000000000000002.snap");
+    flip(&path, 40);
+    let again = open(dir.path(), 1);
+    assert_eq!((again.snapshot.as_deref(), again.fact_numbers()), (Some(&b"one"[..]), vec![2, 3]));
+    assert_eq!(again.read_all(ORDERS, 0, 1), [(0, b"kept".to_vec())]);
+    let notes = &again.report.notes[..];
+    assert!(matches!(notes, [RecoveryNote::Leftover { .. }, RecoveryNote::DamagedSnapshot { .. }]), "{notes:?}");
+    again.checkpoint(3, b"three").unwrap();
+    again.engine.stop().unwrap();
+    flip(&path, 20);
+    assert_eq!(open(dir.path(), 1).fact_numbers(), [2, 3]);
+}
+
+#[test]
+fn without_a_whole_snapshot_and_the_whole_journal_nothing_is_opened() {
+    let dir = tempdir().unwrap();
+    let running = open(dir.path(), 1);
+    running.persist(1);
+    running.checkpoint(1, b"one").unwrap();
+    drop(running);
+    fs::remove_file(journal_file(dir.path(), 1)).unwrap();
+    fs::write(journal_file(dir.path(), 2), b"").unwrap();
+    fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
+    let error = super::super::Opening::open(config(dir.path())).unwrap_err();
+    assert!(matches!(error, OpenError::NoSnapshot(_)), "{error}");
+}

@@ -1,0 +1,10 @@
+//! The local engine, on the machine's file system and on one that fails and forgets as told.
+
+mod bench;
+mod crashes;
+mod damage;
+mod failures;
+mod faulty_disk;
+mod harness;
+mod reads;
+mod running;

@@ -1,0 +1,464 @@
+//! The writing thread: takes all that waits, writes it as one group, syncs once, reports once.
+//!
+//! ```text
+//!   queue --> group: segments of each log, then the journal, then one sync --> commit --> completions
+//!                        |                    |              |
+//!                     undo that log       undo the group   final: nothing is acknowledged any more
+//! ```
+//!
+//! A batch that could not be written is cut off again, and the cut is made durable, before its append is
+//! reported as failed; so it never comes back. After a sync that failed, or a cut that failed, what is on the
+//! disk can't be known, and the engine acknowledges nothing until it is started anew.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::{Arc, PoisonError, mpsc::Sender},
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxBuildHasher;
+use takhin_core::{FactSeq, LogId, Offset, TopicId, TopicName};
+
+use super::{
+    checkpoint::{CheckpointEnd, CheckpointError, Dirty, Job},
+    config::{Durability, LocalConfig},
+    journal::{Bounds, Frame, Journal, SyncFailed},
+    layout::{DELETED, Layout},
+    queue::{End, Queue, Taken},
+    reader::Shared,
+    recover,
+    snapshot::Snapshot,
+    stats::EngineStats,
+    tail::{Append, PutError, Tail},
+};
+use crate::engine::{Completion, Completions, StorageError, StorageState, WriteOp};
+
+/// How long facts wait before they are tried again when there was no room for them.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// All that the writing thread owns.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) layout: Layout,
+    pub(super) config: LocalConfig,
+    pub(super) queue: Arc<Queue>,
+    pub(super) stats: Arc<EngineStats>,
+    pub(super) journal: Journal,
+    pub(super) tails: HashMap<LogId, Tail, FxBuildHasher>,
+    pub(super) dirty: Dirty,
+    pub(super) snapshots: Snapshots,
+    pub(super) facts: Facts,
+    pub(super) state: StorageState,
+    pub(super) done: Vec<Completion>,
+    pub(super) next_sync: Option<Instant>,
+}
+
+/// Facts that are not yet kept.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    waiting: VecDeque<(FactSeq, Vec<u8>)>,
+    through: FactSeq,
+    reported: FactSeq,
+}
+
+/// Where checkpoints stand.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    /// The number of the next.
+    pub(super) next: u64,
+    /// The first journal file that the last one needs.
+    pub(super) journal_from: u64,
+    /// How much has been written since the last was begun.
+    pub(super) written: u64,
+    pub(super) asked: bool,
+    pub(super) running: bool,
+}
+
+impl Writer {
+    /// Runs until the queue says to end. Gives whether everything is on the disk.
+    pub(super) fn run(mut self, sink: &mut dyn Completions, background: &Sender<Job>) -> Option<Self> {
+        let mut ops = Vec::new();
+        loop {
+            let taken = self.queue.take(ops, self.deadline());
+            if taken.end == Some(End::Abandoned) {
+                return None;
+            }
+            let end = taken.end;
+            ops = self.work(taken, background);
+            if !self.done.is_empty() {
+                sink.completed(&mut self.done);
+                self.done.clear();
+            }
+            if end.is_some() {
+                return Some(self);
+            }
+        }
+    }
+
+    /// After the background thread has ended: makes everything durable, and notes that it is.
+    pub(super) fn close(mut self) -> Result<(), StorageError> {
+        if let StorageState::Failed { why } = self.state {
+            return Err(StorageError::Failed(why));
+        }
+        if !self.facts.waiting.is_empty() {
+            return Err(StorageError::Full);
+        }
+        self.dirty.save_indexes(&self.shared);
+        let ends: Vec<_> = self.tails.values().map(|tail| (tail.log.id, tail.end)).collect();
+        let synced = self.dirty.sync(&self.shared, &self.layout).and_then(|()| self.journal.sync());
+        synced.and_then(|()| write_bounds(&mut self.journal, &ends)).map_err(|error| storage_error(&error))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let retry = !self.facts.waiting.is_empty() && !self.has_failed();
+        let retry = retry.then(|| Instant::now() + RETRY);
+        [retry, self.next_sync].into_iter().flatten().min()
+    }
+
+    fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
+        let Taken { mut ops, ended, .. } = taken;
+        if let Some(ended) = ended {
+            self.checkpoint_ended(ended, background);
+        }
+        let mut appends = Vec::new();
+        for op in ops.drain(..) {
+            match op {
+                WriteOp::Append { id, log, batch } => {
+                    appends.push(Append { id, log, batch, placed: Err(StorageError::NoSuchLog) });
+                }
+                WriteOp::Persist { through, facts } => {
+                    self.facts.waiting.extend(facts);
+                    self.facts.through = self.facts.through.max(through);
+                }
+                WriteOp::CreateLogs { topic, name, partitions } => {
+                    let result = self.create_logs(topic, &name, partitions.clone());
+                    self.done.push(Completion::LogsCreated { topic, partitions, result });
+                }
+                WriteOp::DeleteLogs { topic, name, partitions } => {
+                    self.write_group(&mut appends);
+                    self.delete_logs(topic, &name, partitions, background);
+                }
+                WriteOp::Checkpoint { through, snapshot } => {
+                    self.write_group(&mut appends);
+                    self.begin_checkpoint(through, snapshot, background);
+                }
+            }
+        }
+        self.write_group(&mut appends);
+        self.sync_if_due();
+        if self.snapshots.written >= self.config.checkpoint_bytes && !self.snapshots.asked && !self.snapshots.running {
+            self.snapshots.asked = true;
+            self.done.push(Completion::CheckpointWanted);
+        }
+        ops
+    }
+
+    /// Writes appends, and all facts that wait, and reports them.
+    fn write_group(&mut self, appends: &mut Vec<Append>) {
+        let failed_before = self.failure();
+        if failed_before.is_none() && (!appends.is_empty() || !self.facts.waiting.is_empty()) {
+            // A stable sort: what came first for a log stays first.
+            appends.sort_by_key(|append| append.log);
+            for run in appends.chunk_by_mut(|a, b| a.log == b.log) {
+                self.put_run(run);
+            }
+            self.stats.groups.add(1);
+            self.stats.largest_group.at_least((appends.len() + self.facts.waiting.len()) as u64);
+            if self.has_failed() {
+                self.doubt(appends);
+            } else {
+                self.write_journal(appends);
+            }
+            self.commit(appends);
+            let full = appends.iter().any(|append| matches!(append.placed, Err(StorageError::Full)));
+            if !full && self.facts.waiting.is_empty() && !self.has_failed() {
+                self.set_state(StorageState::Ok);
+            }
+        }
+        for append in appends.drain(..) {
+            let result = match (&failed_before, append.placed) {
+                (Some(why), _) => Err(StorageError::Failed(why.clone())),
+                (None, placed) => placed.map(|placed| placed.appended_at()),
+            };
+            self.done.push(Completion::Appended { id: append.id, log: append.log, result });
+        }
+        if self.facts.waiting.is_empty() && self.facts.through > self.facts.reported && !self.has_failed() {
+            self.facts.reported = self.facts.through;
+            self.done.push(Completion::Persisted { through: self.facts.through });
+        }
+    }
+
+    /// Puts one log's batches into its segment.
+    fn put_run(&mut self, run: &mut [Append]) {
+        let Some(first) = run.first() else { return };
+        let failure = self.failure();
+        let Some(tail) = self.tails.get_mut(&first.log) else {
+            return;
+        };
+        let rolled = match failure {
+            Some(why) => Err(StorageError::Failed(why)),
+            None => tail
+                .roll_if_full(&self.shared.files, &mut self.dirty, self.config.segment_bytes)
+                .map_err(|error| storage_error(&error)),
+        };
+        let put = rolled.and_then(|()| {
+            tail.put(&self.shared.files, run).map_err(|error| match error {
+                PutError::Undone(error) => storage_error(&error),
+                PutError::Left(error) => StorageError::Uncertain(error.to_string()),
+            })
+        });
+        let Err(error) = put else { return };
+        for append in run {
+            append.placed = Err(error.clone());
+        }
+        match error {
+            StorageError::Uncertain(why) => self.fail(format!("a write could not be undone: {why}")),
+            StorageError::Full => self.set_state(StorageState::Full),
+            StorageError::Failed(_) | StorageError::NoSuchLog => {}
+        }
+    }
+
+    /// Writes the journal and syncs it, as far as the setting asks for it. Afterwards the appends that are still
+    /// placed, and the facts that no longer wait, are as durable as promised.
+    fn write_journal(&mut self, appends: &mut [Append]) {
+        if let Err(error) = self.try_journal(appends) {
+            self.undo_group(appends, &error);
+            // The records may have been what there was no room for.
+            if !self.has_failed()
+                && !appends.is_empty()
+                && !self.facts.waiting.is_empty()
+                && let Err(error) = self.try_journal(&[])
+            {
+                self.undo_group(&mut [], &error);
+            }
+        }
+    }
+
+    fn try_journal(&mut self, appends: &[Append]) -> io::Result<()> {
+        let journalled = self.config.durability != Durability::Os;
+        let facts = self.facts.waiting.iter().map(|(seq, fact)| Frame::Fact { seq: *seq, fact });
+        let records = appends.iter().filter(|append| journalled && append.placed.is_ok());
+        let records = records.map(|append| Frame::Records { log: append.log, batch: append.batch.bytes() });
+        let frames: Vec<_> = facts.chain(records).collect();
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.journal.write(&frames)?;
+        match self.config.durability {
+            Durability::Fsync => {
+                self.journal.sync().map_err(SyncFailed::wrap)?;
+                self.stats.syncs.add(1);
+            }
+            Durability::Interval(span) => self.next_sync = self.next_sync.or_else(|| Instant::now().checked_add(span)),
+            Durability::Os => {}
+        }
+        self.stats.journal_bytes.add(bytes);
+        self.stats.facts.add(self.facts.waiting.len() as u64);
+        self.snapshots.written += self.facts.waiting.iter().map(|(_, fact)| fact.len() as u64).sum::<u64>();
+        self.facts.waiting.clear();
+        Ok(())
+    }
+
+    /// Takes back what a group has written, or doubts it where that can't be done.
+    fn undo_group(&mut self, appends: &mut [Append], error: &io::Error) {
+        if SyncFailed::is(error) {
+            self.fail(error.to_string());
+            return self.doubt(appends);
+        }
+        let mut undone = self.journal.roll_back();
+        for run in appends.chunk_by(|a, b| a.log == b.log) {
+            if run.iter().any(|append| append.placed.is_ok())
+                && let Some(tail) = self.tails.get(&run[0].log)
+            {
+                undone = undone.and_then(|()| tail.undo(&self.shared.files));
+            }
+        }
+        if let Err(undo) = undone {
+            self.fail(format!("a write failed ({error}) and could not be undone: {undo}"));
+            return self.doubt(appends);
+        }
+        let error = storage_error(error);
+        if error == StorageError::Full {
+            self.set_state(StorageState::Full);
+        }
+        appends.iter_mut().filter(|append| append.placed.is_ok()).for_each(|append| append.placed = Err(error.clone()));
+    }
+
+    /// Says of all that was written that it may or may not be there.
+    fn doubt(&self, appends: &mut [Append]) {
+        let why = self.failure().unwrap_or_default();
+        for append in appends.iter_mut().filter(|append| append.placed.is_ok()) {
+            append.placed = Err(StorageError::Uncertain(why.clone()));
+        }
+    }
+
+    fn commit(&mut self, appends: &[Append]) {
+        for run in appends.chunk_by(|a, b| a.log == b.log) {
+            let placed = run.iter().filter_map(|append| append.placed.as_ref().ok());
+            let bytes: u64 = placed.clone().map(|placed| placed.header.bytes as u64).sum();
+            if bytes == 0 {
+                continue;
+            }
+            if let Some(tail) = self.tails.get_mut(&run[0].log) {
+                tail.commit(placed.clone());
+                self.dirty.segment(&tail.log, &tail.active);
+            }
+            self.stats.appends.add(placed.count() as u64);
+            self.stats.record_bytes.add(bytes);
+            self.snapshots.written += bytes;
+        }
+    }
+
+    fn sync_if_due(&mut self) {
+        let due = self.next_sync.is_some_and(|at| at <= Instant::now());
+        if !due || self.has_failed() {
+            return;
+        }
+        self.next_sync = None;
+        match self.journal.sync() {
+            Ok(()) => self.stats.syncs.add(1),
+            Err(error) => self.fail(SyncFailed::wrap(error).to_string()),
+        }
+    }
+
+    fn create_logs(
+        &mut self,
+        topic: TopicId,
+        name: &TopicName,
+        partitions: std::ops::Range<u32>,
+    ) -> Result<(), StorageError> {
+        if let Some(why) = self.failure() {
+            return Err(StorageError::Failed(why));
+        }
+        for partition in partitions {
+            let id = LogId { topic, partition };
+            if self.tails.contains_key(&id) {
+                continue;
+            }
+            let tail = recover::create_log(&self.shared.files, &self.layout, id, name)
+                .map_err(|error| storage_error(&error))?;
+            self.dirty.new_log(&tail.log);
+            self.dirty.segment(&tail.log, &tail.active);
+            let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
+            logs.insert(id, Arc::clone(&tail.log));
+            self.tails.insert(id, tail);
+        }
+        Ok(())
+    }
+
+    fn delete_logs(&mut self, topic: TopicId, name: &TopicName, partitions: u32, background: &Sender<Job>) {
+        let mut result = Ok(());
+        let mut directories = Vec::new();
+        for partition in 0..partitions {
+            let id = LogId { topic, partition };
+            let Some(tail) = self.tails.remove(&id) else { continue };
+            tail.log.mark_deleted();
+            self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            self.shared.files.close_log(id);
+            self.dirty.forget(id);
+            let aside = self.layout.aside(&format!("{name}-{partition}"), Some(topic), DELETED);
+            match self.shared.files.disk().rename(&tail.log.directory, &aside) {
+                Ok(()) => directories.push(aside),
+                Err(error) => result = Err(storage_error(&error)),
+            }
+        }
+        send(background, Job::RemoveDirectories(directories));
+        self.done.push(Completion::LogsDeleted { topic, result });
+    }
+
+    fn begin_checkpoint(&mut self, through: FactSeq, state: Vec<u8>, background: &Sender<Job>) {
+        let refused = match self.failure() {
+            Some(why) => Some(why),
+            None if self.snapshots.running => Some("a checkpoint is under way".to_owned()),
+            None => None,
+        };
+        if let Some(why) = refused {
+            let result = Err(StorageError::Failed(why));
+            return self.done.push(Completion::CheckpointDone { through, result });
+        }
+        let snapshot = Snapshot {
+            number: self.snapshots.next,
+            through,
+            journal_from: self.journal.needed_from(through),
+            bounds: self.tails.values().map(|tail| (tail.log.id, tail.end)).collect(),
+            state,
+        };
+        self.snapshots.next += 1;
+        self.snapshots.written = 0;
+        self.snapshots.running = true;
+        send(background, Job::Checkpoint { dirty: std::mem::take(&mut self.dirty), snapshot });
+    }
+
+    pub(super) fn checkpoint_ended(&mut self, ended: CheckpointEnd, background: &Sender<Job>) {
+        (self.snapshots.running, self.snapshots.asked) = (false, false);
+        let result = match ended.result {
+            Ok(()) => {
+                // What the snapshot before this one needs is kept, in case this one is found damaged.
+                let unneeded = self.journal.forget_before(self.snapshots.journal_from);
+                self.snapshots.journal_from = ended.journal_from;
+                send(background, Job::RemoveFiles(unneeded));
+                self.stats.checkpoints.add(1);
+                Ok(())
+            }
+            Err(CheckpointError::Snapshot(error)) => {
+                self.dirty.merge(ended.dirty);
+                Err(storage_error(&error))
+            }
+            Err(CheckpointError::Segments(error)) => {
+                self.fail(format!("segments could not be synced: {error}"));
+                Err(StorageError::Failed(error.to_string()))
+            }
+        };
+        self.done.push(Completion::CheckpointDone { through: ended.through, result });
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.state, StorageState::Failed { .. })
+    }
+
+    fn failure(&self) -> Option<String> {
+        match &self.state {
+            StorageState::Failed { why } => Some(why.clone()),
+            StorageState::Ok | StorageState::Full => None,
+        }
+    }
+
+    fn fail(&mut self, why: String) {
+        if !self.has_failed() {
+            tracing::error!(why, "the storage has failed; nothing is acknowledged until the next start");
+            self.set_state(StorageState::Failed { why });
+        }
+    }
+
+    fn set_state(&mut self, state: StorageState) {
+        if self.state != state {
+            self.state = state.clone();
+            self.done.push(Completion::StorageState(state));
+        }
+    }
+}
+
+/// Notes in the journal, durably, how far each log is durable.
+pub(super) fn write_bounds(journal: &mut Journal, ends: &[(LogId, Offset)]) -> io::Result<()> {
+    let mut encoded = Vec::new();
+    Bounds::encode(&mut encoded, ends.iter().copied());
+    let bounds = Bounds::new(&encoded).ok_or(io::ErrorKind::InvalidData)?;
+    journal.write(&[Frame::Bounds(bounds)])?;
+    journal.sync()
+}
+
+fn storage_error(error: &io::Error) -> StorageError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full,
+        _ => StorageError::Failed(error.to_string()),
+    }
+}
+
+/// The background thread outlives the writer, so it takes every job.
+fn send(background: &Sender<Job>, job: Job) {
+    if background.send(job).is_err() {
+        tracing::error!("the background thread has ended early");
+    }
+}

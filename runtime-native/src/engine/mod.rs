@@ -1,0 +1,257 @@
+//! The seam between the driver and whatever keeps the logs and the facts.
+//!
+//! ```text
+//!            submit(WriteOp)                    one call per group
+//!   driver ------------------> engine ------------------------------> Completions
+//!     ^                                                                   |
+//!     '-------------------------------------------------------------------'
+//!   request threads -- read(ReadPart, Chunk) --> reader
+//! ```
+//!
+//! * A [`WriteOp`] is answered by exactly one [`Completion`] that names it, unless the engine stops first.
+//!   [`Persist`](WriteOp::Persist)s are answered cumulatively: one [`Persisted`](Completion::Persisted) may stand
+//!   for several.
+//! * Operations on one log are carried out in the order in which they were submitted; so are facts.
+//! * What has completed successfully is as durable as the engine's setting promises, and not before.
+//! * Reads take no part in that order: the reader is told how far it may see.
+//!
+//! Offsets may have gaps here, since an engine may share its logs with others. [`local`] has none of its own
+//! making.
+
+mod chunk;
+pub mod local;
+
+use std::ops::Range;
+
+use takhin_core::{AppendId, FactSeq, LogId, Offset, TopicId, TopicName};
+
+use crate::record::EncodedBatch;
+
+pub use chunk::{Chunk, ChunkRecords, ReadOutcome};
+
+/// What an engine can be asked to do.
+#[derive(Debug)]
+pub enum WriteOp {
+    /// Append the batch to the log: all of its records or none.
+    Append {
+        /// Comes back with the completion.
+        id: AppendId,
+        /// The log.
+        log: LogId,
+        /// The records.
+        batch: EncodedBatch,
+    },
+    /// Keep facts. They are never refused: they wait until there is room for them.
+    Persist {
+        /// The last of the facts.
+        through: FactSeq,
+        /// Facts in order, each after all that were submitted before.
+        facts: Vec<(FactSeq, Vec<u8>)>,
+    },
+    /// Make logs, each empty and starting at offset 0. One that is there already stays as it is.
+    CreateLogs {
+        /// The topic.
+        topic: TopicId,
+        /// Its name.
+        name: TopicName,
+        /// Which partitions to make.
+        partitions: Range<u32>,
+    },
+    /// Remove all of a topic's logs and what they hold.
+    DeleteLogs {
+        /// The topic.
+        topic: TopicId,
+        /// Its name.
+        name: TopicName,
+        /// How many partitions it has.
+        partitions: u32,
+    },
+    /// Keep a snapshot that stands for all facts up to and with `through`, which need not be kept any longer.
+    Checkpoint {
+        /// The last fact in it.
+        through: FactSeq,
+        /// The state.
+        snapshot: Vec<u8>,
+    },
+}
+
+impl WriteOp {
+    /// What it weighs in a queue that is bounded in bytes.
+    pub fn weight(&self) -> usize {
+        let payload = match self {
+            Self::Append { batch, .. } => batch.bytes().len(),
+            Self::Persist { facts, .. } => facts.iter().map(|(_, fact)| fact.len() + size_of::<FactSeq>()).sum(),
+            Self::Checkpoint { snapshot, .. } => snapshot.len(),
+            Self::CreateLogs { .. } | Self::DeleteLogs { .. } => 0,
+        };
+        size_of::<Self>() + payload
+    }
+}
+
+/// What an engine has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// An append has ended.
+    Appended {
+        /// Which one.
+        id: AppendId,
+        /// The log.
+        log: LogId,
+        /// Where the records are.
+        result: Result<AppendedAt, StorageError>,
+    },
+    /// All facts up to and with this one are kept.
+    Persisted {
+        /// The last of them.
+        through: FactSeq,
+    },
+    /// Logs were made, or some of them could not be.
+    LogsCreated {
+        /// The topic.
+        topic: TopicId,
+        /// Which partitions.
+        partitions: Range<u32>,
+        /// After an error any of them may be there; asking again is harmless.
+        result: Result<(), StorageError>,
+    },
+    /// Logs were removed; no read finds them any longer.
+    LogsDeleted {
+        /// The topic.
+        topic: TopicId,
+        /// After an error they are out of reach all the same, and are removed at the next start.
+        result: Result<(), StorageError>,
+    },
+    /// The engine would like a [`WriteOp::Checkpoint`]. Asked once until one has been done.
+    CheckpointWanted,
+    /// A checkpoint has ended. After an error the one before it is still in force.
+    CheckpointDone {
+        /// The last fact in it.
+        through: FactSeq,
+        /// Whether it is kept.
+        result: Result<(), StorageError>,
+    },
+    /// The state of the storage has changed.
+    StorageState(StorageState),
+}
+
+/// Where an append has put its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendedAt {
+    /// The first record's offset.
+    pub base_offset: Offset,
+    /// The offset after the last.
+    pub end: Offset,
+    /// What the batch takes in the log.
+    pub bytes: u64,
+}
+
+/// Whether an engine can write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageState {
+    /// It can.
+    Ok,
+    /// There is no room. Appends are refused one by one, facts wait, and it goes on when there is room again.
+    Full,
+    /// It can't until it is started anew, since what was written and what is durable can't be told apart any
+    /// longer. Reads go on.
+    Failed {
+        /// What has happened.
+        why: String,
+    },
+}
+
+/// Why an operation had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// There is no room. Nothing was written.
+    #[error("the storage is full")]
+    Full,
+    /// There is no such log.
+    #[error("no such log")]
+    NoSuchLog,
+    /// It could not be written, and nothing of it will ever be seen.
+    #[error("the storage failed: {0}")]
+    Failed(String),
+    /// It was written, but whether it is durable can't be told: it may be there after the next start, or not.
+    #[error("the storage failed and the outcome is unknown: {0}")]
+    Uncertain(String),
+}
+
+/// Where an engine reports what it has done.
+pub trait Completions: Send {
+    /// Takes what has been done since the last call, in order, and leaves `batch` empty.
+    ///
+    /// Called on the engine's writing thread, which writes nothing until the call returns.
+    fn completed(&mut self, batch: &mut Vec<Completion>);
+}
+
+impl<F: FnMut(&mut Vec<Completion>) + Send> Completions for F {
+    fn completed(&mut self, batch: &mut Vec<Completion>) {
+        self(batch);
+    }
+}
+
+/// An operation was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The queue has reached its bound; it is free again when what waits has been written.
+    #[error("the write queue is full")]
+    QueueFull(Box<WriteOp>),
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped(Box<WriteOp>),
+}
+
+/// What to read from one log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadPart {
+    /// The log.
+    pub log: LogId,
+    /// The first offset wanted. Where it falls into a gap, reading starts at the next record.
+    pub from: Offset,
+    /// The offset that must not be reached: the end of what is durable.
+    pub to: Offset,
+    /// How many bytes of encoded records to give at most, except that the first record is always given.
+    pub max_bytes: usize,
+    /// How many records to give at most.
+    pub max_records: u32,
+}
+
+/// Whether a read may wait for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadMode {
+    /// Only what is in memory; otherwise [`ReadError::WouldBlock`].
+    NoWait,
+    /// It may.
+    Blocking,
+}
+
+/// Why a read gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The data isn't in memory: ask again in a thread that may wait.
+    #[error("the read would have to wait")]
+    WouldBlock,
+    /// There is no such log, or no longer.
+    #[error("the log was deleted")]
+    Deleted,
+    /// `from` is before the log's start.
+    #[error("the log starts at {}", start.0)]
+    BeforeStart {
+        /// The first offset that is there.
+        start: Offset,
+    },
+    /// The bytes at this offset are damaged. Records before and after them can be read.
+    #[error("damaged records at offset {} ({place})", offset.0)]
+    Corrupt {
+        /// Where the bytes lie, for the operator.
+        place: String,
+        /// The first offset that can't be read.
+        offset: Offset,
+        /// The next that can, if there is one.
+        next_offset: Option<Offset>,
+    },
+    /// The storage could not be read.
+    #[error("the storage could not be read: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,188 @@
+//! The real server, `takhin serve`, as a process of its own: on a free port, with a data directory of its own.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::{client::Client, process::Process};
+
+/// How a [`Broker`] is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--durability`: `fsync`, `interval:<ms>` or `os`. `None` leaves the server's default.
+    pub durability: Option<String>,
+    /// Further arguments of `takhin serve`.
+    pub arguments: Vec<String>,
+    /// Environment variables, by name.
+    pub environment: Vec<(String, String)>,
+    /// The program to run; `None` finds it with [`program`].
+    pub program: Option<PathBuf>,
+}
+
+impl Options {
+    /// A server that leaves writing to disk to the operating system: quick, and safe as long as only it crashes.
+    pub fn quick() -> Self {
+        Self { durability: Some("os".to_owned()), ..Self::default() }
+    }
+}
+
+/// A server with its data. The server is killed, and its data removed, when this is dropped.
+#[derive(Debug)]
+pub struct Broker {
+    /// Declared first, and so dropped before the directory it works in.
+    process: Option<Process>,
+    port: u16,
+    options: Options,
+    directory: TempDir,
+}
+
+impl Broker {
+    /// How long a server may take until it is healthy, recovery included.
+    pub const PATIENCE: Duration = Duration::from_mins(1);
+
+    /// How often a start is repeated because somebody else took the port.
+    const PORTS: usize = 10;
+
+    /// Starts a server with an empty data directory, and returns once it is healthy.
+    ///
+    /// # Panics
+    /// There is no program, or it does not become healthy; the message holds all that it printed.
+    pub fn start(options: Options) -> Self {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let mut broker = Self { process: None, port: free_port(), options, directory };
+        broker.run();
+        broker
+    }
+
+    /// The address of `path`, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// A new client of this server.
+    pub fn client(&self) -> Client {
+        Client::new(&self.url(""))
+    }
+
+    /// The server's data directory, which outlives restarts.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// All that the server has printed, to stdout and to stderr, since the first start.
+    pub fn log(&self) -> String {
+        fs::read(self.log_file()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// Ends the server with SIGKILL, if it runs. Returns once it is gone.
+    pub fn kill9(&mut self) {
+        self.process.take().map(Process::kill9);
+    }
+
+    /// Asks the server to end, with SIGTERM, and returns how it did.
+    ///
+    /// # Panics
+    /// It does not run, or has not ended after [`Process::PATIENCE`].
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.process.take().expect("a server runs").terminate()
+    }
+
+    /// Starts the server anew on the same data, after [`Self::terminate`] if it still runs, and returns once it is
+    /// healthy. It has the same address as before, unless somebody else has taken the port meanwhile.
+    ///
+    /// # Panics
+    /// As [`Self::start`] does.
+    pub fn restart(&mut self) {
+        self.process.take().map(Process::terminate);
+        self.run();
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn run(&mut self) {
+        for _ in 0..Self::PORTS {
+            let process = Process::start(&mut self.command(), &self.log_file());
+            let mut process = process.unwrap_or_else(|error| panic!("{:?}: {error}", self.command()));
+            match self.wait_until_healthy(&mut process) {
+                Ok(()) => {
+                    self.process = Some(process);
+                    return;
+                }
+                Err(_) if process.ended().is_some() && is_taken(self.port) => self.port = free_port(),
+                Err(why) => panic!("{:?} {why}. It printed:\n{}", self.command(), self.log()),
+            }
+        }
+        panic!("somebody else took each of {} ports. The server printed:\n{}", Self::PORTS, self.log());
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.options.program.clone().unwrap_or_else(program));
+        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]).arg(self.data_dir());
+        if let Some(durability) = &self.options.durability {
+            command.args(["--durability", durability]);
+        }
+        command.args(&self.options.arguments).envs(self.options.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn wait_until_healthy(&self, process: &mut Process) -> Result<(), String> {
+        let client = Client::with_timeout(&self.url(""), Duration::from_secs(5));
+        let deadline = Instant::now() + Self::PATIENCE;
+        while Instant::now() < deadline {
+            let healthy = client.request("GET", "/api/health", None).is_ok_and(|(status, _)| status == 200);
+            // Asked second: whoever was healthy just now is not our server if ours has ended before.
+            if let Some(status) = process.ended() {
+                return Err(format!("ended before it was healthy, {status}"));
+            }
+            if healthy {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("was not healthy after {:?}", Self::PATIENCE))
+    }
+}
+
+/// The server's program: what `TAKHIN_BIN` names, or else the newer of those that lie in the target directory in
+/// which this test was built.
+///
+/// # Panics
+/// There is none. A test that needs the server never passes without it.
+pub fn program() -> PathBuf {
+    if let Some(program) = env::var_os("TAKHIN_BIN") {
+        let program = PathBuf::from(program);
+        assert!(program.is_file(), "TAKHIN_BIN is {}, and there is no such file", program.display());
+        return program;
+    }
+    let test = env::current_exe().expect("a test knows where it is");
+    let built = test.ancestors().skip(1).flat_map(|directory| {
+        ["release", "debug"].map(|profile| directory.join(profile).join(format!("takhin{}", env::consts::EXE_SUFFIX)))
+    });
+    let newest = built.filter(|program| program.is_file()).max_by_key(|program| modified(program));
+    newest.unwrap_or_else(|| {
+        panic!("the server has not been built: run `cargo build --release -p takhin`, or set TAKHIN_BIN to its path")
+    })
+}
+
+fn modified(program: &Path) -> Option<std::time::SystemTime> {
+    program.metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+/// A port that nobody listens on at this moment.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+fn is_taken(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err()
+}

@@ -1,0 +1,78 @@
+//! JSON over HTTP, as a client in any language would speak it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::{Agent, http};
+
+/// What came back: the status, and the body as JSON. An empty body is `null`, and one that is not JSON is a string.
+pub type Answer = (u16, Value);
+
+/// A client of one server. Each has its own connections, which it keeps.
+#[derive(Clone, Debug)]
+pub struct Client {
+    base: String,
+    agent: Agent,
+}
+
+impl Client {
+    /// How long a request may take in all, a long poll included.
+    pub const TIMEOUT: Duration = Duration::from_mins(1);
+
+    /// A client of the server at `base`, as in `http://127.0.0.1:8080`.
+    pub fn new(base: &str) -> Self {
+        Self::with_timeout(base, Self::TIMEOUT)
+    }
+
+    /// A client whose requests may take `timeout` in all.
+    pub fn with_timeout(base: &str, timeout: Duration) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout)).build();
+        Self { base: base.to_owned(), agent: config.into() }
+    }
+
+    /// GET `path`.
+    pub fn get(&self, path: &str) -> Answer {
+        self.answer("GET", path, None)
+    }
+
+    /// POST `body` to `path`.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.answer("POST", path, Some(body))
+    }
+
+    /// PUT `body` to `path`.
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        self.answer("PUT", path, Some(body))
+    }
+
+    /// PATCH `path` with `body`.
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.answer("PATCH", path, Some(body))
+    }
+
+    /// DELETE `path`.
+    pub fn delete(&self, path: &str) -> Answer {
+        self.answer("DELETE", path, None)
+    }
+
+    fn answer(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.request(method, path, body).unwrap_or_else(|error| panic!("{method} {path} had no answer: {error}"))
+    }
+
+    /// Sends a request. Any status is an answer, 4xx and 5xx too.
+    ///
+    /// # Errors
+    /// There was no answer: the server could not be reached, broke off, or took too long. It is not known, then,
+    /// whether the request was carried out.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
+        let request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let mut response = match body {
+            Some(body) => self.agent.run(request.header("content-type", "application/json").body(body.to_string())?),
+            None => self.agent.run(request.body(())?),
+        }?;
+        let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
+        let json =
+            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        Ok((response.status().as_u16(), json))
+    }
+}
