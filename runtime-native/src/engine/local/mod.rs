@@ -35,6 +35,7 @@ mod journal;
 mod layout;
 mod log;
 mod opening;
+mod probe;
 mod queue;
 mod reader;
 mod recover;

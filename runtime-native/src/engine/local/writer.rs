@@ -25,6 +25,7 @@ use super::{
     config::{Durability, LocalConfig},
     journal::{Bounds, Frame, Journal, SyncFailed},
     layout::Layout,
+    probe,
     queue::{End, Queue, Taken},
     reader::Shared,
     stats::EngineStats,
@@ -32,7 +33,7 @@ use super::{
 };
 use crate::engine::{Completion, Completions, StorageError, StorageState, WriteOp};
 
-/// How long facts wait before they are tried again when there was no room for them.
+/// How long it is before facts for which there was no room are tried again, and a full disk looked at.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// All that the writing thread owns.
@@ -111,7 +112,7 @@ impl Writer {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let retry = !self.facts.waiting.is_empty() && !self.has_failed();
+        let retry = (!self.facts.waiting.is_empty() || self.state == StorageState::Full) && !self.has_failed();
         let retry = retry.then(|| Instant::now() + RETRY);
         [retry, self.next_sync].into_iter().flatten().min()
     }
@@ -145,7 +146,11 @@ impl Writer {
                 }
             }
         }
+        let idle = appends.is_empty();
         self.write_group(&mut appends);
+        if idle {
+            self.look_for_room();
+        }
         self.sync_if_due();
         if self.snapshots.written >= self.config.checkpoint_bytes && !self.snapshots.asked && !self.snapshots.running {
             self.snapshots.asked = true;
@@ -307,6 +312,16 @@ impl Writer {
             self.stats.appends.add(placed.count() as u64);
             self.stats.record_bytes.add(bytes);
             self.snapshots.written += bytes;
+        }
+    }
+
+    /// A full disk may have room again without anybody trying.
+    fn look_for_room(&mut self) {
+        if self.state == StorageState::Full
+            && self.facts.waiting.is_empty()
+            && probe::has_room(self.shared.files.disk(), &self.layout).is_ok()
+        {
+            self.set_state(StorageState::Ok);
         }
     }
 
