@@ -157,10 +157,7 @@ pub enum StorageError {
     /// More is waiting to be written than may wait.
     #[error("too much is waiting to be written")]
     Overloaded,
-    /// It failed, and nothing was done.
+    /// It failed.
     #[error("{0}")]
     Failed(String),
-    /// It failed, and whether something was done is not known: it may be there after the next start, or not.
-    #[error("{0}; whether it was written is not known")]
-    Uncertain(String),
 }

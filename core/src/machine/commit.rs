@@ -8,7 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use super::Core;
 use crate::{
     event::CommitOffset,
-    fact::{Done, Fact},
+    fact::Fact,
     ids::{ConsumerId, FactSeq, Generation, LogId, Offset, RequestId},
     refusal::Refusal,
     response::{CommittedPartition, Response},
@@ -71,8 +71,7 @@ impl Core {
         if offsets.is_empty() {
             return self.groups.get(&group).map_or(FactSeq::default(), |group| group.depends_on);
         }
-        let done = self.done_by_commit(consumer, &offsets);
-        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone(), done });
+        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone() });
         if let Some(group) = self.groups.get_mut(&group) {
             group.depends_on = after;
         }
@@ -82,19 +81,6 @@ impl Core {
         let done: Vec<LogId> = offsets.into_keys().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
         self.release_revoking(consumer, &done);
         after
-    }
-
-    /// What a commit says of the consumer's own positions, where those last made durable are behind: else a crash
-    /// would bring back what was committed.
-    fn done_by_commit(&self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) -> Option<Done> {
-        let (session, record) = (self.sessions.get(&consumer)?, self.durable.consumers.get(&consumer)?);
-        let reached = offsets.iter().filter_map(|(log, offset)| {
-            let position = session.partitions.get(log)?.position?.min(*offset);
-            let durable = record.held.get(log)?;
-            durable.is_none_or(|durable| durable < position).then_some((*log, position))
-        });
-        let positions: BTreeMap<_, _> = reached.collect();
-        (!positions.is_empty()).then_some(Done { consumer, positions })
     }
 
     fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {

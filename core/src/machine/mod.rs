@@ -148,11 +148,6 @@ impl Core {
         self.outbox.decided()
     }
 
-    /// Which start of the broker this is.
-    pub fn boot(&self) -> Boot {
-        self.boot
-    }
-
     /// The bounds that it was given.
     pub fn config(&self) -> &Config {
         &self.config
@@ -249,7 +244,6 @@ impl Core {
     fn reply_after(&mut self, request: RequestId, after: FactSeq, response: Response) {
         if self.outbox.reply(request, after, Ok(response)) {
             self.requests.insert(request, Open::Held(after));
-            self.refuse_if_storage_is_down(request, after);
         }
     }
 

@@ -85,11 +85,7 @@ impl Core {
         let results = results.collect();
         match failed {
             Some(error) if !appended => {
-                let applied = match error {
-                    StorageError::Uncertain(_) => Applied::Unknown,
-                    _ => Applied::Nothing,
-                };
-                self.refuse(request, Refusal::StorageUnavailable { error, applied });
+                self.refuse(request, Refusal::StorageUnavailable { error, applied: Applied::Nothing });
             }
             _ => self.reply(request, Response::Produced(results)),
         }

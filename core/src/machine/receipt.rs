@@ -132,11 +132,6 @@ impl Session {
         let open = self.receipts.open.as_ref().map(|batch| {
             let mut ranges = BTreeMap::new();
             for range in &batch.ranges {
-                // What was committed since arrived, and is not to come again.
-                let settled = self.partitions.get(&range.log).is_none_or(|partition| partition.delivered.is_none());
-                if batch.counted_as_delivered && settled {
-                    continue;
-                }
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
                 if let Some(position) = positions.get_mut(&range.log).filter(|position| **position == expected) {
                     *position = range.from;

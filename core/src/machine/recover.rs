@@ -113,7 +113,7 @@ impl Core {
         }
         for (group, offsets) in lost {
             if !offsets.is_empty() {
-                self.record(Fact::Committed { group, offsets, done: None });
+                self.record(Fact::Committed { group, offsets });
             }
         }
     }

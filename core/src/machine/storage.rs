@@ -29,7 +29,13 @@ impl Core {
         self.storage = state;
         let Some(error) = self.storage.refusal().cloned() else { return };
         while let Some((after, request)) = self.outbox.next_held_reply() {
-            self.refuse_if_storage_is_down(request, after);
+            let response = self.outbox.withdraw(request, after);
+            self.requests.remove(&request);
+            if let Some(Ok(Response::Consumed(consumed))) = response {
+                self.undelivered(request, consumed.consumer);
+                self.discard(consumed.fetch);
+            }
+            self.refuse(request, undecided(error.clone()));
         }
         let topics = self.requests.iter().filter(|(_, open)| matches!(open, Open::Topic));
         let topics: Vec<RequestId> = topics.map(|(request, _)| *request).collect();
@@ -37,18 +43,6 @@ impl Core {
             self.requests.remove(&request);
             self.refuse(request, undecided(error.clone()));
         }
-    }
-
-    /// A reply that waits for a fact is not held back for as long as storage takes none.
-    pub(super) fn refuse_if_storage_is_down(&mut self, request: RequestId, after: FactSeq) {
-        let Some(error) = self.storage.refusal().cloned() else { return };
-        let response = self.outbox.withdraw(request, after);
-        self.requests.remove(&request);
-        if let Some(Ok(Response::Consumed(consumed))) = response {
-            self.undelivered(request, consumed.consumer);
-            self.discard(consumed.fetch);
-        }
-        self.refuse(request, undecided(error));
     }
 
     /// Whether a decision can be made durable at all.
