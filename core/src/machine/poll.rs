@@ -28,7 +28,8 @@ use crate::{
 
 /// Partitions that one fetch looks into at most; the others have their turn with the next poll.
 const MAX_FETCH_PARTS: usize = 256;
-/// Fetches that found nothing usable, after which a poll is answered empty rather than read again.
+/// Fetches that found nothing usable, or too little, after which a poll is answered with what there is rather than
+/// read again.
 const MAX_FRUITLESS_FETCHES: u32 = 8;
 
 impl Core {
@@ -71,7 +72,8 @@ impl Core {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(poll) = &session.poll else { return };
         let limits = poll.limits;
-        let over = self.now >= poll.deadline || self.draining || !session.news.is_empty();
+        let waits = limits.min_bytes > 0 && self.now < poll.deadline && !self.draining;
+        let over = !waits || !session.news.is_empty();
         let enough = match poll.stage {
             Stage::Fetching(..) => return,
             Stage::Idle => true,
@@ -215,6 +217,7 @@ impl Core {
         bytes < u64::from(poll.limits.min_bytes)
             && records < u64::from(poll.limits.max_records)
             && all_read
+            && poll.attempts < MAX_FRUITLESS_FETCHES
             && poll.replay.is_none()
             && self.now < poll.deadline
             && !self.draining
@@ -233,6 +236,12 @@ impl Core {
                 poll.counted.push(part.log);
             }
             self.file(consumer, part.log);
+        }
+        if self.sessions.get(&consumer).is_some_and(|session| !session.ready.is_empty()) {
+            // More came while the engine read; it is to be counted too.
+            self.uncount(consumer);
+            self.woken.insert(consumer);
+            return;
         }
         self.park(consumer);
         let bytes = parts.iter().map(|part| u64::from(part.bytes)).sum();
