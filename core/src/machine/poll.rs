@@ -51,6 +51,7 @@ impl Core {
                 return self.refuse(request, refusal);
             }
         };
+        self.auto_commit(consumer, false);
         let deadline = self.now + DurationMs(limits.timeout_ms);
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.poll = Some(Poll {
