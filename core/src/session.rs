@@ -237,6 +237,13 @@ impl Session {
         self.uncommitted.remove(&log);
     }
 
+    /// Whether the next answer, or one of which the receipt isn't known, says that a partition is being given up.
+    pub(crate) fn tells_of_revoking(&self, log: LogId) -> bool {
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let open = [self.receipts.open.as_ref(), replay].into_iter().flatten();
+        self.news.revoked.contains_key(&log) || open.into_iter().any(|batch| batch.news.revoked.contains_key(&log))
+    }
+
     /// Whether some partition is being given up.
     pub(crate) fn is_revoking(&self) -> bool {
         self.rebalance_timer.is_some()

@@ -15,7 +15,7 @@ use crate::{
     fact::{Fact, OpenBatch},
     ids::{BatchId, ConsumerId, LogId, RequestId},
     refusal::Refusal,
-    session::{Batch, Session},
+    session::{Batch, Range, Session},
 };
 
 impl Core {
@@ -75,7 +75,8 @@ impl Core {
         }
         let revoking = self.sessions[&consumer].is_revoking();
         self.auto_commit(consumer, revoking);
-        let told: Vec<LogId> = batch.news.revoked.keys().copied().collect();
+        let untold = &self.sessions[&consumer].news.revoked;
+        let told: Vec<LogId> = batch.news.revoked.keys().copied().filter(|log| !untold.contains_key(log)).collect();
         self.release_revoking(consumer, &told);
     }
 
@@ -88,10 +89,19 @@ impl Core {
         session.generation = session.generation.min(batch.generation);
         session.moved = true;
         session.news.put_back(batch.news);
+        self.take_back(consumer, &batch.ranges);
+        self.woken.insert(consumer);
+        self.look_again(consumer);
+    }
+
+    /// What was handed out did not arrive: positions go back to before it, the durable ones too. What is being given
+    /// up is held by it no longer.
+    pub(super) fn take_back(&mut self, consumer: ConsumerId, ranges: &[Range]) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let mut moved = Vec::new();
-        for range in &batch.ranges {
+        for range in ranges {
             let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
-            if partition.position == Some(range.next) && !partition.revoking {
+            if partition.position == Some(range.next) {
                 partition.position = Some(range.from);
                 partition.counted = range.from;
                 partition.delivered = range.delivered_before;
@@ -99,11 +109,15 @@ impl Core {
                 moved.push(range.log);
             }
         }
-        for log in moved {
-            self.file(consumer, log);
+        for log in &moved {
+            self.file(consumer, *log);
         }
-        self.woken.insert(consumer);
-        self.look_again(consumer);
+        let held = &self.durable.consumers[&consumer].held;
+        if ranges.iter().any(|range| moved.contains(&range.log) && held.get(&range.log) > Some(&Some(range.from))) {
+            self.keep_positions(consumer);
+        }
+        moved.retain(|log| self.has_nothing_uncommitted(consumer, *log));
+        self.release_revoking(consumer, &moved);
     }
 
     /// Makes positions durable, if it is time to. Nobody waits for it.
