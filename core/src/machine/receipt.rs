@@ -87,7 +87,6 @@ impl Core {
         let lost = receipts.open.take_if(|batch| batch.request == request);
         let Some(batch) = lost.or_else(|| receipts.presumed.take_if(|batch| batch.request == request)) else { return };
         session.generation = session.generation.min(batch.generation);
-        session.moved = true;
         session.news.put_back(batch.news);
         self.take_back(consumer, &batch.ranges);
         self.woken.insert(consumer);
@@ -106,6 +105,7 @@ impl Core {
                 partition.counted = range.from;
                 partition.delivered = range.delivered_before;
                 partition.received = partition.received.filter(|received| *received <= range.from);
+                session.moved = true;
                 moved.push(range.log);
             }
         }
@@ -143,7 +143,8 @@ impl Session {
     fn positioned(&self, consumer: ConsumerId) -> Fact {
         let placed = self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.position?)));
         let mut positions: BTreeMap<_, _> = placed.collect();
-        let open = self.receipts.open.as_ref().map(|batch| {
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let open = self.receipts.open.as_ref().or(replay).map(|batch| {
             let mut ranges = BTreeMap::new();
             for range in &batch.ranges {
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
