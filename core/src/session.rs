@@ -71,8 +71,17 @@ pub(crate) struct Partition {
     pub(crate) delivered: Option<Offset>,
     /// The position after the last delivery known to have been received.
     pub(crate) received: Option<Offset>,
+    /// The offset that the consumer itself committed last, since it was placed here: what comes before it arrived.
+    pub(crate) committed: Option<Offset>,
     /// Whether it is being given up.
     pub(crate) revoking: bool,
+}
+
+impl Partition {
+    /// Where a range begins of which the commits of the consumer do not prove that it arrived.
+    pub(crate) fn unproven(&self, range: &Range) -> Offset {
+        range.from.max(self.committed.unwrap_or_default().min(range.next))
+    }
 }
 
 /// A poll under way.

@@ -101,10 +101,11 @@ impl Core {
         for range in ranges {
             let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
             if partition.position == Some(range.next) {
-                partition.position = Some(range.from);
-                partition.counted = range.from;
-                partition.delivered = range.delivered_before;
-                partition.received = partition.received.filter(|received| *received <= range.from);
+                let from = partition.unproven(range);
+                partition.position = Some(from);
+                partition.counted = from;
+                partition.delivered = range.delivered_before.filter(|before| Some(*before) > partition.committed);
+                partition.received = partition.received.filter(|received| *received <= from);
                 session.moved = true;
                 moved.push(range.log);
             }
@@ -112,8 +113,8 @@ impl Core {
         for log in &moved {
             self.file(consumer, *log);
         }
-        let held = &self.durable.consumers[&consumer].held;
-        if ranges.iter().any(|range| moved.contains(&range.log) && held.get(&range.log) > Some(&Some(range.from))) {
+        let (held, session) = (&self.durable.consumers[&consumer].held, &self.sessions[&consumer]);
+        if moved.iter().any(|log| held.get(log).copied().flatten() > session.partitions[log].position) {
             self.keep_positions(consumer);
         }
         moved.retain(|log| self.has_nothing_uncommitted(consumer, *log));
@@ -148,11 +149,14 @@ impl Session {
             let mut ranges = BTreeMap::new();
             for range in &batch.ranges {
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
-                if let Some(position) = positions.get_mut(&range.log).filter(|position| **position == expected) {
-                    *position = range.from;
-                    ranges.insert(range.log, (range.from, range.next));
+                let Some(partition) = self.partitions.get(&range.log) else { continue };
+                if partition.position == Some(expected) {
+                    let from = partition.unproven(range);
+                    positions.insert(range.log, from);
+                    ranges.insert(range.log, (from, range.next));
                 }
             }
+            ranges.retain(|_, (from, next)| from < next);
             OpenBatch { batch: batch.id, ranges }
         });
         Fact::Positioned { consumer, batch: self.receipts.received, positions, open }

@@ -55,6 +55,7 @@ impl Core {
         partition.counted = position.unwrap_or_default();
         partition.delivered = None;
         partition.received = None;
+        partition.committed = None;
         session.uncommitted.remove(&log);
         session.moved = true;
         let receipts = &mut session.receipts;
