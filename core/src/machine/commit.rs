@@ -96,10 +96,14 @@ impl Core {
         }
     }
 
-    /// What a consumer commits by its own word has arrived. After a crash, of a batch that is open, that is news.
+    /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
+    /// says where to begin. After a crash, of a batch that is open, that is news.
     fn proves_arrival(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
+        if partition.position.is_none() && self.logs.get(&log).is_some_and(|log| offset >= log.bounds.start) {
+            return self.place(consumer, log, Some(offset));
+        }
         partition.committed = Some(offset);
         let stood = partition.position;
         let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());

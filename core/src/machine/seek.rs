@@ -48,7 +48,7 @@ impl Core {
     }
 
     /// Puts a consumer at an offset; whatever was in flight for the partition no longer counts.
-    fn place(&mut self, consumer: ConsumerId, log: LogId, position: Option<Offset>) {
+    pub(super) fn place(&mut self, consumer: ConsumerId, log: LogId, position: Option<Offset>) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
         partition.position = position;
