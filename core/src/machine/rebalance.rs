@@ -168,11 +168,11 @@ impl Core {
         let mut positions: BTreeMap<LogId, Option<Offset>> = BTreeMap::new();
         for log in logs {
             let name = self.topic_name(*log);
-            let stood = kept.get(log).and_then(|partition| partition.position);
-            let position = stood.or_else(|| self.first_position(&group, reset, *log));
+            let stood = kept.get(log).copied().filter(|partition| partition.position.is_some()).unwrap_or_default();
+            let position = stood.position.or_else(|| self.first_position(&group, reset, *log));
             positions.insert(*log, position);
             let Some(session) = self.sessions.get_mut(&consumer) else { return };
-            let partition = Partition { position, counted: position.unwrap_or_default(), ..Partition::default() };
+            let partition = Partition { position, counted: position.unwrap_or_default(), revoking: false, ..stood };
             session.partitions.insert(*log, partition);
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {
