@@ -242,8 +242,14 @@ impl Core {
 
     /// Replies once the fact `after` is durable.
     fn reply_after(&mut self, request: RequestId, after: FactSeq, response: Response) {
-        if self.outbox.reply(request, after, Ok(response)) {
+        self.answer_after(request, after, Ok(response));
+    }
+
+    /// Answers once the fact `after` is durable; at once, and with a refusal, if storage takes no facts.
+    fn answer_after(&mut self, request: RequestId, after: FactSeq, response: Result<Response, Refusal>) {
+        if self.outbox.reply(request, after, response) {
             self.requests.insert(request, Open::Held(after));
+            self.refuse_held();
         }
     }
 
