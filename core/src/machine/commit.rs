@@ -39,6 +39,7 @@ impl Core {
         for (log, offset) in &offsets {
             self.proves_arrival(consumer, *log, *offset);
         }
+        self.checkpoint_commit(consumer, &offsets);
         let after = self.apply_commit(consumer, offsets);
         self.reply_after(request, after, response);
     }
@@ -84,7 +85,7 @@ impl Core {
         let done: Vec<LogId> =
             offsets.keys().copied().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
         self.release_revoking(consumer, &done);
-        after.max(self.checkpoint_commit(consumer, &offsets))
+        after
     }
 
     fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
@@ -124,17 +125,20 @@ impl Core {
         }
     }
 
-    /// Makes positions durable if a commit goes beyond them: what is known to have arrived is not delivered again.
-    fn checkpoint_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) -> FactSeq {
+    /// Makes positions durable if a commit goes beyond them, and before it: so what is known to have arrived is not
+    /// delivered again after a crash.
+    fn checkpoint_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) {
         let (Some(session), Some(record)) = (self.sessions.get(&consumer), self.durable.consumers.get(&consumer))
         else {
-            return FactSeq::default();
+            return;
         };
         let behind = offsets.iter().any(|(log, offset)| {
             let position = session.partitions.get(log).and_then(|partition| partition.position);
             record.held.get(log).is_some_and(|held| *held < position.map(|position| position.min(*offset)))
         });
-        if behind { self.keep_positions(consumer) } else { FactSeq::default() }
+        if behind {
+            self.keep_positions(consumer);
+        }
     }
 
     pub(super) fn has_nothing_uncommitted(&self, consumer: ConsumerId, log: LogId) -> bool {
@@ -154,6 +158,7 @@ impl Core {
         let logs = core::mem::take(&mut session.uncommitted);
         let offsets = logs.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
         let offsets = offsets.collect();
+        self.checkpoint_commit(consumer, &offsets);
         self.apply_commit(consumer, offsets);
     }
 
