@@ -235,6 +235,23 @@ fn an_answer_held_for_its_facts_goes_back_when_the_client_hangs_up() {
 }
 
 #[test]
+fn an_answer_that_never_left_is_not_taken_as_received() {
+    let mut script = five_records();
+    script.hold(Work::Persist);
+    script.grow("orders", 2);
+    script.release(Work::Persist);
+    script.hold(Work::Persist);
+    script.subscribe(2, "billing", &["orders"], manual());
+    let held = script.consume(1, wait(0));
+    assert!(script.is_open(held));
+    let newer = script.consume(1, wait(0));
+    assert!(matches!(script.refusal(held), Refusal::PollSuperseded { .. }));
+    script.release(Work::Persist);
+    assert_eq!(script.brought(newer), [(0, 0, 5)]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
 fn auto_commit_waits_for_the_receipt() {
     let mut script = Script::default();
     script.create("orders", 1);

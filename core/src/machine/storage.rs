@@ -9,7 +9,6 @@ use crate::{
     ids::{ConsumerId, FactSeq, RequestId},
     outbox::undecided,
     refusal::{Applied, Refusal},
-    response::Response,
 };
 
 /// Facts that may wait to become durable before new decisions are refused.
@@ -35,12 +34,7 @@ impl Core {
     pub(super) fn refuse_held(&mut self) {
         let Some(error) = self.storage.refusal().cloned() else { return };
         while let Some((after, request)) = self.outbox.next_held_reply() {
-            let response = self.outbox.withdraw(request, after);
-            self.requests.remove(&request);
-            if let Some(Ok(Response::Consumed(consumed))) = response {
-                self.undelivered(request, consumed.consumer);
-                self.discard(consumed.fetch);
-            }
+            self.withdraw(request, after);
             self.refuse(request, undecided(error.clone()));
         }
     }
