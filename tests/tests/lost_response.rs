@@ -126,6 +126,23 @@ fn a_replay_under_way_in_a_crash_is_still_not_received() {
 }
 
 #[test]
+fn an_auto_commit_with_a_replay_keeps_the_batch_open() {
+    let mut script = Script::default();
+    script.create("orders", 1);
+    script.produce("orders", 0, 3);
+    script.subscribe(1, "billing", &["orders"], earliest());
+    let first = script.consume_after(1, 0, PollLimits { max_records: 1, ..wait(0) });
+    script.consume_after(1, script.consumed(first).batch.0, wait(0));
+    script.pass(5_000);
+    let again = script.consume_after(1, script.consumed(first).batch.0, wait(0));
+    assert_eq!((script.brought(again), script.committed("billing")), (vec![(0, 1, 3)], vec![(0, 1)]));
+    script.crash();
+    let after = script.consume_after(1, script.consumed(first).batch.0, wait(0));
+    assert_eq!(script.brought(after), [(0, 1, 3)]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
 fn a_replay_that_lacks_a_revoked_partition_lets_go_of_it() {
     let mut script = Script::default();
     script.create("orders", 2);

@@ -51,7 +51,6 @@ impl Core {
                 return self.refuse(request, refusal);
             }
         };
-        self.auto_commit(consumer, false);
         let deadline = self.now + DurationMs(limits.timeout_ms);
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.poll = Some(Poll {
@@ -65,6 +64,7 @@ impl Core {
             replay,
         });
         self.requests.insert(request, Open::Poll(consumer));
+        self.auto_commit(consumer, false);
         self.advance_poll(consumer);
     }
 
