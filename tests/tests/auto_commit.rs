@@ -1,7 +1,7 @@
 //! Auto-commit: at a poll, what earlier polls delivered; so everything is delivered at least once.
 
-use takhin_core::ConsumerOptions;
-use takhin_tests::script::{Script, earliest, manual, wait};
+use takhin_core::{ConsumerOptions, Refusal};
+use takhin_tests::script::{Script, Work, earliest, manual, wait};
 
 fn records(partitions: u32, options: ConsumerOptions) -> Script {
     let mut script = Script::default();
@@ -58,6 +58,20 @@ fn closing_commits_all_that_was_delivered() {
     script.consume(1, wait(0));
     script.close(1);
     assert_eq!(script.committed("billing"), [(0, 3)]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn closing_commits_nothing_of_an_answer_that_never_left() {
+    let mut script = records(2, earliest());
+    script.hold(Work::Persist);
+    script.subscribe(2, "billing", &["orders"], earliest());
+    let held = script.consume(1, wait(0));
+    let close = script.close(1);
+    assert!(matches!(script.refusal(held), Refusal::ConsumerGone { .. }));
+    script.release(Work::Persist);
+    assert!(script.answer(close).is_ok());
+    assert!(script.committed("billing").is_empty());
     insta::assert_snapshot!(script.story());
 }
 

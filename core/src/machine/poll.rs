@@ -388,12 +388,16 @@ impl Core {
         if self.poll_of(consumer).is_some() {
             self.end_poll(consumer, Refusal::PollSuperseded { consumer });
         }
+        self.end_held_poll(consumer, Refusal::PollSuperseded { consumer });
+    }
+
+    /// Ends a poll whose answer was made and waits for a fact: it never left, so it can't have been received.
+    pub(super) fn end_held_poll(&mut self, consumer: ConsumerId, refusal: Refusal) {
         let open = self.sessions.get(&consumer).and_then(|session| session.receipts.open.as_ref());
         let Some(request) = open.map(|batch| batch.request) else { return };
         if let Some(Open::Held(after)) = self.requests.get(&request) {
-            // Its answer was made and never left, so it can't have been received.
             self.withdraw(request, *after);
-            self.refuse(request, Refusal::PollSuperseded { consumer });
+            self.refuse(request, refusal);
         }
     }
 
