@@ -173,6 +173,24 @@ fn an_assignment_that_was_lost_with_its_records_and_then_revoked_is_released() {
 }
 
 #[test]
+fn a_partition_revoked_given_back_and_revoked_once_more_is_told_and_released() {
+    let mut script = revoking();
+    let told = script.consume(1, wait(0));
+    assert_eq!(script.told(told), (vec![], vec![1]));
+    script.close(2);
+    script.produce("orders", 0, 1);
+    script.hold(Work::Fetch);
+    let poll = script.consume(1, wait(0));
+    script.subscribe(3, "billing", &["orders"], manual());
+    script.release(Work::Fetch);
+    assert_eq!(script.told(poll), (vec![], vec![1]));
+    assert!(script.held_by(3).is_empty());
+    script.consume(1, wait(0));
+    assert_eq!(script.held_by(3), [1]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
 fn members_whose_share_stays_notice_nothing() {
     let mut script = Script::default();
     script.create("orders", 3);

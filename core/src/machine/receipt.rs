@@ -89,6 +89,7 @@ impl Core {
         session.generation = session.generation.min(batch.generation);
         session.news.put_back(batch.news);
         self.take_back(consumer, &batch.ranges);
+        self.tell_of_revoking(consumer);
         self.woken.insert(consumer);
         self.look_again(consumer);
     }
