@@ -157,7 +157,10 @@ pub enum StorageError {
     /// More is waiting to be written than may wait.
     #[error("too much is waiting to be written")]
     Overloaded,
-    /// It failed.
+    /// It failed, and nothing was done.
     #[error("{0}")]
     Failed(String),
+    /// It failed, and whether something was done is not known: it may be there after the next start, or not.
+    #[error("{0}; whether it was written is not known")]
+    Uncertain(String),
 }

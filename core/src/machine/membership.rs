@@ -249,6 +249,11 @@ impl Core {
         self.parked
     }
 
+    /// How many topics there are, those still being created too.
+    pub fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
     /// How many consumers there are.
     pub fn consumers(&self) -> usize {
         self.sessions.len()

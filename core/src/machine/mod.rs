@@ -148,6 +148,11 @@ impl Core {
         self.outbox.decided()
     }
 
+    /// Which start of the broker this is.
+    pub fn boot(&self) -> Boot {
+        self.boot
+    }
+
     /// The bounds that it was given.
     pub fn config(&self) -> &Config {
         &self.config

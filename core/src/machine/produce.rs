@@ -85,7 +85,11 @@ impl Core {
         let results = results.collect();
         match failed {
             Some(error) if !appended => {
-                self.refuse(request, Refusal::StorageUnavailable { error, applied: Applied::Nothing });
+                let applied = match error {
+                    StorageError::Uncertain(_) => Applied::Unknown,
+                    _ => Applied::Nothing,
+                };
+                self.refuse(request, Refusal::StorageUnavailable { error, applied });
             }
             _ => self.reply(request, Response::Produced(results)),
         }
