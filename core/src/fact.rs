@@ -126,8 +126,8 @@ pub struct OpenBatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subscription {
-    /// Its share of these topics, as the group's assignor decides.
-    Topics(BTreeSet<TopicName>),
+    /// Its share of these topics, as the group's assignor decides; each once, in the order in which it named them.
+    Topics(Vec<TopicName>),
     /// The partitions that it was granted, whatever others have.
     Manual,
 }

@@ -160,8 +160,8 @@ pub struct ConsumerDescription {
     pub consumer: ConsumerId,
     /// Its group.
     pub group: GroupName,
-    /// What it subscribes to; empty with a manual assignment.
-    pub topics: BTreeSet<TopicName>,
+    /// What it subscribes to, in the order in which it said so; empty with a manual assignment.
+    pub topics: Vec<TopicName>,
     /// Whether its partitions were taken by hand.
     pub manual: bool,
     /// How it is treated.

@@ -101,7 +101,7 @@ impl Core {
         let record = &self.durable.consumers[&consumer];
         let (topics, manual) = match &record.subscription {
             Subscription::Topics(topics) => (topics.clone(), false),
-            Subscription::Manual => (alloc::collections::BTreeSet::new(), true),
+            Subscription::Manual => (Vec::new(), true),
         };
         ConsumerDescription {
             consumer,

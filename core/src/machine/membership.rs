@@ -28,7 +28,7 @@ impl Core {
         options: ConsumerOptions,
         allow_missing: bool,
     ) {
-        let topics: BTreeSet<TopicName> = topics.into_iter().collect();
+        let topics = without_repetition(topics);
         if self.is_repeated_subscribe(consumer, group, &topics) {
             return self.describe_consumer(request, consumer);
         }
@@ -49,7 +49,7 @@ impl Core {
     }
 
     /// A client that chose its consumer's id may repeat the call.
-    fn is_repeated_subscribe(&self, consumer: ConsumerId, group: &GroupName, topics: &BTreeSet<TopicName>) -> bool {
+    fn is_repeated_subscribe(&self, consumer: ConsumerId, group: &GroupName, topics: &[TopicName]) -> bool {
         let record = self.durable.consumers.get(&consumer);
         record.is_some_and(|record| {
             record.group == *group && matches!(&record.subscription, Subscription::Topics(has) if has == topics)
@@ -60,7 +60,7 @@ impl Core {
         &self,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: &BTreeSet<TopicName>,
+        topics: &[TopicName],
         options: ConsumerOptions,
         allow_missing: bool,
     ) -> Result<(), Refusal> {
@@ -268,4 +268,10 @@ impl Core {
     pub fn waits_for_facts(&self, request: RequestId) -> bool {
         matches!(self.requests.get(&request), Some(Open::Held(_)))
     }
+}
+
+/// Each name once, where it was named first.
+fn without_repetition(topics: Vec<TopicName>) -> Vec<TopicName> {
+    let mut seen = BTreeSet::new();
+    topics.into_iter().filter(|topic| seen.insert(topic.clone())).collect()
 }
