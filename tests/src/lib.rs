@@ -5,3 +5,4 @@ pub mod broker;
 pub mod client;
 pub mod process;
 pub mod script;
+pub mod world;

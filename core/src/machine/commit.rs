@@ -40,7 +40,7 @@ impl Core {
             self.proves_arrival(consumer, *log, *offset);
         }
         self.checkpoint_commit(consumer, &offsets);
-        let after = self.apply_commit(consumer, offsets);
+        let after = self.apply_commit(consumer, &offsets);
         self.reply_after(request, after, response);
     }
 
@@ -69,7 +69,7 @@ impl Core {
     }
 
     /// Records a commit, and lets go of what was only held until it came.
-    fn apply_commit(&mut self, consumer: ConsumerId, offsets: BTreeMap<LogId, Offset>) -> FactSeq {
+    fn apply_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) -> FactSeq {
         let Some(session) = self.sessions.get(&consumer) else { return self.outbox.decided() };
         let group = session.group.clone();
         if offsets.is_empty() {
@@ -79,7 +79,7 @@ impl Core {
         if let Some(group) = self.groups.get_mut(&group) {
             group.depends_on = after;
         }
-        for (log, offset) in &offsets {
+        for (log, offset) in offsets {
             self.committed_to(consumer, *log, *offset);
         }
         let done: Vec<LogId> =
@@ -159,7 +159,7 @@ impl Core {
         let offsets = logs.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
         let offsets = offsets.collect();
         self.checkpoint_commit(consumer, &offsets);
-        self.apply_commit(consumer, offsets);
+        self.apply_commit(consumer, &offsets);
     }
 
     /// Commits all that was delivered, for a consumer with auto-commit that says goodbye.
@@ -169,7 +169,7 @@ impl Core {
             let received =
                 session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
             let offsets = received.chain(session.delivered()).collect();
-            self.apply_commit(consumer, offsets);
+            self.apply_commit(consumer, &offsets);
         }
     }
 }
