@@ -174,14 +174,6 @@ pub enum Refusal {
         /// The one before it.
         previous: BatchId,
     },
-    /// A commit's note is too long.
-    #[error("metadata has {bytes} bytes, and may have at most {max}")]
-    MetadataTooLong {
-        /// Its length.
-        bytes: u32,
-        /// The bound.
-        max: u32,
-    },
     /// A stored record can't be read; the records after it can.
     #[error("{topic}/{partition} is damaged at offset {offset}: seek to {next} to go on", offset = offset.0, next = next.0)]
     DataCorrupt {

@@ -1,7 +1,7 @@
 //! Coming and going: who joins, leaves or takes partitions by hand moves as little as can be.
 
-use takhin_core::Refusal;
-use takhin_tests::script::{Script, earliest, manual, wait};
+use takhin_core::{Refusal, Response};
+use takhin_tests::script::{Script, earliest, manual, topic, wait};
 
 fn members(count: u128, partitions: u32) -> Script {
     let mut script = Script::default();
@@ -58,7 +58,7 @@ fn a_topic_that_comes_later_is_assigned_when_it_comes() {
     script.ask(takhin_core::Request::Subscribe {
         consumer: takhin_tests::script::consumer(2),
         group: takhin_tests::script::group("audit"),
-        topics: vec![takhin_tests::script::topic("visits")],
+        topics: vec![topic("visits")],
         options: earliest(),
         allow_missing: true,
     });
@@ -137,4 +137,14 @@ fn closing_ends_the_poll_that_waits() {
     let late = script.consume(1, wait(0));
     assert!(matches!(script.refusal(late), Refusal::ConsumerNotFound { .. }), "it said goodbye");
     insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn a_subscription_says_its_topics_in_the_order_in_which_they_were_named() {
+    let mut script = Script::default();
+    script.create("events", 1);
+    script.create("orders", 1);
+    let id = script.subscribe(1, "billing", &["orders", "events", "orders"], earliest());
+    let Ok(Response::Consumer(consumer)) = script.answer(id) else { panic!("not subscribed") };
+    assert_eq!(consumer.topics, [topic("orders"), topic("events")]);
 }

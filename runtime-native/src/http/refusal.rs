@@ -52,7 +52,6 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::OutOfRange { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range"),
         Refusal::Empty { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "empty"),
         Refusal::OffsetOutOfRange { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "offset_out_of_range"),
-        Refusal::MetadataTooLong { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "metadata_too_long"),
         Refusal::TooMany { what, .. } => match what {
             Bounded::ParkedPolls => (StatusCode::SERVICE_UNAVAILABLE, "too_many"),
             Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups => {
@@ -147,7 +146,6 @@ mod tests {
                 409,
                 "batch_unknown",
             ),
-            no(Refusal::MetadataTooLong { bytes: 5_000, max: 4_096 }, 422, "metadata_too_long"),
             no(Refusal::DataCorrupt { topic: t(), partition, offset: start, next: Offset(6) }, 409, "data_corrupt"),
             (storage(StorageError::Overloaded, Applied::Nothing), 503, "storage_unavailable", true, Some(SHORTLY)),
             (storage(StorageError::Full, Applied::Nothing), 503, "storage_unavailable", true, Some(LATER)),
