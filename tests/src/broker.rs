@@ -104,6 +104,15 @@ impl Broker {
         self.run();
     }
 
+    /// Starts another server as this one is started, on the same data, waits until it has ended by itself, and
+    /// returns how it did and what it printed.
+    ///
+    /// # Panics
+    /// It has not ended after [`Self::PATIENCE`].
+    pub fn run_to_its_end(&self) -> (ExitStatus, String) {
+        run_to_its_end(&mut self.command_at(free_port()), &self.directory.path().join("other-log"))
+    }
+
     fn log_file(&self) -> PathBuf {
         self.directory.path().join("log")
     }
@@ -125,8 +134,12 @@ impl Broker {
     }
 
     fn command(&self) -> Command {
+        self.command_at(self.port)
+    }
+
+    fn command_at(&self, port: u16) -> Command {
         let mut command = Command::new(self.options.program.clone().unwrap_or_else(program));
-        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]).arg(self.data_dir());
+        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"]).arg(self.data_dir());
         if let Some(durability) = &self.options.durability {
             command.args(["--durability", durability]);
         }
@@ -149,6 +162,23 @@ impl Broker {
             thread::sleep(Duration::from_millis(10));
         }
         Err(format!("was not healthy after {:?}", Self::PATIENCE))
+    }
+}
+
+/// Runs a program until it ends by itself, and returns how it did and what it printed, which goes to the file `log`.
+///
+/// # Panics
+/// It has not ended after [`Broker::PATIENCE`].
+pub fn run_to_its_end(command: &mut Command, log: &Path) -> (ExitStatus, String) {
+    let _ = fs::remove_file(log);
+    let mut process = Process::start(command, log).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let deadline = Instant::now() + Broker::PATIENCE;
+    loop {
+        if let Some(status) = process.ended() {
+            return (status, process.log());
+        }
+        assert!(Instant::now() < deadline, "{command:?} has not ended. It printed:\n{}", process.log());
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -178,7 +208,7 @@ fn modified(program: &Path) -> Option<std::time::SystemTime> {
 }
 
 /// A port that nobody listens on at this moment.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
     listener.local_addr().expect("a listener has an address").port()
 }
