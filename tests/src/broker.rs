@@ -104,6 +104,18 @@ impl Broker {
         self.run();
     }
 
+    /// Starts the server anew and ends it with SIGKILL so soon that it may not even be up.
+    ///
+    /// # Panics
+    /// It runs already.
+    pub fn start_and_kill(&mut self, after: Duration) {
+        assert!(self.process.is_none(), "a server runs");
+        let process = Process::start(&mut self.command(), &self.log_file());
+        let process = process.unwrap_or_else(|error| panic!("{:?}: {error}", self.command()));
+        thread::sleep(after);
+        process.kill9();
+    }
+
     /// Starts another server as this one is started, on the same data, waits until it has ended by itself, and
     /// returns how it did and what it printed.
     ///

@@ -88,7 +88,10 @@ fn broken_json_is_told_with_its_place() {
             if code == "malformed_json" {
                 assert_eq!((status, details), (400, json!({"line": line, "column": column})), "{path} {body:?}");
             } else {
-                assert!(status == 400 && ["unknown_field", "missing_field"].contains(&code.as_str()), "{path} {body:?}");
+                assert!(
+                    status == 400 && ["unknown_field", "missing_field"].contains(&code.as_str()),
+                    "{path} {body:?}"
+                );
             }
         }
     }
@@ -123,8 +126,20 @@ fn a_wrong_body_names_its_field() {
             (422, "invalid_value"),
             "auto_offset_reset",
         ),
-        ("POST", subscribe, json!({"group_id": "g", "topics": ["t"], "session_timeout_ms": 999}), out, "session_timeout_ms"),
-        ("POST", subscribe, json!({"group_id": "g", "topics": ["t"], "session_timeout_ms": "1"}), wrong, "session_timeout_ms"),
+        (
+            "POST",
+            subscribe,
+            json!({"group_id": "g", "topics": ["t"], "session_timeout_ms": 999}),
+            out,
+            "session_timeout_ms",
+        ),
+        (
+            "POST",
+            subscribe,
+            json!({"group_id": "g", "topics": ["t"], "session_timeout_ms": "1"}),
+            wrong,
+            "session_timeout_ms",
+        ),
         (
             "POST",
             subscribe,
@@ -225,7 +240,8 @@ fn an_id_that_is_none() {
 fn a_query_that_is_wrong() {
     let (_broker, client) = broker();
     let known = json!(["partition", "offset", "timestamp_ms", "limit", "wait_ms"]);
-    let invalid = |name: &str, value: &str| expect(400, "invalid_parameter", json!({"parameter": name, "value": value}));
+    let invalid =
+        |name: &str, value: &str| expect(400, "invalid_parameter", json!({"parameter": name, "value": value}));
     let range = |field: &str, value: i64, min: i64, max: i64| {
         expect(422, "out_of_range", json!({"field": field, "value": value, "min": min, "max": max}))
     };
@@ -235,7 +251,10 @@ fn a_query_that_is_wrong() {
         ("partition=0&offset=", invalid("offset", "")),
         ("partition=0&partition=1", expect(400, "invalid_parameter", json!({"parameter": "partition"}))),
         ("", expect(400, "missing_parameter", json!({"parameter": "partition"}))),
-        ("partition=0&offset=0&timestamp_ms=0", expect(400, "conflicting_parameters", json!({"parameter": "timestamp_ms"}))),
+        (
+            "partition=0&offset=0&timestamp_ms=0",
+            expect(400, "conflicting_parameters", json!({"parameter": "timestamp_ms"})),
+        ),
         ("partition=0&limit=0", range("limit", 0, 1, 10_000)),
         ("partition=0&wait_ms=300001", range("wait_ms", 300_001, 0, 300_000)),
         ("partition=-1", range("partition", -1, 0, u32::MAX.into())),
@@ -275,10 +294,8 @@ fn a_topic_or_a_group_that_is_not_there() {
         send(&client, "GET", "/api/consumer-groups/none", None),
         expect(404, "group_not_found", json!({"group": "none"}))
     );
-    let (status, subscribed) = client.post(
-        "/api/consumers/subscribe",
-        &json!({"group_id": "g", "topics": ["t", "none"], "allow_missing": true}),
-    );
+    let (status, subscribed) = client
+        .post("/api/consumers/subscribe", &json!({"group_id": "g", "topics": ["t", "none"], "allow_missing": true}));
     assert_eq!((status, &subscribed["assignment"]), (200, &json!({"t": [0, 1]})), "a missing topic can be allowed");
 }
 
@@ -297,9 +314,8 @@ fn every_refusal_that_can_be_provoked() {
         Value::from(place)
     };
     let no_partition = || expect(404, "partition_not_found", place(2, json!({"partitions": 2})));
-    let outside = |offset: i64| {
-        expect(422, "offset_out_of_range", place(0, json!({"offset": offset, "start": 0, "end": 2})))
-    };
+    let outside =
+        |offset: i64| expect(422, "offset_out_of_range", place(0, json!({"offset": offset, "start": 0, "end": 2})));
     for (method, path, body, expected) in [
         ("POST", "/api/topics", json!({"name": "t"}), expect(409, "topic_exists", json!({"topic": "t"}))),
         (

@@ -181,22 +181,24 @@ fn groups_can_be_listed_and_described() {
     client.produce_values("t", 0, &["a", "b", "c"]);
     let consumer = client.subscribe("g", &["t"], &json!({}));
     assert_eq!(client.post(&format!("{consumer}/commit"), &json!({"offsets": {"t": {"0": 1}}})).0, 200);
-    let summary = |state: &str, generation: u32, members: u32| {
-        json!({"groups": [{"group_id": "g", "state": state, "generation": generation, "members": members}]})
-    };
+    let summary = |state: &str, generation: u32, members: u32| json!({"groups": [{"group_id": "g", "state": state, "generation": generation, "members": members}]});
     assert_eq!(client.get("/api/consumer-groups"), (200, summary("stable", 1, 1)));
     let (_, member) = client.get(&consumer);
     let id = member["consumer_id"].clone();
     let partition = |partition: u32, owner: &Value| {
-        let (committed, end, lag) = if partition == 0 { (json!(1), 3, json!(2)) } else { (Value::Null, 0, Value::Null) };
+        let (committed, end, lag) =
+            if partition == 0 { (json!(1), 3, json!(2)) } else { (Value::Null, 0, Value::Null) };
         json!({"topic": "t", "partition": partition, "committed": committed, "start": 0, "end": end, "lag": lag,
             "owner": owner})
     };
     let owned: Vec<_> = (0..PARTITIONS).map(|number| partition(number, &id)).collect();
     assert_eq!(
         client.get("/api/consumer-groups/g"),
-        (200, json!({"group_id": "g", "state": "stable", "generation": 1, "last_rebalance": {"joined": id},
-            "members": [member], "partitions": owned}))
+        (
+            200,
+            json!({"group_id": "g", "state": "stable", "generation": 1, "last_rebalance": {"joined": id},
+            "members": [member], "partitions": owned})
+        )
     );
     assert_eq!(client.delete(&consumer).0, 200);
     assert_eq!(client.get("/api/consumer-groups"), (200, summary("empty", 2, 0)));
