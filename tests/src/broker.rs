@@ -11,7 +11,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{client::Client, process::Process};
+use crate::{
+    client::Client,
+    process::{Process, Signal},
+};
 
 /// How a [`Broker`] is started.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Environment variables, by name.
     pub environment: Vec<(String, String)>,
+    /// Where the data is kept; `None` is a directory that is removed in the end.
+    pub data_dir: Option<PathBuf>,
     /// The program to run; `None` finds it with [`program`].
     pub program: Option<PathBuf>,
 }
@@ -73,7 +78,7 @@ impl Broker {
 
     /// The server's data directory, which outlives restarts.
     pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.options.data_dir.clone().unwrap_or_else(|| self.directory.path().join("data"))
     }
 
     /// All that the server has printed, to stdout and to stderr, since the first start.
@@ -92,6 +97,14 @@ impl Broker {
     /// It does not run, or has not ended after [`Process::PATIENCE`].
     pub fn terminate(&mut self) -> ExitStatus {
         self.process.take().expect("a server runs").terminate()
+    }
+
+    /// Sends the server a signal, and goes on.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.as_mut().expect("a server runs").signal(signal);
     }
 
     /// Starts the server anew on the same data, after [`Self::terminate`] if it still runs, and returns once it is
@@ -120,7 +133,7 @@ impl Broker {
     /// returns how it did and what it printed.
     ///
     /// # Panics
-    /// It has not ended after [`Self::PATIENCE`].
+    /// It has not ended after [`Process::PATIENCE`].
     pub fn run_to_its_end(&self) -> (ExitStatus, String) {
         run_to_its_end(&mut self.command_at(free_port()), &self.directory.path().join("other-log"))
     }
@@ -180,18 +193,12 @@ impl Broker {
 /// Runs a program until it ends by itself, and returns how it did and what it printed, which goes to the file `log`.
 ///
 /// # Panics
-/// It has not ended after [`Broker::PATIENCE`].
+/// It has not ended after [`Process::PATIENCE`].
 pub fn run_to_its_end(command: &mut Command, log: &Path) -> (ExitStatus, String) {
     let _ = fs::remove_file(log);
-    let mut process = Process::start(command, log).unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let deadline = Instant::now() + Broker::PATIENCE;
-    loop {
-        if let Some(status) = process.ended() {
-            return (status, process.log());
-        }
-        assert!(Instant::now() < deadline, "{command:?} has not ended. It printed:\n{}", process.log());
-        thread::sleep(Duration::from_millis(5));
-    }
+    let process = Process::start(command, log).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = process.wait();
+    (status, fs::read_to_string(log).unwrap_or_default())
 }
 
 /// The server's program: what `TAKHIN_BIN` names, or else the newer of those that lie in the target directory in
