@@ -222,17 +222,20 @@ fn a_byte_of_a_segment_is_flipped_and_nobody_has_it() {
 
     // A consumer is told as well, and can go on behind it.
     let other = client.subscribe("other", &["t"], &json!({}));
-    let mut seen = 0;
+    let mut delivered = 0;
     let error = loop {
         let (status, answer) = client.post(&format!("{other}/consume"), &json!({"timeout_ms": 0}));
         if status != 200 {
             break (status, answer);
         }
         let records = answer["records"].as_array().expect("records");
-        assert!(!records.is_empty() && records == &fixture.records[seen..seen + records.len()], "after {seen}");
-        seen += records.len();
+        assert!(
+            !records.is_empty() && records == &fixture.records[delivered..delivered + records.len()],
+            "after {delivered}"
+        );
+        delivered += records.len();
     };
-    assert_eq!((seen, error.0, &error.1["code"]), (before, 409, &json!("data_corrupt")), "{}", error.1);
+    assert_eq!((delivered, error.0, &error.1["code"]), (before, 409, &json!("data_corrupt")), "{}", error.1);
     let seek = json!({"topic": "t", "partition": 0, "offset": error.1["details"]["next"]});
     assert_eq!(client.post(&format!("{other}/seek"), &seek).0, 200);
     let rest = client.poll(&other, &json!({"timeout_ms": 0}));
