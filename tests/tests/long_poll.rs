@@ -40,7 +40,7 @@ fn poll_unread(client: &Client, consumer: &str, body: &Value) -> TcpStream {
 }
 
 /// Closes a connection so that the other side hears of it at once, whatever it has still to read.
-fn cut(stream: TcpStream) {
+fn cut(stream: &TcpStream) {
     stream.shutdown(std::net::Shutdown::Both).expect("a connection can be closed");
 }
 
@@ -152,7 +152,7 @@ fn a_record_that_comes_while_the_client_hangs_up_is_not_skipped() {
         if round % 2 == 0 {
             client.wait_for_parked_polls(1);
         }
-        let hang_up = thread::spawn(move || cut(poll));
+        let hang_up = thread::spawn(move || cut(&poll));
         client.produce_values("t", 0, &[round.to_string()]);
         hang_up.join().expect("the connection was cut");
         let answer = client.poll(&consumer, &json!({"timeout_ms": 60_000, "after_batch": after}));

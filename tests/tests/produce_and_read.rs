@@ -167,9 +167,9 @@ fn any_bytes_survive_the_round_trip() {
     });
     assert_eq!(round_trip(&client, &record), record);
     let consumer = client.subscribe("g", &["t"], &json!({}));
-    let consumed = client.poll(&consumer, &json!({"timeout_ms": 0}));
-    assert_eq!(consumed["records"][0]["value"], encoded);
-    assert_eq!(consumed["records"][0]["value_encoding"], "base64");
+    let polled = client.poll(&consumer, &json!({"timeout_ms": 0}));
+    assert_eq!(polled["records"][0]["value"], encoded);
+    assert_eq!(polled["records"][0]["value_encoding"], "base64");
 }
 
 #[test]

@@ -61,9 +61,9 @@ fn a_consumer_lives_from_subscribe_to_close() {
     let consumer = format!("/api/consumers/{id}");
 
     let limits = json!({"max_records": 100, "timeout_ms": 30000, "max_bytes_total": 1_048_576});
-    let (status, consumed) = client.post(&format!("{consumer}/consume"), &limits);
+    let (status, polled) = client.post(&format!("{consumer}/consume"), &limits);
     assert_eq!(status, 200);
-    let mut records = consumed["records"].as_array().expect("records").clone();
+    let mut records = polled["records"].as_array().expect("records").clone();
     records
         .sort_by_key(|record| (record["topic"].to_string(), record["partition"].as_u64(), record["offset"].as_u64()));
     let time = |at: usize| records[at]["timestamp"].clone();
@@ -80,13 +80,13 @@ fn a_consumer_lives_from_subscribe_to_close() {
                 "headers": {}},
         ])
     );
-    let now = consumed["timestamp"].as_u64().expect("the answer bears a time");
-    assert!(time(0).as_u64().expect("a time") <= now, "{consumed}");
+    let now = polled["timestamp"].as_u64().expect("the answer bears a time");
+    assert!(time(0).as_u64().expect("a time") <= now, "{polled}");
     let positions = json!({"audits": {"0": 0, "1": 1}, "payments": {"0": 1, "1": 2, "2": 0}});
     assert_eq!(
-        consumed,
+        polled,
         json!({
-            "records": consumed["records"], "timestamp": now, "batch_id": 1, "generation": 1, "positions": positions,
+            "records": polled["records"], "timestamp": now, "batch_id": 1, "generation": 1, "positions": positions,
             "lag": {"audits": {"0": 0, "1": 0}, "payments": {"0": 0, "1": 0, "2": 0}},
         })
     );
@@ -245,9 +245,9 @@ fn a_commit_as_python_writes_it() {
         r#"{"group_id": "py", "topics": ["payments"], "auto_offset_reset": "earliest", "session_timeout_ms": 30000}"#,
     );
     let consumer = format!("/api/consumers/{}", id_of(&subscribed));
-    let consumed =
+    let polled =
         post(&format!("{consumer}/consume"), r#"{"max_records": 50, "timeout_ms": 5000, "max_bytes_total": 1048576}"#);
-    assert_eq!(consumed["records"].as_array().expect("records").len(), 3);
+    assert_eq!(polled["records"].as_array().expect("records").len(), 3);
     let committed = post(&format!("{consumer}/commit"), r#"{"offsets": {"payments": {"0": 1, "1": 2}}}"#);
     assert_eq!(committed["committed"], json!({"payments": {"0": 1, "1": 2}}));
     let sought = post(&format!("{consumer}/seek"), r#"{"topic": "payments", "partition": 1, "offset": 1}"#);
@@ -275,9 +275,9 @@ fn a_commit_as_axios_writes_it() {
         r#"{"group_id":"js","topics":["payments"],"auto_offset_reset":"earliest","session_timeout_ms":30000}"#,
     );
     let consumer = format!("/api/consumers/{}", id_of(&subscribed));
-    let consumed =
+    let polled =
         post(&format!("{consumer}/consume"), r#"{"max_records":50,"timeout_ms":5000,"max_bytes_total":1048576}"#);
-    assert_eq!(consumed["records"].as_array().expect("records").len(), 3);
+    assert_eq!(polled["records"].as_array().expect("records").len(), 3);
     let committed = post(&format!("{consumer}/commit"), r#"{"offsets":{"payments":{"0":1,"1":2}}}"#);
     assert_eq!(committed["committed"], json!({"payments": {"0": 1, "1": 2}}));
 }
