@@ -11,7 +11,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{client::Client, process::Process};
+use crate::{
+    client::Client,
+    process::{Process, Signal},
+};
 
 /// How a [`Broker`] is started.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Options {
     pub arguments: Vec<String>,
     /// Environment variables, by name.
     pub environment: Vec<(String, String)>,
+    /// Where the data is kept; `None` is a directory that is removed in the end.
+    pub data_dir: Option<PathBuf>,
     /// The program to run; `None` finds it with [`program`].
     pub program: Option<PathBuf>,
 }
@@ -73,7 +78,7 @@ impl Broker {
 
     /// The server's data directory, which outlives restarts.
     pub fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.options.data_dir.clone().unwrap_or_else(|| self.directory.path().join("data"))
     }
 
     /// All that the server has printed, to stdout and to stderr, since the first start.
@@ -94,6 +99,14 @@ impl Broker {
         self.process.take().expect("a server runs").terminate()
     }
 
+    /// Sends the server a signal, and goes on.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.as_mut().expect("a server runs").signal(signal);
+    }
+
     /// Starts the server anew on the same data, after [`Self::terminate`] if it still runs, and returns once it is
     /// healthy. It has the same address as before, unless somebody else has taken the port meanwhile.
     ///
@@ -102,6 +115,27 @@ impl Broker {
     pub fn restart(&mut self) {
         self.process.take().map(Process::terminate);
         self.run();
+    }
+
+    /// Starts the server anew and ends it with SIGKILL so soon that it may not even be up.
+    ///
+    /// # Panics
+    /// It runs already.
+    pub fn start_and_kill(&mut self, after: Duration) {
+        assert!(self.process.is_none(), "a server runs");
+        let process = Process::start(&mut self.command(), &self.log_file());
+        let process = process.unwrap_or_else(|error| panic!("{:?}: {error}", self.command()));
+        thread::sleep(after);
+        process.kill9();
+    }
+
+    /// Starts another server as this one is started, on the same data, waits until it has ended by itself, and
+    /// returns how it did and what it printed.
+    ///
+    /// # Panics
+    /// It has not ended after [`Process::PATIENCE`].
+    pub fn run_to_its_end(&self) -> (ExitStatus, String) {
+        run_to_its_end(&mut self.command_at(free_port()), &self.directory.path().join("other-log"))
     }
 
     fn log_file(&self) -> PathBuf {
@@ -125,8 +159,12 @@ impl Broker {
     }
 
     fn command(&self) -> Command {
+        self.command_at(self.port)
+    }
+
+    fn command_at(&self, port: u16) -> Command {
         let mut command = Command::new(self.options.program.clone().unwrap_or_else(program));
-        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]).arg(self.data_dir());
+        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"]).arg(self.data_dir());
         if let Some(durability) = &self.options.durability {
             command.args(["--durability", durability]);
         }
@@ -150,6 +188,17 @@ impl Broker {
         }
         Err(format!("was not healthy after {:?}", Self::PATIENCE))
     }
+}
+
+/// Runs a program until it ends by itself, and returns how it did and what it printed, which goes to the file `log`.
+///
+/// # Panics
+/// It has not ended after [`Process::PATIENCE`].
+pub fn run_to_its_end(command: &mut Command, log: &Path) -> (ExitStatus, String) {
+    let _ = fs::remove_file(log);
+    let process = Process::start(command, log).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = process.wait();
+    (status, fs::read_to_string(log).unwrap_or_default())
 }
 
 /// The server's program: what `TAKHIN_BIN` names, or else the newer of those that lie in the target directory in
@@ -178,7 +227,7 @@ fn modified(program: &Path) -> Option<std::time::SystemTime> {
 }
 
 /// A port that nobody listens on at this moment.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
     listener.local_addr().expect("a listener has an address").port()
 }

@@ -1,12 +1,30 @@
 //! JSON over HTTP, as a client in any language would speak it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use ureq::{Agent, http};
 
 /// What came back: the status, and the body as JSON. An empty body is `null`, and one that is not JSON is a string.
 pub type Answer = (u16, Value);
+
+/// What came back, headers and all.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: http::HeaderMap,
+    /// The body, as in [`Answer`].
+    pub body: Value,
+}
+
+impl Whole {
+    /// A header's value, which must be text; none is empty.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a header is text"))
+    }
+}
 
 /// A client of one server. Each has its own connections, which it keeps.
 #[derive(Clone, Debug)]
@@ -65,14 +83,42 @@ impl Client {
     /// There was no answer: the server could not be reached, broke off, or took too long. It is not known, then,
     /// whether the request was carried out.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ureq::Error> {
-        let request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let headers = body.map_or(&[][..], |_| &[("content-type", "application/json")]);
+        let body = body.map(|body| body.to_string().into_bytes());
+        let whole = self.send(method, path, headers, body)?;
+        Ok((whole.status, whole.body))
+    }
+
+    /// Sends a request with these headers and any bytes as its body.
+    ///
+    /// # Errors
+    /// As for [`Self::request`].
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Whole, ureq::Error> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let mut response = match body {
-            Some(body) => self.agent.run(request.header("content-type", "application/json").body(body.to_string())?),
+            Some(body) => self.agent.run(request.body(body)?),
             None => self.agent.run(request.body(())?),
         }?;
         let text = response.body_mut().with_config().limit(u64::MAX).read_to_string()?;
-        let json =
+        let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
-        Ok((response.status().as_u16(), json))
+        Ok(Whole { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    }
+
+    /// Where the server is, for those who speak to it without this client.
+    ///
+    /// # Panics
+    /// The server was not named by its address.
+    pub fn address(&self) -> SocketAddr {
+        self.base.trim_start_matches("http://").parse().expect("the server is named by its address")
     }
 }

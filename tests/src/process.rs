@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// How long a program may take to end after SIGTERM.
+    /// How long a program may take to end.
     pub const PATIENCE: Duration = Duration::from_secs(30);
 
     /// Starts `command`. What it prints, to stdout and to stderr, is appended to the file `log`.
@@ -48,20 +49,33 @@ impl Process {
         self.child.wait().expect("a child can be waited for")
     }
 
+    /// Sends it a signal, unless it has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.ended().is_none() {
+            kill_process(Pid::from_child(&self.child), signal).expect("a child can be signalled");
+        }
+    }
+
     /// Asks it to end, with SIGTERM, and returns how it did.
     ///
     /// # Panics
     /// It has not ended after [`Self::PATIENCE`].
     pub fn terminate(mut self) -> ExitStatus {
-        if self.ended().is_none() {
-            kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a child can be signalled");
-        }
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits until it ends by itself, and returns how it did.
+    ///
+    /// # Panics
+    /// It has not ended after [`Self::PATIENCE`].
+    pub fn wait(mut self) -> ExitStatus {
         let deadline = Instant::now() + Self::PATIENCE;
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "still running {:?} after SIGTERM:\n{}", Self::PATIENCE, self.log());
+            assert!(Instant::now() < deadline, "still running after {:?}:\n{}", Self::PATIENCE, self.log());
             thread::sleep(Duration::from_millis(5));
         }
     }

@@ -140,7 +140,8 @@ impl Driver {
         if !bodies.is_empty() {
             state.bodies.insert(id, bodies);
         }
-        let call = Call { driver: self.clone(), request: id, ended: false };
+        let poll_of = if let Request::Consume { consumer, .. } = &request { Some(*consumer) } else { None };
+        let call = Call { driver: self.clone(), request: id, poll_of, ended: false };
         let next = self.step_for(state, id, Event::Request { id, request });
         (call, next)
     }
@@ -249,13 +250,20 @@ enum Next {
 struct Call {
     driver: Driver,
     request: RequestId,
+    /// Whose poll it is, if it is one.
+    poll_of: Option<ConsumerId>,
     ended: bool,
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.ended {
-            self.driver.bring(Event::Disconnected { request: self.request });
+        if self.ended {
+            return;
+        }
+        self.driver.bring(Event::Disconnected { request: self.request });
+        // The reply may have been on its way already: the core takes it for delivered, and nobody will read it.
+        if let Some(consumer) = self.poll_of {
+            self.driver.undelivered(self.request, consumer);
         }
     }
 }

@@ -98,3 +98,28 @@ async fn a_poll_that_is_dropped_leaves_nothing_behind() {
     }
     assert_eq!(driver.lock().core.open_requests(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_on_its_way_to_a_client_that_hangs_up_is_not_taken_for_delivered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let driver = start(directory.path());
+    driver.ask(Request::CreateTopic { name: topic(), partitions: 2 }).await.expect("a topic");
+    let [first, second] = [1, 2].map(|number| ConsumerId(Uuid::from_u128(number)));
+    subscribe(&driver, first).await;
+    poll(&driver, first, 0).await.expect("nothing to read yet");
+    let mut parked = Box::pin(poll(&driver, first, 60_000));
+    assert!(is_pending(parked.as_mut()).await);
+    // The first is told to give a partition up as soon as that is durable, which it is when this is answered.
+    subscribe(&driver, second).await;
+    drop(parked);
+    let answer = poll(&driver, first, 0).await.expect("an answer").response;
+    let Response::Consumed(consumed) = answer else { panic!("{answer:?}") };
+    let revoked = consumed.rebalance.expect("what the first has not heard yet").revoked;
+    assert_eq!(revoked.len(), 1, "{revoked:?}");
+    assert_eq!(driver.lock().core.open_requests(), 0);
+}
+
+/// Whether the future has not ended when it is polled once.
+async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
