@@ -221,7 +221,7 @@ pub struct GroupDescription {
     pub last_rebalance: Option<RebalanceReason>,
     /// Its members.
     pub members: Vec<ConsumerDescription>,
-    /// Each partition with a committed offset or an owner.
+    /// Each partition with a committed offset or an owner, by topic and number.
     pub partitions: Vec<GroupPartition>,
 }
 

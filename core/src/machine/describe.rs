@@ -62,7 +62,8 @@ impl Core {
         let owners = self.groups.get(&group).map(|group| &group.owners);
         let mut logs: BTreeMap<LogId, Option<ConsumerId>> = record.offsets.keys().map(|log| (*log, None)).collect();
         logs.extend(owners.into_iter().flatten().map(|(log, owner)| (*log, Some(*owner))));
-        let partitions = logs.into_iter().filter_map(|(log, owner)| {
+        let mut partitions: Vec<GroupPartition> = Vec::new();
+        partitions.extend(logs.into_iter().filter_map(|(log, owner)| {
             Some(GroupPartition {
                 topic: self.topic_name(log),
                 partition: log.partition,
@@ -70,13 +71,14 @@ impl Core {
                 bounds: self.logs.get(&log)?.bounds,
                 owner,
             })
-        });
+        }));
+        partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         let description = GroupDescription {
             state: self.group_state(&group),
             generation: record.generation,
             last_rebalance: record.last_rebalance.clone(),
             members: record.members.iter().map(|consumer| self.consumer_description(*consumer)).collect(),
-            partitions: partitions.collect(),
+            partitions,
             group,
         };
         self.reply_after(request, after, Response::Group(description));

@@ -48,7 +48,8 @@ pub enum WriteOp {
         /// Facts in order, each after all that were submitted before.
         facts: Vec<(FactSeq, Vec<u8>)>,
     },
-    /// Make logs, each empty and starting at offset 0. One that is there already stays as it is.
+    /// Make logs, each empty and starting at offset 0. One that is there already stays as it is. Other writes go on
+    /// meanwhile, so a log takes appends only after the completion.
     CreateLogs {
         /// The topic.
         topic: TopicId,

@@ -95,6 +95,14 @@ impl ApiError {
         self
     }
 
+    /// The request does the same when it is repeated: so if it only failed for now, repeating it is safe, even where
+    /// it isn't known whether it was applied.
+    #[must_use]
+    pub(crate) fn repeatable(self) -> Self {
+        let for_now = self.inner.retry_after_secs.is_some();
+        if for_now { self.retryable(true) } else { self }
+    }
+
     /// Says whether repeating the request may help.
     #[must_use]
     pub(crate) fn retryable(mut self, retryable: bool) -> Self {

@@ -219,3 +219,17 @@ fn new_partitions_find_an_owner() {
     let (_, answer) = poll.join().expect("no panic");
     assert_eq!(answer["rebalance"], json!({"assigned": {"t": [PARTITIONS]}, "revoked": {}}), "{answer}");
 }
+
+#[test]
+fn topics_come_in_the_order_they_were_named_and_a_groups_partitions_by_name() {
+    let broker = Broker::start(Options::quick());
+    let client = broker.client();
+    client.create_topic("payments", 1);
+    client.create_topic("audits", 1);
+    let body = json!({"group_id": "g", "topics": ["payments", "audits"]});
+    let (_, subscribed) = client.post("/api/consumers/subscribe", &body);
+    assert_eq!(subscribed["topics"], json!(["payments", "audits"]));
+    let (_, group) = client.get("/api/consumer-groups/g");
+    let partitions = group["partitions"].as_array().expect("partitions");
+    assert_eq!(partitions.iter().map(|it| &it["topic"]).collect::<Vec<_>>(), ["audits", "payments"]);
+}

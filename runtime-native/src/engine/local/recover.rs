@@ -6,7 +6,7 @@
 //! file begins with a note of where all logs end, so recovering again finds nothing to do.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
@@ -90,6 +90,7 @@ pub(super) fn recover(
         state: StorageState::Ok,
         done: Vec::new(),
         next_sync: None,
+        creations: VecDeque::new(),
     };
     Ok((LocalEngine::new(writer, opening.home), bounds, opening.report))
 }

@@ -1,8 +1,10 @@
 //! What the writing thread does besides writing records and facts: making and deleting logs, and checkpoints.
 
 use std::{
+    collections::VecDeque,
     ops::Range,
     sync::{Arc, PoisonError, mpsc::Sender},
+    time::{Duration, Instant},
 };
 
 use takhin_core::{FactSeq, LogId, TopicId, TopicName};
@@ -16,33 +18,63 @@ use super::{
 };
 use crate::engine::{Completion, StorageError};
 
+/// How long the making of logs may hold up what else waits to be written.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// Logs that are being made, a few between one group of writes and the next.
+#[derive(Debug)]
+pub(super) struct Creation {
+    pub(super) topic: TopicId,
+    pub(super) name: TopicName,
+    pub(super) partitions: Range<u32>,
+    /// The next partition to make.
+    pub(super) next: u32,
+}
+
 impl Writer {
-    pub(super) fn create_logs(
-        &mut self,
-        topic: TopicId,
-        name: &TopicName,
-        partitions: Range<u32>,
-    ) -> Result<(), StorageError> {
+    /// Goes on making logs for a while.
+    pub(super) fn create_logs(&mut self) {
+        let began = Instant::now();
+        while let Some(mut creation) = self.creations.pop_front() {
+            let mut result = Ok(());
+            while result.is_ok() && creation.next < creation.partitions.end {
+                if began.elapsed() >= SLICE {
+                    return self.creations.push_front(creation);
+                }
+                result = self.create_log(&creation);
+                creation.next += 1;
+            }
+            let Creation { topic, partitions, .. } = creation;
+            self.done.push(Completion::LogsCreated { topic, partitions, result });
+        }
+    }
+
+    fn create_log(&mut self, creation: &Creation) -> Result<(), StorageError> {
         if let Some(why) = self.failure() {
             return Err(StorageError::Failed(why));
         }
-        for partition in partitions {
-            let id = LogId { topic, partition };
-            if self.tails.contains_key(&id) {
-                continue;
-            }
-            let tail = recover::create_log(&self.shared.files, &self.layout, id, name)
-                .map_err(|error| storage_error(&error))?;
-            self.dirty.new_log(&tail.log);
-            self.dirty.segment(&tail.log, &tail.active);
-            let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
-            logs.insert(id, Arc::clone(&tail.log));
-            self.tails.insert(id, tail);
+        let id = LogId { topic: creation.topic, partition: creation.next };
+        if self.tails.contains_key(&id) {
+            return Ok(());
         }
+        let made = recover::create_log(&self.shared.files, &self.layout, id, &creation.name);
+        let tail = made.map_err(|error| storage_error(&error))?;
+        self.dirty.new_log(&tail.log);
+        self.dirty.segment(&tail.log, &tail.active);
+        let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
+        logs.insert(id, Arc::clone(&tail.log));
+        self.tails.insert(id, tail);
         Ok(())
     }
 
     pub(super) fn delete_logs(&mut self, topic: TopicId, name: &TopicName, partitions: u32, background: &Sender<Job>) {
+        let (ended, going_on): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.creations).into_iter().partition(|it| it.topic == topic);
+        self.creations = going_on;
+        self.done.extend(ended.into_iter().map(|Creation { partitions, .. }| {
+            let result = Err(StorageError::NoSuchLog);
+            Completion::LogsCreated { topic, partitions, result }
+        }));
         let mut result = Ok(());
         let mut directories = Vec::new();
         for partition in 0..partitions {

@@ -30,6 +30,7 @@ use super::{
     reader::Shared,
     stats::EngineStats,
     tail::{Append, PutError, Tail},
+    upkeep::Creation,
 };
 use crate::engine::{Completion, Completions, StorageError, StorageState, WriteOp};
 
@@ -52,6 +53,7 @@ pub(super) struct Writer {
     pub(super) state: StorageState,
     pub(super) done: Vec<Completion>,
     pub(super) next_sync: Option<Instant>,
+    pub(super) creations: VecDeque<Creation>,
 }
 
 /// Facts that are not yet kept.
@@ -90,7 +92,7 @@ impl Writer {
                 sink.completed(&mut self.done);
                 self.done.clear();
             }
-            if end.is_some() {
+            if end.is_some() && self.creations.is_empty() {
                 return Some(self);
             }
         }
@@ -114,7 +116,8 @@ impl Writer {
     fn deadline(&self) -> Option<Instant> {
         let retry = (!self.facts.waiting.is_empty() || self.state == StorageState::Full) && !self.has_failed();
         let retry = retry.then(|| Instant::now() + RETRY);
-        [retry, self.next_sync].into_iter().flatten().min()
+        let at_once = (!self.creations.is_empty()).then(Instant::now);
+        [at_once, retry, self.next_sync].into_iter().flatten().min()
     }
 
     fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
@@ -133,8 +136,8 @@ impl Writer {
                     self.facts.through = self.facts.through.max(through);
                 }
                 WriteOp::CreateLogs { topic, name, partitions } => {
-                    let result = self.create_logs(topic, &name, partitions.clone());
-                    self.done.push(Completion::LogsCreated { topic, partitions, result });
+                    let next = partitions.start;
+                    self.creations.push_back(Creation { topic, name, partitions, next });
                 }
                 WriteOp::DeleteLogs { topic, name, partitions } => {
                     self.write_group(&mut appends);
@@ -151,6 +154,7 @@ impl Writer {
         if idle {
             self.look_for_room();
         }
+        self.create_logs();
         self.sync_if_due();
         if self.snapshots.written >= self.config.checkpoint_bytes && !self.snapshots.asked && !self.snapshots.running {
             self.snapshots.asked = true;

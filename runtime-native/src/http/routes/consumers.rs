@@ -97,7 +97,7 @@ pub(super) async fn seek(
     body: Received,
 ) -> ApiResult {
     let seek = object::<Seek>(&body.bytes)?.check(id)?;
-    let consumer = app.consumer(seek).await?;
+    let consumer = app.consumer(seek).await.map_err(ApiError::repeatable)?;
     json(&Sought::new(&consumer))
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn assign(
     body: Received,
 ) -> ApiResult {
     let assign = object::<Assign>(&body.bytes)?.check(id)?;
-    let consumer = app.consumer(assign).await?;
+    let consumer = app.consumer(assign).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
 
@@ -168,9 +168,9 @@ impl App {
         }
     }
 
-    /// Asks something that is answered with committed offsets.
+    /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
     async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
-        match self.driver.ask(request).await?.response {
+        match self.driver.ask(request).await.map_err(|refusal| ApiError::from(refusal).repeatable())?.response {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),
         }

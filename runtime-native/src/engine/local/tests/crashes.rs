@@ -177,6 +177,7 @@ fn power_may_fail_anywhere_while_logs_are_made_and_deleted() {
         if let Ok(running) = open_on(Arc::new(disk.clone()), small(), 0) {
             let (topic, partitions) = (ORDERS.topic, 3);
             running.engine.submit(WriteOp::CreateLogs { topic, name: name(), partitions: 0..partitions }).unwrap();
+            running.wait(|completion| matches!(completion, Completion::LogsCreated { .. }).then_some(()));
             kept = running.append(log(2), &[b"kept"]).ok();
             // With and without it, every point of the run is met.
             let _ = running.checkpoint(0, b"");
