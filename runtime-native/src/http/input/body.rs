@@ -31,7 +31,14 @@ const DISCARD_BYTES: usize = 64 << 20;
 pub(crate) struct Received {
     /// Its bytes.
     pub(crate) bytes: Bytes,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+}
+
+impl Received {
+    /// Keeps the place and lets go of the bytes, which hold the whole buffer that they were read into.
+    pub(crate) fn without_bytes(self) -> OwnedSemaphorePermit {
+        self.place
+    }
 }
 
 /// Takes a body in.
@@ -49,7 +56,7 @@ pub(crate) async fn receive(
         return Err(intake.refuse_as_too_long(announced, !waits).await);
     }
     let Some(first) = intake.next().await? else {
-        return Ok(Received { bytes: Bytes::new(), _place: place });
+        return Ok(Received { bytes: Bytes::new(), place });
     };
     let bytes = if intake.body.is_end_stream() && first.len() <= config.max_body_bytes {
         first
@@ -66,7 +73,7 @@ pub(crate) async fn receive(
         }
         whole.freeze()
     };
-    Ok(Received { bytes, _place: place })
+    Ok(Received { bytes, place })
 }
 
 fn overloaded(config: &HttpConfig) -> ApiError {
