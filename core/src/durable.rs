@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::ConsumerOptions,
-    fact::{Done, Fact, OpenBatch, RebalanceReason, Subscription},
+    fact::{Fact, OpenBatch, RebalanceReason, Subscription},
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
 };
@@ -72,20 +72,6 @@ pub struct ConsumerRecord {
     pub batch: BatchId,
     /// The batch after that, handed out before the positions were last made durable.
     pub open: Option<OpenBatch>,
-}
-
-impl ConsumerRecord {
-    /// Moves positions forward; what they pass of the open batch arrived.
-    fn move_on(&mut self, positions: &BTreeMap<LogId, Offset>) {
-        for (log, position) in positions {
-            if let Some(held) = self.held.get_mut(log) {
-                *held = Some(*position);
-            }
-            if let Some(open) = &mut self.open {
-                open.ranges.retain(|range, (_, next)| range != log || *next > *position);
-            }
-        }
-    }
 }
 
 impl Durable {
@@ -160,14 +146,9 @@ impl Durable {
                     }
                 }
             }
-            Fact::Committed { group, offsets, done } => {
+            Fact::Committed { group, offsets } => {
                 let record = self.groups.entry(group.clone()).or_default();
                 record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
-                if let Some(Done { consumer, positions }) = done
-                    && let Some(record) = self.consumers.get_mut(consumer)
-                {
-                    record.move_on(positions);
-                }
             }
         }
     }

@@ -110,19 +110,7 @@ pub enum Fact {
         group: GroupName,
         /// The next offset to read of each partition named.
         offsets: BTreeMap<LogId, Offset>,
-        /// The consumer that committed, where its durable positions lag behind what it thereby says it has done.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        done: Option<Done>,
     },
-}
-
-/// How far a consumer has come, by its own commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
-    /// The consumer.
-    pub consumer: ConsumerId,
-    /// Where it stands at least; never beyond what was delivered to it.
-    pub positions: BTreeMap<LogId, Offset>,
 }
 
 /// A batch of which it isn't known whether it arrived.

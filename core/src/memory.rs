@@ -6,7 +6,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use crate::{
-    command::{AppendedAt, Command, FetchPart, FetchedPart, Parts},
+    command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError},
     durable::Durable,
     event::Event,
     fact::Fact,
@@ -79,6 +79,11 @@ impl MemoryEngine {
         let mut parts = Parts::new();
         let (mut records_left, mut bytes_left, mut first) = (max_records, max_bytes, true);
         for FetchPart { log, from, to } in plan {
+            if let Some(start) = self.logs.get(log).map(|entry| entry.start).filter(|start| from < start) {
+                let error = Some(ReadError::Trimmed { start });
+                parts.push(FetchedPart { log: *log, from: *from, next: *from, records: 0, bytes: 0, error });
+                continue;
+            }
             let sizes = self.logs.get(log).map_or(&[][..], |entry| entry.sizes_from(*from, *to));
             let (mut records, mut bytes) = (0, 0);
             for size in sizes {
@@ -98,6 +103,23 @@ impl MemoryEngine {
             }
         }
         parts
+    }
+
+    /// Drops the records before `start`, as retention would, and says so.
+    pub fn trim(&mut self, log: LogId, start: Offset) -> Option<Event> {
+        let entry = self.logs.get_mut(&log)?;
+        let kept = entry.sizes_from(start, entry.end()).to_vec();
+        entry.start = entry.start.max(start.min(entry.end()));
+        entry.sizes = kept;
+        Some(Event::LogMoved { log, start: entry.start, end: entry.end() })
+    }
+
+    /// Drops the records from `end` on, as a power cut might. What was told of the log is no longer true, so this is
+    /// for between two lives of a core.
+    pub fn lose_end(&mut self, log: LogId, end: Offset) {
+        if let Some(entry) = self.logs.get_mut(&log) {
+            entry.sizes = entry.sizes_from(entry.start, end).to_vec();
+        }
     }
 
     /// What can be read of each log.

@@ -71,8 +71,17 @@ pub(crate) struct Partition {
     pub(crate) delivered: Option<Offset>,
     /// The position after the last delivery known to have been received.
     pub(crate) received: Option<Offset>,
+    /// The offset that the consumer itself committed last, since it was placed here: what comes before it arrived.
+    pub(crate) committed: Option<Offset>,
     /// Whether it is being given up.
     pub(crate) revoking: bool,
+}
+
+impl Partition {
+    /// Where a range begins of which the commits of the consumer do not prove that it arrived.
+    pub(crate) fn unproven(&self, range: &Range) -> Offset {
+        range.from.max(self.committed.unwrap_or_default().min(range.next))
+    }
 }
 
 /// A poll under way.
@@ -235,6 +244,13 @@ impl Session {
         self.ready.remove(&log);
         self.unplaced.remove(&log);
         self.uncommitted.remove(&log);
+    }
+
+    /// Whether the next answer, or one of which the receipt isn't known, says that a partition is being given up.
+    pub(crate) fn tells_of_revoking(&self, log: LogId) -> bool {
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let open = [self.receipts.open.as_ref(), replay].into_iter().flatten();
+        self.news.revoked.contains_key(&log) || open.into_iter().any(|batch| batch.news.revoked.contains_key(&log))
     }
 
     /// Whether some partition is being given up.

@@ -4,13 +4,18 @@
 //! every command, checks the core's invariants after each step, and at the end that the trace replays and that the
 //! facts alone make up the same state. What it wrote is what a test compares, whole.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use takhin_core::{
-    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, GroupName, OffsetReset, Parts,
-    PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo, Timestamp, TopicName,
+    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, GroupName, LogId, Offset,
+    OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
+    StorageState, Timestamp, TopicName,
     durable::Durable,
     memory::MemoryEngine,
+    response::Consumed,
     trace::{self, Header, Recorder},
 };
 use uuid::Uuid;
@@ -233,6 +238,45 @@ impl Script {
         self.ask(Request::Commit { consumer: consumer(n), offsets: None, generation: None })
     }
 
+    /// Commits one offset as consumer `n`, in the generation that it believes itself in.
+    pub fn commit_in(&mut self, n: u128, generation: u64, name: &str, partition: u32, offset: i64) -> RequestId {
+        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset }]);
+        let generation = Some(takhin_core::Generation(generation));
+        self.ask(Request::Commit { consumer: consumer(n), offsets, generation })
+    }
+
+    /// Commits several partitions of one topic as consumer `n`.
+    pub fn commit_many(&mut self, n: u128, name: &str, offsets: &[(u32, i64)]) -> RequestId {
+        let entry = |(partition, offset): &(u32, i64)| CommitOffset {
+            topic: topic(name),
+            partition: *partition,
+            offset: *offset,
+        };
+        let offsets = Some(offsets.iter().map(entry).collect());
+        self.ask(Request::Commit { consumer: consumer(n), offsets, generation: None })
+    }
+
+    /// Takes partitions of one topic by hand as consumer `n`.
+    pub fn assign(&mut self, n: u128, name: &str, partitions: &[u32]) -> RequestId {
+        let partitions = partitions.iter().map(|partition| (topic(name), *partition)).collect();
+        self.ask(Request::Assign { consumer: consumer(n), partitions })
+    }
+
+    /// Gives a topic more partitions.
+    pub fn grow(&mut self, name: &str, partitions: u32) -> RequestId {
+        self.ask(Request::AddPartitions { name: topic(name), partitions })
+    }
+
+    /// Deletes a topic.
+    pub fn delete(&mut self, name: &str) -> RequestId {
+        self.ask(Request::DeleteTopic { name: topic(name) })
+    }
+
+    /// Reads a partition without a consumer.
+    pub fn read(&mut self, name: &str, partition: u32, offset: i64, limits: PollLimits) -> RequestId {
+        self.ask(Request::Read { topic: topic(name), partition, offset, limits })
+    }
+
     /// Seeks as consumer `n`.
     pub fn seek(&mut self, n: u128, name: &str, partition: u32, offset: i64) -> RequestId {
         let positions = vec![SeekTo { topic: topic(name), partition, offset }];
@@ -275,6 +319,106 @@ impl Script {
         if let Err(error) = trace::replay(&self.trace) {
             panic!("{error}\n{}", self.story);
         }
+    }
+
+    /// The refusal of a request, which must have been refused.
+    pub fn refusal(&self, id: RequestId) -> Refusal {
+        match self.replies.get(&id) {
+            Some(Err(refusal)) => refusal.clone(),
+            other => panic!("{id:?} was not refused: {other:?}\n{}", self.story),
+        }
+    }
+
+    /// The answer to a poll.
+    pub fn consumed(&self, id: RequestId) -> Consumed {
+        match self.replies.get(&id) {
+            Some(Ok(Response::Consumed(consumed))) => consumed.clone(),
+            other => panic!("{id:?} was not answered as a poll: {other:?}\n{}", self.story),
+        }
+    }
+
+    /// What a poll brought: of each partition, from which offset to before which.
+    pub fn brought(&self, id: RequestId) -> Vec<(u32, u64, u64)> {
+        self.consumed(id).parts.iter().map(|part| (part.log.partition, part.from.0, part.next.0)).collect()
+    }
+
+    /// The partitions that a poll was told of: assigned, and revoked.
+    pub fn told(&self, id: RequestId) -> (Vec<u32>, Vec<u32>) {
+        let change = self.consumed(id).rebalance.unwrap_or_default();
+        let numbers = |named: BTreeSet<(TopicName, u32)>| named.into_iter().map(|(_, partition)| partition).collect();
+        (numbers(change.assigned), numbers(change.revoked))
+    }
+
+    /// The partitions that consumer `n` holds, those it is to give up too.
+    pub fn held_by(&self, n: u128) -> Vec<u32> {
+        let durable = self.core.snapshot();
+        durable.consumers.get(&consumer(n)).map_or_else(Vec::new, |c| c.held.keys().map(|log| log.partition).collect())
+    }
+
+    /// What a group has committed, of each partition of the only topic, as far as it is durable.
+    pub fn committed(&self, name: &str) -> Vec<(u32, u64)> {
+        let durable = self.engine.fold(self.config.max_ended_remembered);
+        let offsets = durable.groups.get(name).map(|group| group.offsets.clone()).unwrap_or_default();
+        offsets.iter().map(|(log, offset)| (log.partition, offset.0)).collect()
+    }
+
+    /// A group's generation.
+    pub fn generation(&self, name: &str) -> u64 {
+        self.core.snapshot().groups.get(name).map_or(0, |group| group.generation.0)
+    }
+
+    /// Retention takes the records before `start` from a log.
+    pub fn trim(&mut self, name: &str, partition: u32, start: u64) {
+        let log = self.log(name, partition);
+        let moved = self.engine.trim(log, Offset(start)).expect("a log");
+        self.event(moved);
+    }
+
+    /// The broker dies, and with it the records of a log from `end` on.
+    pub fn crash_losing_end(&mut self, name: &str, partition: u32, end: u64) {
+        let log = self.log(name, partition);
+        self.engine.lose_end(log, Offset(end));
+        self.crash();
+    }
+
+    fn log(&self, name: &str, partition: u32) -> LogId {
+        LogId { topic: self.core.topic(name).expect("a topic").id, partition }
+    }
+
+    /// What storage can do changes.
+    pub fn storage(&mut self, state: StorageState) {
+        self.event(Event::Storage { state });
+    }
+
+    /// The work of this kind that was left undone, to be failed or done by hand.
+    pub fn take(&mut self, work: Work) -> Vec<Command> {
+        let (taken, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|c| kind(c) == Some(work));
+        self.waiting = rest;
+        taken
+    }
+
+    /// Does only the first `count` of the facts that were left undone, as a crash midway would.
+    pub fn persist_only(&mut self, count: usize) {
+        let mut left = count;
+        for command in self.take(Work::Persist) {
+            if let Command::Persist { first, mut facts } = command {
+                facts.truncate(left);
+                left -= facts.len();
+                if !facts.is_empty() {
+                    self.engine.execute(&Command::Persist { first, facts });
+                }
+            }
+        }
+    }
+
+    /// A client hangs up before it is answered.
+    pub fn hang_up(&mut self, request: RequestId) {
+        self.event(Event::Disconnected { request });
+    }
+
+    /// The answer to a poll of consumer `n` could not be handed over.
+    pub fn undelivered(&mut self, request: RequestId, n: u128) {
+        self.event(Event::Undelivered { request, consumer: consumer(n) });
     }
 
     /// The core, to look at.

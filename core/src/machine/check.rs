@@ -153,6 +153,11 @@ impl Core {
             if placed && !seen_all {
                 ready.insert(*id);
             }
+            must!(
+                !partition.revoking || session.tells_of_revoking(*id),
+                "what is being given up was told or is to be told",
+                "{consumer} and {id}"
+            );
             if !partition.revoking && partition.position.is_none() {
                 unplaced.insert(*id);
             }

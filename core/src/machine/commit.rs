@@ -8,7 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use super::Core;
 use crate::{
     event::CommitOffset,
-    fact::{Done, Fact},
+    fact::Fact,
     ids::{ConsumerId, FactSeq, Generation, LogId, Offset, RequestId},
     refusal::Refusal,
     response::{CommittedPartition, Response},
@@ -36,6 +36,10 @@ impl Core {
             offset: Some(*offset),
         });
         let response = Response::Committed(names.collect());
+        for (log, offset) in &offsets {
+            self.proves_arrival(consumer, *log, *offset);
+        }
+        self.checkpoint_commit(consumer, &offsets);
         let after = self.apply_commit(consumer, offsets);
         self.reply_after(request, after, response);
     }
@@ -71,30 +75,17 @@ impl Core {
         if offsets.is_empty() {
             return self.groups.get(&group).map_or(FactSeq::default(), |group| group.depends_on);
         }
-        let done = self.done_by_commit(consumer, &offsets);
-        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone(), done });
+        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone() });
         if let Some(group) = self.groups.get_mut(&group) {
             group.depends_on = after;
         }
         for (log, offset) in &offsets {
             self.committed_to(consumer, *log, *offset);
         }
-        let done: Vec<LogId> = offsets.into_keys().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        let done: Vec<LogId> =
+            offsets.keys().copied().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
         self.release_revoking(consumer, &done);
         after
-    }
-
-    /// What a commit says of the consumer's own positions, where those last made durable are behind: else a crash
-    /// would bring back what was committed.
-    fn done_by_commit(&self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) -> Option<Done> {
-        let (session, record) = (self.sessions.get(&consumer)?, self.durable.consumers.get(&consumer)?);
-        let reached = offsets.iter().filter_map(|(log, offset)| {
-            let position = session.partitions.get(log)?.position?.min(*offset);
-            let durable = record.held.get(log)?;
-            durable.is_none_or(|durable| durable < position).then_some((*log, position))
-        });
-        let positions: BTreeMap<_, _> = reached.collect();
-        (!positions.is_empty()).then_some(Done { consumer, positions })
     }
 
     fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
@@ -104,17 +95,49 @@ impl Core {
         if partition.received.is_none_or(|received| received <= offset) {
             session.uncommitted.remove(&log);
         }
-        // After a crash, a commit of what the open batch brought proves that it arrived.
-        let open = session.receipts.open.as_mut().filter(|batch| !batch.counted_as_delivered);
-        let Some(range) = open.and_then(|batch| batch.ranges.iter().find(|range| range.log == log)).copied() else {
-            return;
-        };
-        if offset >= range.next && partition.position == Some(range.from) {
-            partition.position = Some(range.next);
-            partition.counted = range.next;
-            session.moved = true;
+    }
+
+    /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
+    /// says where to begin. After a crash, of a batch that is open, that is news.
+    fn proves_arrival(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(partition) = session.partitions.get_mut(&log) else { return };
+        if partition.position.is_none() && self.logs.get(&log).is_some_and(|log| offset >= log.bounds.start) {
+            return self.place(consumer, log, Some(offset));
+        }
+        partition.committed = Some(offset);
+        let stood = partition.position;
+        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        let open = [session.receipts.open.as_mut(), replay].into_iter().flatten();
+        for batch in open.filter(|batch| !batch.counted_as_delivered) {
+            for range in batch.ranges.iter_mut().filter(|range| range.log == log) {
+                let from = partition.unproven(range);
+                if partition.position == Some(range.from) && from > range.from {
+                    (range.from, partition.position, partition.counted) = (from, Some(from), from);
+                    session.moved = true;
+                }
+            }
+            batch.ranges.retain(|range| range.from < range.next);
+        }
+        if partition.position != stood {
             self.file(consumer, log);
             self.look_again(consumer);
+        }
+    }
+
+    /// Makes positions durable if a commit goes beyond them, and before it: so what is known to have arrived is not
+    /// delivered again after a crash.
+    fn checkpoint_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) {
+        let (Some(session), Some(record)) = (self.sessions.get(&consumer), self.durable.consumers.get(&consumer))
+        else {
+            return;
+        };
+        let behind = offsets.iter().any(|(log, offset)| {
+            let position = session.partitions.get(log).and_then(|partition| partition.position);
+            record.held.get(log).is_some_and(|held| *held < position.map(|position| position.min(*offset)))
+        });
+        if behind {
+            self.keep_positions(consumer);
         }
     }
 
@@ -135,6 +158,7 @@ impl Core {
         let logs = core::mem::take(&mut session.uncommitted);
         let offsets = logs.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
         let offsets = offsets.collect();
+        self.checkpoint_commit(consumer, &offsets);
         self.apply_commit(consumer, offsets);
     }
 

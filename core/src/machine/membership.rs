@@ -136,8 +136,10 @@ impl Core {
         if let Err(refusal) = self.must_know(consumer).and_then(|()| self.may_write()) {
             return self.refuse(request, refusal);
         }
+        let reason = LeaveReason::Closed;
+        self.end_held_poll(consumer, Refusal::ConsumerGone { consumer, reason });
         self.commit_delivered(consumer);
-        self.end_consumer(consumer, LeaveReason::Closed);
+        self.end_consumer(consumer, reason);
         let after = self.outbox.decided();
         self.reply_after(request, after, Response::Closed { consumer });
     }

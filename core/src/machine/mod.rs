@@ -224,12 +224,7 @@ impl Core {
                 self.touch(consumer);
             }
             Some(Open::Read(read)) => self.abandon_read(request, &read),
-            Some(Open::Held(after)) => {
-                if let Some(Ok(Response::Consumed(consumed))) = self.outbox.withdraw(request, after) {
-                    self.undelivered(request, consumed.consumer);
-                    self.discard(consumed.fetch);
-                }
-            }
+            Some(Open::Held(after)) => self.withdraw(request, after),
             Some(Open::Produce(_) | Open::Topic) | None => {}
         }
     }
@@ -247,9 +242,23 @@ impl Core {
 
     /// Replies once the fact `after` is durable.
     fn reply_after(&mut self, request: RequestId, after: FactSeq, response: Response) {
-        if self.outbox.reply(request, after, Ok(response)) {
+        self.answer_after(request, after, Ok(response));
+    }
+
+    /// Answers once the fact `after` is durable; at once, and with a refusal, if storage takes no facts.
+    fn answer_after(&mut self, request: RequestId, after: FactSeq, response: Result<Response, Refusal>) {
+        if self.outbox.reply(request, after, response) {
             self.requests.insert(request, Open::Held(after));
-            self.refuse_if_storage_is_down(request, after);
+            self.refuse_held();
+        }
+    }
+
+    /// Takes back an answer that waits for a fact; what it brought goes back.
+    fn withdraw(&mut self, request: RequestId, after: FactSeq) {
+        self.requests.remove(&request);
+        if let Some(Ok(Response::Consumed(consumed))) = self.outbox.withdraw(request, after) {
+            self.undelivered(request, consumed.consumer);
+            self.discard(consumed.fetch);
         }
     }
 

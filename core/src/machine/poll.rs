@@ -28,7 +28,8 @@ use crate::{
 
 /// Partitions that one fetch looks into at most; the others have their turn with the next poll.
 const MAX_FETCH_PARTS: usize = 256;
-/// Fetches that found nothing usable, after which a poll is answered empty rather than read again.
+/// Fetches that found nothing usable, or too little, after which a poll is answered with what there is rather than
+/// read again.
 const MAX_FRUITLESS_FETCHES: u32 = 8;
 
 impl Core {
@@ -63,6 +64,7 @@ impl Core {
             replay,
         });
         self.requests.insert(request, Open::Poll(consumer));
+        self.auto_commit(consumer, false);
         self.advance_poll(consumer);
     }
 
@@ -71,7 +73,8 @@ impl Core {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(poll) = &session.poll else { return };
         let limits = poll.limits;
-        let over = self.now >= poll.deadline || self.draining || !session.news.is_empty();
+        let waits = limits.min_bytes > 0 && self.now < poll.deadline && !self.draining;
+        let over = !waits || !session.news.is_empty();
         let enough = match poll.stage {
             Stage::Fetching(..) => return,
             Stage::Idle => true,
@@ -165,6 +168,10 @@ impl Core {
         poll.stage = Stage::Idle;
         let problem = self.follow_trims(consumer, parts);
         let Some(session) = self.sessions.get(&consumer) else { return };
+        if let (Some(refusal), true) = (&problem, session.poll.as_ref().is_some_and(|poll| poll.replay.is_some())) {
+            self.discard(Some(id));
+            return self.end_poll(consumer, refusal.clone());
+        }
         let usable: Parts<FetchedPart> = parts.iter().filter(|part| session.can_deliver(part)).cloned().collect();
         if usable.is_empty() {
             self.discard(Some(id));
@@ -215,6 +222,7 @@ impl Core {
         bytes < u64::from(poll.limits.min_bytes)
             && records < u64::from(poll.limits.max_records)
             && all_read
+            && poll.attempts < MAX_FRUITLESS_FETCHES
             && poll.replay.is_none()
             && self.now < poll.deadline
             && !self.draining
@@ -233,6 +241,12 @@ impl Core {
                 poll.counted.push(part.log);
             }
             self.file(consumer, part.log);
+        }
+        if self.sessions.get(&consumer).is_some_and(|session| !session.ready.is_empty()) {
+            // More came while the engine read; it is to be counted too.
+            self.uncount(consumer);
+            self.woken.insert(consumer);
+            return;
         }
         self.park(consumer);
         let bytes = parts.iter().map(|part| u64::from(part.bytes)).sum();
@@ -302,38 +316,9 @@ impl Core {
         self.uncount(consumer);
         let Some(poll) = self.take_poll(consumer) else { return };
         let delivered = self.move_positions(consumer, parts);
-        let generation = self.durable.consumers[&consumer].generation;
-        let boot = self.boot;
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        let mut news = core::mem::take(&mut session.news);
-        let told = session.generation;
-        let mut replayed = None;
-        if let Some(batch) = poll.replay {
-            news = {
-                let mut all = news;
-                all.put_back(batch.news);
-                all
-            };
-            replayed = Some((batch.id, batch.ranges));
-        }
-        let rebalance = (!news.is_empty()).then(|| change(&news));
-        if rebalance.is_some() {
-            session.generation = generation;
-        }
-        let has_news = rebalance.is_some() || !delivered.is_empty() || replayed.is_some();
-        let batch = if has_news {
-            let (id, ranges) = match replayed {
-                Some((id, ranges)) => (id, keep_prior(ranges, &delivered)),
-                None => (session.receipts.next_id(boot), delivered.iter().map(|(_, range)| *range).collect()),
-            };
-            let request = poll.request;
-            let batch = Batch { id, request, ranges, news, generation: told, counted_as_delivered: true };
-            session.receipts.presumed = None;
-            session.receipts.open = Some(batch);
-            id
-        } else {
-            session.receipts.last()
-        };
+        let ranges = delivered.iter().map(|(_, range)| *range).collect();
+        let (batch, rebalance) = self.hand_out(consumer, poll.request, poll.replay, ranges);
+        let Some(session) = self.sessions.get(&consumer) else { return };
         let (generation, after) = (session.generation, session.depends_on);
         let positions = self.positions(consumer);
         let parts = delivered.into_iter().map(|(part, _)| part).collect();
@@ -341,6 +326,40 @@ impl Core {
         self.checkpoint_positions(consumer);
         self.touch(consumer);
         self.reply_after(poll.request, after, Response::Consumed(answer));
+    }
+
+    /// Notes what an answer tells, until its receipt is known. Gives its batch, and the change of the assignment.
+    fn hand_out(
+        &mut self,
+        consumer: ConsumerId,
+        request: RequestId,
+        replay: Option<Batch>,
+        mut ranges: Parts<Range>,
+    ) -> (BatchId, Option<AssignmentChange>) {
+        let (generation, boot) = (self.durable.consumers[&consumer].generation, self.boot);
+        let Some(session) = self.sessions.get_mut(&consumer) else { return (BatchId::NONE, None) };
+        let mut news = core::mem::take(&mut session.news);
+        let (mut id, mut before, mut lacking) = (None, session.generation, Parts::new());
+        if let Some(batch) = replay {
+            news.put_back(batch.news);
+            let read = core::mem::take(&mut ranges);
+            // A batch that is handed out again keeps what stood before its first delivery.
+            (ranges, lacking) = batch.ranges.into_iter().partition(|range| read.iter().any(|r| r.log == range.log));
+            (id, before) = (Some(batch.id), batch.generation);
+        }
+        if id.is_none() && ranges.is_empty() && news.is_empty() {
+            return (session.receipts.last(), None);
+        }
+        let rebalance = (!news.is_empty()).then(|| change(&news));
+        if rebalance.is_some() {
+            session.generation = generation;
+        }
+        let id = id.unwrap_or_else(|| session.receipts.next_id(boot));
+        let batch = Batch { id, request, ranges, news, generation: before, counted_as_delivered: true };
+        session.receipts.presumed = None;
+        session.receipts.open = Some(batch);
+        self.take_back(consumer, &lacking);
+        (id, rebalance)
     }
 
     fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Parts<(DeliveredPart, Range)> {
@@ -368,6 +387,17 @@ impl Core {
     fn supersede(&mut self, consumer: ConsumerId) {
         if self.poll_of(consumer).is_some() {
             self.end_poll(consumer, Refusal::PollSuperseded { consumer });
+        }
+        self.end_held_poll(consumer, Refusal::PollSuperseded { consumer });
+    }
+
+    /// Ends a poll whose answer was made and waits for a fact: it never left, so it can't have been received.
+    pub(super) fn end_held_poll(&mut self, consumer: ConsumerId, refusal: Refusal) {
+        let open = self.sessions.get(&consumer).and_then(|session| session.receipts.open.as_ref());
+        let Some(request) = open.map(|batch| batch.request) else { return };
+        if let Some(Open::Held(after)) = self.requests.get(&request) {
+            self.withdraw(request, *after);
+            self.refuse(request, refusal);
         }
     }
 
@@ -449,12 +479,6 @@ fn change(news: &News) -> AssignmentChange {
         logs.iter().map(|(log, topic)| (topic.clone(), log.partition)).collect()
     };
     AssignmentChange { assigned: named(&news.assigned), revoked: named(&news.revoked) }
-}
-
-/// A replayed batch keeps what stood before its first delivery.
-fn keep_prior(ranges: Parts<Range>, delivered: &[(DeliveredPart, Range)]) -> Parts<Range> {
-    let again = |range: &Range| delivered.iter().any(|(part, _)| part.log == range.log);
-    ranges.into_iter().filter(again).collect()
 }
 
 fn toggle<T: Ord>(set: &mut alloc::collections::BTreeSet<T>, item: T, present: bool) {

@@ -116,8 +116,21 @@ impl Core {
         }
         let done: Vec<LogId> = turned.into_iter().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
         self.release_revoking(consumer, &done);
+        self.tell_of_revoking(consumer);
         self.start_rebalance_timer(consumer);
         self.woken.insert(consumer);
+    }
+
+    /// Tells again what is being given up where other news cancelled it: a partition that was revoked, given back and
+    /// revoked once more before the member heard of it.
+    pub(super) fn tell_of_revoking(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let revoking = session.partitions.iter().filter(|(_, partition)| partition.revoking);
+        let untold: Vec<LogId> = revoking.map(|(log, _)| *log).filter(|log| !session.tells_of_revoking(*log)).collect();
+        for log in untold {
+            let name = self.durable.topics[&log.topic].name.clone();
+            session.news.revoked.insert(log, name);
+        }
     }
 
     /// Ends the giving up of those of `logs` that are being given up, and hands them on.
@@ -168,11 +181,11 @@ impl Core {
         let mut positions: BTreeMap<LogId, Option<Offset>> = BTreeMap::new();
         for log in logs {
             let name = self.topic_name(*log);
-            let stood = kept.get(log).and_then(|partition| partition.position);
-            let position = stood.or_else(|| self.first_position(&group, reset, *log));
+            let stood = kept.get(log).copied().filter(|partition| partition.position.is_some()).unwrap_or_default();
+            let position = stood.position.or_else(|| self.first_position(&group, reset, *log));
             positions.insert(*log, position);
             let Some(session) = self.sessions.get_mut(&consumer) else { return };
-            let partition = Partition { position, counted: position.unwrap_or_default(), ..Partition::default() };
+            let partition = Partition { position, counted: position.unwrap_or_default(), revoking: false, ..stood };
             session.partitions.insert(*log, partition);
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {

@@ -15,7 +15,7 @@ use crate::{
     fact::{Fact, OpenBatch},
     ids::{BatchId, ConsumerId, LogId, RequestId},
     refusal::Refusal,
-    session::{Batch, Session},
+    session::{Batch, Range, Session},
 };
 
 impl Core {
@@ -75,7 +75,8 @@ impl Core {
         }
         let revoking = self.sessions[&consumer].is_revoking();
         self.auto_commit(consumer, revoking);
-        let told: Vec<LogId> = batch.news.revoked.keys().copied().collect();
+        let untold = &self.sessions[&consumer].news.revoked;
+        let told: Vec<LogId> = batch.news.revoked.keys().copied().filter(|log| !untold.contains_key(log)).collect();
         self.release_revoking(consumer, &told);
     }
 
@@ -86,24 +87,39 @@ impl Core {
         let lost = receipts.open.take_if(|batch| batch.request == request);
         let Some(batch) = lost.or_else(|| receipts.presumed.take_if(|batch| batch.request == request)) else { return };
         session.generation = session.generation.min(batch.generation);
-        session.moved = true;
         session.news.put_back(batch.news);
+        self.take_back(consumer, &batch.ranges);
+        self.tell_of_revoking(consumer);
+        self.woken.insert(consumer);
+        self.look_again(consumer);
+    }
+
+    /// What was handed out did not arrive: positions go back to before it, the durable ones too. What is being given
+    /// up is held by it no longer.
+    pub(super) fn take_back(&mut self, consumer: ConsumerId, ranges: &[Range]) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let mut moved = Vec::new();
-        for range in &batch.ranges {
+        for range in ranges {
             let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
-            if partition.position == Some(range.next) && !partition.revoking {
-                partition.position = Some(range.from);
-                partition.counted = range.from;
-                partition.delivered = range.delivered_before;
-                partition.received = partition.received.filter(|received| *received <= range.from);
+            if partition.position == Some(range.next) {
+                let from = partition.unproven(range);
+                partition.position = Some(from);
+                partition.counted = from;
+                partition.delivered = range.delivered_before.filter(|before| Some(*before) > partition.committed);
+                partition.received = partition.received.filter(|received| *received <= from);
+                session.moved = true;
                 moved.push(range.log);
             }
         }
-        for log in moved {
-            self.file(consumer, log);
+        for log in &moved {
+            self.file(consumer, *log);
         }
-        self.woken.insert(consumer);
-        self.look_again(consumer);
+        let (held, session) = (&self.durable.consumers[&consumer].held, &self.sessions[&consumer]);
+        if moved.iter().any(|log| held.get(log).copied().flatten() > session.partitions[log].position) {
+            self.keep_positions(consumer);
+        }
+        moved.retain(|log| self.has_nothing_uncommitted(consumer, *log));
+        self.release_revoking(consumer, &moved);
     }
 
     /// Makes positions durable, if it is time to. Nobody waits for it.
@@ -129,20 +145,19 @@ impl Session {
     fn positioned(&self, consumer: ConsumerId) -> Fact {
         let placed = self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.position?)));
         let mut positions: BTreeMap<_, _> = placed.collect();
-        let open = self.receipts.open.as_ref().map(|batch| {
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let open = self.receipts.open.as_ref().or(replay).map(|batch| {
             let mut ranges = BTreeMap::new();
             for range in &batch.ranges {
-                // What was committed since arrived, and is not to come again.
-                let settled = self.partitions.get(&range.log).is_none_or(|partition| partition.delivered.is_none());
-                if batch.counted_as_delivered && settled {
-                    continue;
-                }
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
-                if let Some(position) = positions.get_mut(&range.log).filter(|position| **position == expected) {
-                    *position = range.from;
-                    ranges.insert(range.log, (range.from, range.next));
+                let Some(partition) = self.partitions.get(&range.log) else { continue };
+                if partition.position == Some(expected) {
+                    let from = partition.unproven(range);
+                    positions.insert(range.log, from);
+                    ranges.insert(range.log, (from, range.next));
                 }
             }
+            ranges.retain(|_, (from, next)| from < next);
             OpenBatch { batch: batch.id, ranges }
         });
         Fact::Positioned { consumer, batch: self.receipts.received, positions, open }

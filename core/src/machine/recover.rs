@@ -113,7 +113,7 @@ impl Core {
         }
         for (group, offsets) in lost {
             if !offsets.is_empty() {
-                self.record(Fact::Committed { group, offsets, done: None });
+                self.record(Fact::Committed { group, offsets });
             }
         }
     }
@@ -123,6 +123,10 @@ impl Core {
         let mut session = Session::new(record.group.clone(), record.options, self.now);
         session.generation = record.generation;
         session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
+        let logs = &self.logs;
+        if let Some(batch) = &mut session.receipts.open {
+            batch.ranges.retain(|range| logs.get(&range.log).is_some_and(|log| range.next <= log.bounds.end));
+        }
         for (log, position) in &record.held {
             let Some(entry) = self.logs.get_mut(log) else { continue };
             entry.holders.insert(consumer);
@@ -137,6 +141,7 @@ impl Core {
                 counted: position.unwrap_or_default(),
                 delivered: uncommitted,
                 received: uncommitted,
+                committed: None,
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
             };
             session.partitions.insert(*log, partition);

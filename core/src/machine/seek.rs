@@ -48,13 +48,14 @@ impl Core {
     }
 
     /// Puts a consumer at an offset; whatever was in flight for the partition no longer counts.
-    fn place(&mut self, consumer: ConsumerId, log: LogId, position: Option<Offset>) {
+    pub(super) fn place(&mut self, consumer: ConsumerId, log: LogId, position: Option<Offset>) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
         partition.position = position;
         partition.counted = position.unwrap_or_default();
         partition.delivered = None;
         partition.received = None;
+        partition.committed = None;
         session.uncommitted.remove(&log);
         session.moved = true;
         let receipts = &mut session.receipts;

@@ -9,7 +9,6 @@ use crate::{
     ids::{ConsumerId, FactSeq, RequestId},
     outbox::undecided,
     refusal::{Applied, Refusal},
-    response::Response,
 };
 
 /// Facts that may wait to become durable before new decisions are refused.
@@ -27,10 +26,22 @@ impl Core {
     /// only if storage comes back before.
     pub(super) fn storage_changed(&mut self, state: StorageState) {
         self.storage = state;
+        self.refuse_held();
+        self.refuse_topics();
+    }
+
+    /// Refuses whoever waits for a fact, if storage takes none.
+    pub(super) fn refuse_held(&mut self) {
         let Some(error) = self.storage.refusal().cloned() else { return };
         while let Some((after, request)) = self.outbox.next_held_reply() {
-            self.refuse_if_storage_is_down(request, after);
+            self.withdraw(request, after);
+            self.refuse(request, undecided(error.clone()));
         }
+    }
+
+    /// Refuses whoever waits for a topic, if storage takes no facts.
+    fn refuse_topics(&mut self) {
+        let Some(error) = self.storage.refusal().cloned() else { return };
         let topics = self.requests.iter().filter(|(_, open)| matches!(open, Open::Topic));
         let topics: Vec<RequestId> = topics.map(|(request, _)| *request).collect();
         for request in topics {
@@ -39,25 +50,13 @@ impl Core {
         }
     }
 
-    /// A reply that waits for a fact is not held back for as long as storage takes none.
-    pub(super) fn refuse_if_storage_is_down(&mut self, request: RequestId, after: FactSeq) {
-        let Some(error) = self.storage.refusal().cloned() else { return };
-        let response = self.outbox.withdraw(request, after);
-        self.requests.remove(&request);
-        if let Some(Ok(Response::Consumed(consumed))) = response {
-            self.undelivered(request, consumed.consumer);
-            self.discard(consumed.fetch);
-        }
-        self.refuse(request, undecided(error));
-    }
-
     /// Whether a decision can be made durable at all.
     pub(super) fn may_write(&self) -> Result<(), Refusal> {
         let pending = self.outbox.decided().0 - self.outbox.persisted().0;
         let error = match &self.storage {
-            StorageState::Stalled(_) | StorageState::Ok if pending < MAX_PENDING_FACTS => return Ok(()),
-            StorageState::Stalled(error) | StorageState::Failed(error) => error.clone(),
+            StorageState::Ok if pending < MAX_PENDING_FACTS => return Ok(()),
             StorageState::Ok => StorageError::Overloaded,
+            StorageState::Stalled(error) | StorageState::Failed(error) => error.clone(),
         };
         Err(Refusal::StorageUnavailable { error, applied: Applied::Nothing })
     }

@@ -160,15 +160,17 @@ impl Core {
         let Some(pending) = topic.pending.take() else { return };
         let (id, usable) = (topic.id, topic.usable);
         self.becoming.remove(&pending.after);
-        if usable == 0 {
+        let after = if usable == 0 {
             self.topics.remove(name);
-            self.record(Fact::TopicDeleted { topic: id });
+            let after = self.record(Fact::TopicDeleted { topic: id });
             self.outbox.delete_logs(id, name.clone(), pending.partitions);
+            after
         } else {
-            self.record(Fact::PartitionsAdded { topic: id, partitions: usable });
-        }
+            self.record(Fact::PartitionsAdded { topic: id, partitions: usable })
+        };
         if self.requests.remove(&pending.request).is_some() {
-            self.refuse(pending.request, Refusal::StorageUnavailable { error, applied: Applied::Nothing });
+            let refusal = Refusal::StorageUnavailable { error, applied: Applied::Nothing };
+            self.answer_after(pending.request, after, Err(refusal));
         }
     }
 

@@ -27,6 +27,9 @@ use super::{banner::Banner, listen::listen};
 /// File handles that are neither connections nor segments.
 const OTHER_FILES: u64 = 256;
 
+/// Fewer connections than this are worth a warning.
+const FEW_CONNECTIONS: usize = 10_000;
+
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Address to listen on, host:port; can be given several times
@@ -147,7 +150,7 @@ fn connections(segment_files: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let room = files.saturating_sub(OTHER_FILES + segment_files as u64);
     let connections = usize::try_from(room).unwrap_or(usize::MAX).clamp(64, most);
-    if connections < most {
+    if connections < FEW_CONNECTIONS {
         tracing::warn!(connections, files, "few files may be open: fewer connections are taken");
     }
     connections

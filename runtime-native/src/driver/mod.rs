@@ -24,7 +24,7 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use smallvec::SmallVec;
@@ -223,8 +223,12 @@ impl Driver {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A core that panicked midway is in no state to be trusted: whoever comes after fails as well, loudly.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(|_| {
+            // Whoever held the lock panicked in the middle of a decision. Nothing that this state says can be
+            // trusted any more; what is durable can, and a new start recovers it.
+            tracing::error!("the broker's state is broken: ending the process, so that a new start recovers it");
+            std::process::abort();
+        })
     }
 }
 

@@ -22,9 +22,9 @@ pub struct HttpConfig {
     pub max_headers_per_record: usize,
     /// Connections at most. One more is answered 503 and closed.
     pub max_connections: usize,
-    /// Request bodies that are received or worked on at the same time, at most. One more request that brings a
-    /// body is answered 503. A poll that waits has let go of its body and does not count.
-    pub max_bodies: usize,
+    /// All request bodies that are being received or worked on together, at most. A request beyond it is answered
+    /// 503. A poll that waits has let go of its body and does not count.
+    pub max_bodies_bytes: usize,
     /// How long a request's line and headers may take, from their first byte; then the connection is closed.
     pub header_timeout: Duration,
     /// How long a body may take before it must have kept up [`HttpConfig::body_bytes_per_second`]; a slower one
@@ -52,7 +52,7 @@ impl Default for HttpConfig {
             max_record_bytes: 1 << 20,
             max_headers_per_record: 100,
             max_connections: 100_000,
-            max_bodies: 512,
+            max_bodies_bytes: 512 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             body_bytes_per_second: 64 << 10,

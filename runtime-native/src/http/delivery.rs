@@ -9,8 +9,8 @@
 //!
 //! A [`Receipt`] that is dropped anywhere on that way tells the driver that the answer was lost, so nothing has to
 //! be done for it where a connection breaks, a timeout ends it or the server stops. "All written" means that
-//! the operating system has taken every byte while the client had not closed its end. What is lost after that only
-//! the client can know; it repeats `after_batch`.
+//! the operating system has taken every byte, and that the client had not closed its end before the first of them.
+//! What is lost after that only the client can know; it repeats `after_batch`.
 
 use std::{
     convert::Infallible,

@@ -38,6 +38,8 @@ struct State {
     answer_ready: bool,
     /// Of the answers that were handed to the connection and are not wholly written.
     receipts: Vec<Receipt>,
+    /// Whether any of them was handed over since the socket last looked whether the client is there.
+    unwatched: bool,
 }
 
 /// What the connection waits for.
@@ -67,6 +69,7 @@ impl Link {
                 write_deadline: None,
                 answer_ready: false,
                 receipts: Vec::new(),
+                unwatched: false,
             }),
         }
     }
@@ -113,12 +116,20 @@ impl Link {
 
     /// An answer that wants to know whether it arrives is now in the connection's hands.
     pub(super) fn hand_over(&self, receipt: Receipt) {
-        self.state().receipts.push(receipt);
+        let mut state = self.state();
+        state.receipts.push(receipt);
+        state.unwatched = true;
     }
 
-    /// Whether somebody wants to know about what is written.
-    pub(super) fn has_receipts(&self) -> bool {
-        !self.state().receipts.is_empty()
+    /// Whether what is written next begins an answer that wants to know whether it arrives. Says so once.
+    pub(super) fn begins_tracked_answer(&self) -> bool {
+        std::mem::take(&mut self.state().unwatched)
+    }
+
+    /// The client had closed its end before it was sent what was handed over.
+    pub(super) fn peer_left(&self) {
+        let lost = std::mem::take(&mut self.state().receipts);
+        drop(lost);
     }
 
     /// The client takes nothing.
@@ -134,8 +145,8 @@ impl Link {
         self.state().write_deadline = None;
     }
 
-    /// All that was handed over is with the operating system; `peer_left` if the client had closed its end by then.
-    pub(super) fn flushed(&self, peer_left: bool) {
+    /// All that was handed over is with the operating system.
+    pub(super) fn flushed(&self) {
         let mut state = self.state();
         state.write_deadline = None;
         if state.answer_ready && state.phase == Phase::Busy {
@@ -144,8 +155,6 @@ impl Link {
         }
         let receipts = std::mem::take(&mut state.receipts);
         drop(state);
-        if !peer_left {
-            receipts.into_iter().for_each(Receipt::confirm);
-        }
+        receipts.into_iter().for_each(Receipt::confirm);
     }
 }

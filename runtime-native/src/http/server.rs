@@ -26,7 +26,8 @@ const REFUSED_AT_ONCE: usize = 64;
 /// Serves clients of all listeners until `shutdown` ends.
 ///
 /// Then no connection is accepted any more, requests under way are finished, and connections that have none are
-/// closed. After [`HttpConfig::shutdown_grace`] the others are cut. When this returns, no connection is left; when
+/// closed. A poll that waits is under way until the driver is told to drain. After
+/// [`HttpConfig::shutdown_grace`] what is left is cut. When this returns, no connection is left; when
 /// its future is dropped, all are cut at once.
 pub async fn serve(
     config: HttpConfig,

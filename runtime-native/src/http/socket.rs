@@ -34,6 +34,13 @@ impl Socket {
         }
     }
 
+    /// To be called before a write. Afterwards it would be too late to ask: a client may have read all, and left.
+    fn watch(&self, cx: &mut Context<'_>) {
+        if self.link.begins_tracked_answer() && self.peer_left(cx) {
+            self.link.peer_left();
+        }
+    }
+
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
             Poll::Pending => self.link.write_blocked(),
@@ -53,6 +60,7 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.watch(cx);
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(result)
     }
@@ -62,6 +70,7 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.watch(cx);
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.wrote(result)
     }
@@ -73,8 +82,7 @@ impl Write for Socket {
     /// hyper calls this when it has written all that it had, and only then.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        let peer_left = self.link.has_receipts() && self.peer_left(cx);
-        self.link.flushed(peer_left);
+        self.link.flushed();
         Poll::Ready(Ok(()))
     }
 

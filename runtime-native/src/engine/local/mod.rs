@@ -35,6 +35,7 @@ mod journal;
 mod layout;
 mod log;
 mod opening;
+mod probe;
 mod queue;
 mod reader;
 mod recover;
@@ -45,6 +46,7 @@ mod stats;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod walk;
 mod writer;
 

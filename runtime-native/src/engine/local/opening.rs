@@ -153,11 +153,15 @@ impl Opening {
         }
         let through = self.snapshot.as_ref().map_or(FactSeq(0), |snapshot| snapshot.through);
         let mut last_fact = through;
+        // Without a snapshot and without a file this is the first start.
+        let mut expected = if self.snapshot.is_none() && numbers.is_empty() { None } else { Some(from) };
         for &number in &numbers {
             if number < from {
                 self.files.push_back((number, FactSeq(0)));
                 continue;
             }
+            self.note_missing(expected.map_or(0..0, |expected| expected..number));
+            expected = Some(number + 1);
             let path = journal::path(&directory, number);
             let bytes = disk::read_file(&*self.disk, &path).map_err(at(&path))?.unwrap_or_default();
             let followed = numbers.last() != Some(&number);
@@ -179,15 +183,31 @@ impl Opening {
             let damage = damage.map(|bytes| RecoveryNote::DamagedJournal { path: path.clone(), bytes });
             self.report.notes.extend(damage);
             self.files.push_back((number, last_fact));
-            if found.torn > 0 {
+            if !followed && bytes.len() as u64 > found.end {
+                // Nothing is appended to it any more, so the space set aside is given back too.
                 let file = self.disk.open(&path, false).map_err(at(&path))?;
                 file.set_len(found.end).and_then(|()| file.sync_all()).map_err(at(&path))?;
+            }
+            if found.torn > 0 {
                 let note = RecoveryNote::TornJournal { path, position: found.end, bytes: found.torn };
                 self.report.notes.push(note);
             }
         }
+        if numbers.last().is_none_or(|&last| last < from) {
+            self.note_missing(expected.map_or(0..0, |expected| expected..expected + 1));
+        }
         self.report.facts = self.facts.len() as u64;
         Ok(())
+    }
+
+    fn note_missing(&mut self, numbers: std::ops::Range<u64>) {
+        // However large the gap is, its ends say it all.
+        let ends = [numbers.start, numbers.end.saturating_sub(1)];
+        let count = usize::try_from(numbers.end - numbers.start).unwrap_or(usize::MAX).min(ends.len());
+        for number in ends.into_iter().take(count) {
+            let path = journal::path(&self.home.layout.journal(), number);
+            self.report.notes.push(RecoveryNote::MissingJournal { path });
+        }
     }
 
     /// Removes the damaged snapshots, so that the last two are whole again once there is a next.

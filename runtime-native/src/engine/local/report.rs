@@ -36,6 +36,11 @@ pub enum RecoveryNote {
         /// Which of its bytes.
         bytes: Range<u64>,
     },
+    /// A file of the journal is missing that there must have been.
+    MissingJournal {
+        /// The file.
+        path: PathBuf,
+    },
     /// The journal ended in something half written, which was never acknowledged.
     TornJournal {
         /// The file.
@@ -105,6 +110,7 @@ impl fmt::Display for RecoveryNote {
             Self::DamagedJournal { path, bytes } => {
                 write!(f, "{} is damaged from byte {} to {}", path.display(), bytes.start, bytes.end)
             }
+            Self::MissingJournal { path } => write!(f, "{} is missing", path.display()),
             Self::TornJournal { path, position, bytes } => {
                 write!(f, "{}: cut off {bytes} half-written bytes at {position}", path.display())
             }

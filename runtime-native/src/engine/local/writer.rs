@@ -13,28 +13,27 @@
 use std::{
     collections::{HashMap, VecDeque},
     io,
-    sync::{Arc, PoisonError, mpsc::Sender},
+    sync::{Arc, mpsc::Sender},
     time::{Duration, Instant},
 };
 
 use rustc_hash::FxBuildHasher;
-use takhin_core::{FactSeq, LogId, Offset, TopicId, TopicName};
+use takhin_core::{FactSeq, LogId, Offset};
 
 use super::{
-    checkpoint::{CheckpointEnd, CheckpointError, Dirty, Job},
+    checkpoint::{Dirty, Job},
     config::{Durability, LocalConfig},
     journal::{Bounds, Frame, Journal, SyncFailed},
-    layout::{DELETED, Layout},
+    layout::Layout,
+    probe,
     queue::{End, Queue, Taken},
     reader::Shared,
-    recover,
-    snapshot::Snapshot,
     stats::EngineStats,
     tail::{Append, PutError, Tail},
 };
 use crate::engine::{Completion, Completions, StorageError, StorageState, WriteOp};
 
-/// How long facts wait before they are tried again when there was no room for them.
+/// How long it is before facts for which there was no room are tried again, and a full disk looked at.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// All that the writing thread owns.
@@ -108,11 +107,12 @@ impl Writer {
         self.dirty.save_indexes(&self.shared);
         let ends: Vec<_> = self.tails.values().map(|tail| (tail.log.id, tail.end)).collect();
         let synced = self.dirty.sync(&self.shared, &self.layout).and_then(|()| self.journal.sync());
-        synced.and_then(|()| write_bounds(&mut self.journal, &ends)).map_err(|error| storage_error(&error))
+        let noted = synced.and_then(|()| write_bounds(&mut self.journal, &ends));
+        noted.and_then(|()| self.journal.cut_off()).map_err(|error| storage_error(&error))
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let retry = !self.facts.waiting.is_empty() && !self.has_failed();
+        let retry = (!self.facts.waiting.is_empty() || self.state == StorageState::Full) && !self.has_failed();
         let retry = retry.then(|| Instant::now() + RETRY);
         [retry, self.next_sync].into_iter().flatten().min()
     }
@@ -146,7 +146,11 @@ impl Writer {
                 }
             }
         }
+        let idle = appends.is_empty();
         self.write_group(&mut appends);
+        if idle {
+            self.look_for_room();
+        }
         self.sync_if_due();
         if self.snapshots.written >= self.config.checkpoint_bytes && !self.snapshots.asked && !self.snapshots.running {
             self.snapshots.asked = true;
@@ -267,7 +271,7 @@ impl Writer {
             self.fail(error.to_string());
             return self.doubt(appends);
         }
-        let mut undone = self.journal.roll_back();
+        let mut undone = self.journal.cut_off();
         for run in appends.chunk_by(|a, b| a.log == b.log) {
             if run.iter().any(|append| append.placed.is_ok())
                 && let Some(tail) = self.tails.get(&run[0].log)
@@ -311,6 +315,16 @@ impl Writer {
         }
     }
 
+    /// A full disk may have room again without anybody trying.
+    fn look_for_room(&mut self) {
+        if self.state == StorageState::Full
+            && self.facts.waiting.is_empty()
+            && probe::has_room(self.shared.files.disk(), &self.layout).is_ok()
+        {
+            self.set_state(StorageState::Ok);
+        }
+    }
+
     fn sync_if_due(&mut self) {
         let due = self.next_sync.is_some_and(|at| at <= Instant::now());
         if !due || self.has_failed() {
@@ -323,116 +337,25 @@ impl Writer {
         }
     }
 
-    fn create_logs(
-        &mut self,
-        topic: TopicId,
-        name: &TopicName,
-        partitions: std::ops::Range<u32>,
-    ) -> Result<(), StorageError> {
-        if let Some(why) = self.failure() {
-            return Err(StorageError::Failed(why));
-        }
-        for partition in partitions {
-            let id = LogId { topic, partition };
-            if self.tails.contains_key(&id) {
-                continue;
-            }
-            let tail = recover::create_log(&self.shared.files, &self.layout, id, name)
-                .map_err(|error| storage_error(&error))?;
-            self.dirty.new_log(&tail.log);
-            self.dirty.segment(&tail.log, &tail.active);
-            let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
-            logs.insert(id, Arc::clone(&tail.log));
-            self.tails.insert(id, tail);
-        }
-        Ok(())
-    }
-
-    fn delete_logs(&mut self, topic: TopicId, name: &TopicName, partitions: u32, background: &Sender<Job>) {
-        let mut result = Ok(());
-        let mut directories = Vec::new();
-        for partition in 0..partitions {
-            let id = LogId { topic, partition };
-            let Some(tail) = self.tails.remove(&id) else { continue };
-            tail.log.mark_deleted();
-            self.shared.logs.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-            self.shared.files.close_log(id);
-            self.dirty.forget(id);
-            let aside = self.layout.aside(&format!("{name}-{partition}"), Some(topic), DELETED);
-            match self.shared.files.disk().rename(&tail.log.directory, &aside) {
-                Ok(()) => directories.push(aside),
-                Err(error) => result = Err(storage_error(&error)),
-            }
-        }
-        send(background, Job::RemoveDirectories(directories));
-        self.done.push(Completion::LogsDeleted { topic, result });
-    }
-
-    fn begin_checkpoint(&mut self, through: FactSeq, state: Vec<u8>, background: &Sender<Job>) {
-        let refused = match self.failure() {
-            Some(why) => Some(why),
-            None if self.snapshots.running => Some("a checkpoint is under way".to_owned()),
-            None => None,
-        };
-        if let Some(why) = refused {
-            let result = Err(StorageError::Failed(why));
-            return self.done.push(Completion::CheckpointDone { through, result });
-        }
-        let snapshot = Snapshot {
-            number: self.snapshots.next,
-            through,
-            journal_from: self.journal.needed_from(through),
-            bounds: self.tails.values().map(|tail| (tail.log.id, tail.end)).collect(),
-            state,
-        };
-        self.snapshots.next += 1;
-        self.snapshots.written = 0;
-        self.snapshots.running = true;
-        send(background, Job::Checkpoint { dirty: std::mem::take(&mut self.dirty), snapshot });
-    }
-
-    pub(super) fn checkpoint_ended(&mut self, ended: CheckpointEnd, background: &Sender<Job>) {
-        (self.snapshots.running, self.snapshots.asked) = (false, false);
-        let result = match ended.result {
-            Ok(()) => {
-                // What the snapshot before this one needs is kept, in case this one is found damaged.
-                let unneeded = self.journal.forget_before(self.snapshots.journal_from);
-                self.snapshots.journal_from = ended.journal_from;
-                send(background, Job::RemoveFiles(unneeded));
-                self.stats.checkpoints.add(1);
-                Ok(())
-            }
-            Err(CheckpointError::Snapshot(error)) => {
-                self.dirty.merge(ended.dirty);
-                Err(storage_error(&error))
-            }
-            Err(CheckpointError::Segments(error)) => {
-                self.fail(format!("segments could not be synced: {error}"));
-                Err(StorageError::Failed(error.to_string()))
-            }
-        };
-        self.done.push(Completion::CheckpointDone { through: ended.through, result });
-    }
-
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         matches!(self.state, StorageState::Failed { .. })
     }
 
-    fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<String> {
         match &self.state {
             StorageState::Failed { why } => Some(why.clone()),
             StorageState::Ok | StorageState::Full => None,
         }
     }
 
-    fn fail(&mut self, why: String) {
+    pub(super) fn fail(&mut self, why: String) {
         if !self.has_failed() {
             tracing::error!(why, "the storage has failed; nothing is acknowledged until the next start");
             self.set_state(StorageState::Failed { why });
         }
     }
 
-    fn set_state(&mut self, state: StorageState) {
+    pub(super) fn set_state(&mut self, state: StorageState) {
         if self.state != state {
             self.state = state.clone();
             self.done.push(Completion::StorageState(state));
@@ -449,16 +372,9 @@ pub(super) fn write_bounds(journal: &mut Journal, ends: &[(LogId, Offset)]) -> i
     journal.sync()
 }
 
-fn storage_error(error: &io::Error) -> StorageError {
+pub(super) fn storage_error(error: &io::Error) -> StorageError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StorageError::Full,
         _ => StorageError::Failed(error.to_string()),
-    }
-}
-
-/// The background thread outlives the writer, so it takes every job.
-fn send(background: &Sender<Job>, job: Job) {
-    if background.send(job).is_err() {
-        tracing::error!("the background thread has ended early");
     }
 }

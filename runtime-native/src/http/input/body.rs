@@ -1,10 +1,11 @@
-//! Taking a request's body in, within bounds of size, time and number.
+//! Taking a request's body in, within bounds of size, time and memory.
 //!
 //! * Longer than `max_body_bytes`: 413. Where the length is announced that is known before a byte of it is taken,
 //!   and a client that waits for `100 Continue` never sends it. Otherwise what comes is thrown away for a while,
 //!   since a client that still sends would not read the answer.
 //! * Slower than the configured pace: 408, and the connection ends.
-//! * More than `max_bodies` at once: 503 `overloaded`.
+//! * More than `max_bodies_bytes` of all requests together: 503 `overloaded`. What counts is what came, not what was
+//!   announced, so a client that sends nothing takes nobody's room.
 //!
 //! A body that comes in one piece is not copied.
 
@@ -18,70 +19,109 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::http::{config::HttpConfig, error::ApiError};
 
-/// How much of a body that is too long is thrown away before the connection is cut.
+/// How much of a body that is too long is thrown away before the connection is cut, and for how long.
 const DISCARD_BYTES: usize = 64 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
-/// A whole body. It counts as one of `max_bodies` for as long as it lives.
+/// With how much room a body's buffer begins at most, whatever length was announced.
+const FIRST_BUFFER_BYTES: usize = 256 << 10;
+
+/// Room for all bodies together.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRoom {
+    units: Arc<Semaphore>,
+    max_bytes: usize,
+}
+
+impl BodyRoom {
+    /// In what steps room is given out.
+    const UNIT_BYTES: usize = 1 << 10;
+
+    /// Room for so many bytes.
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        let units = max_bytes.div_ceil(Self::UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(units)), max_bytes }
+    }
+
+    fn take(&self, units: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let permit =
+            u32::try_from(units).ok().and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok());
+        permit.ok_or_else(|| {
+            let message = "the server is working on as many requests as it has room for";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+                .with("max_bytes", self.max_bytes)
+                .retryable(true)
+                .retry_after(1)
+        })
+    }
+
+    /// Makes a body's room fit its length.
+    fn grow(&self, permit: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), ApiError> {
+        let more = bytes.div_ceil(Self::UNIT_BYTES).saturating_sub(permit.num_permits());
+        if more > 0 {
+            permit.merge(self.take(more)?);
+        }
+        Ok(())
+    }
+}
+
+/// A whole body. It takes its room for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Received {
     /// Its bytes.
     pub(crate) bytes: Bytes,
-    place: OwnedSemaphorePermit,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Received {
-    /// Keeps the place and lets go of the bytes, which hold the whole buffer that they were read into.
-    pub(crate) fn without_bytes(self) -> OwnedSemaphorePermit {
-        self.place
+    /// Keeps the room and lets go of the bytes, which hold the whole buffer that they were read into.
+    pub(crate) fn without_bytes(self) -> Option<OwnedSemaphorePermit> {
+        self.room
     }
 }
 
 /// Takes a body in.
 pub(crate) async fn receive(
     config: &HttpConfig,
-    places: &Arc<Semaphore>,
+    room: &BodyRoom,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, ApiError> {
-    let place = Arc::clone(places).try_acquire_owned().map_err(|_| overloaded(config))?;
     let mut intake = Intake::new(config, body);
     let announced = intake.body.size_hint().exact();
+    if announced == Some(0) {
+        return Ok(Received { bytes: Bytes::new(), room: None });
+    }
     if announced.is_some_and(|bytes| bytes > config.max_body_bytes as u64) {
         let waits = headers.contains_key(header::EXPECT);
         return Err(intake.refuse_as_too_long(announced, !waits).await);
     }
-    let Some(first) = intake.next().await? else {
-        return Ok(Received { bytes: Bytes::new(), place });
-    };
-    let bytes = if intake.body.is_end_stream() && first.len() <= config.max_body_bytes {
-        first
-    } else {
-        let room = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(first.len());
-        let mut whole = BytesMut::with_capacity(room);
-        let mut piece = Some(first);
-        while let Some(bytes) = piece {
-            if whole.len() + bytes.len() > config.max_body_bytes {
-                return Err(intake.refuse_as_too_long(announced, true).await);
-            }
-            whole.extend_from_slice(&bytes);
-            piece = intake.next().await?;
+    let mut taken = room.take(1)?;
+    let mut whole = Bytes::new();
+    let mut pieces = BytesMut::new();
+    while let Some(bytes) = intake.next().await? {
+        if intake.received > config.max_body_bytes {
+            drop(taken);
+            return Err(intake.refuse_as_too_long(announced, true).await);
         }
-        whole.freeze()
-    };
-    Ok(Received { bytes, place })
-}
-
-fn overloaded(config: &HttpConfig) -> ApiError {
-    let message = "the server is working on as many requests as it may";
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
-        .with("limit", config.max_bodies)
-        .retryable(true)
-        .retry_after(1)
+        room.grow(&mut taken, intake.received)?;
+        if pieces.is_empty() && intake.body.is_end_stream() {
+            whole = bytes;
+            break;
+        }
+        if pieces.is_empty() {
+            let expected = announced.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
+            pieces.reserve(expected.clamp(bytes.len(), FIRST_BUFFER_BYTES.max(bytes.len())));
+        }
+        pieces.extend_from_slice(&bytes);
+    }
+    let bytes = if pieces.is_empty() { whole } else { pieces.freeze() };
+    Ok(Received { bytes, room: Some(taken) })
 }
 
 struct Intake<'a> {
@@ -104,8 +144,8 @@ impl<'a> Intake<'a> {
     /// The next bytes; `None` at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
-            let deadline = self.deadline();
-            match timeout_at(deadline, self.body.frame()).await.map_err(|_| self.too_slow())? {
+            let frame = timeout_at(self.deadline(), self.body.frame()).await.map_err(|_| self.too_slow())?;
+            match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
@@ -131,12 +171,9 @@ impl<'a> Intake<'a> {
     }
 
     async fn refuse_as_too_long(mut self, announced: Option<u64>, discard: bool) -> ApiError {
-        let mut discarded = 0;
-        while discard && discarded < DISCARD_BYTES {
-            match self.next().await {
-                Ok(Some(bytes)) => discarded += bytes.len(),
-                Ok(None) | Err(_) => break,
-            }
+        if discard {
+            // However it ends, the answer is the same.
+            let _: Result<(), _> = timeout(DISCARD_TIME, self.discard()).await;
         }
         let max = self.config.max_body_bytes;
         let message = format!("a body may have at most {max} bytes");
@@ -146,5 +183,9 @@ impl<'a> Intake<'a> {
             None => error,
         };
         error.closing()
+    }
+
+    async fn discard(&mut self) {
+        while self.received < DISCARD_BYTES && matches!(self.next().await, Ok(Some(_))) {}
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
     json(&ConsumerView::new(&consumer))
 }
 
-/// Waits without the body, whose place others may have meanwhile.
+/// Waits without the body, whose room others may have meanwhile.
 pub(super) async fn consume(
     State(app): State<Arc<App>>,
     Extension(link): Extension<Arc<Link>>,

@@ -31,7 +31,7 @@ use crate::{
 /// The offset to read from next.
 const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
 
-/// Holds the body's place until the records are appended, so that what waits for the disk is bounded too.
+/// Holds the body's room until the records are appended, so that what waits for the disk is bounded too.
 pub(super) async fn produce(
     State(app): State<Arc<App>>,
     TopicPath(topic): TopicPath,
@@ -47,7 +47,7 @@ pub(super) async fn produce(
         now_ms: now_ms(),
     };
     let parsed = parse(&body.bytes, rules)?;
-    let _place = body.without_bytes();
+    let _room = body.without_bytes();
     match app.driver.produce(name, parsed.batches).await?.response {
         Response::Produced(batches) => json(&Produced::new(&parsed.places, &batches)?),
         other => Err(mismatch(&other)),
@@ -85,7 +85,7 @@ pub(super) async fn read(State(app): State<Arc<App>>, TopicPath(topic): TopicPat
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    let bytes = messages(&topic, found, answer.records.as_ref())?;
+    let bytes = messages(&topic, found, answer.records.as_ref());
     let mut response = json_bytes(bytes.into());
     response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
     Ok(response)

@@ -22,12 +22,11 @@ use axum::{
 };
 use rustc_hash::FxBuildHasher;
 use takhin_core::TopicName;
-use tokio::sync::Semaphore;
 
 use super::{
     config::HttpConfig,
     error::ApiError,
-    input::body::{Received, receive},
+    input::body::{BodyRoom, Received, receive},
 };
 use crate::driver::Driver;
 
@@ -35,8 +34,7 @@ use crate::driver::Driver;
 pub(super) struct App {
     driver: Driver,
     config: Arc<HttpConfig>,
-    /// One permit for each body that may be received or worked on.
-    bodies: Arc<Semaphore>,
+    bodies: BodyRoom,
     sticky: StickyPartitions,
 }
 
@@ -56,7 +54,7 @@ impl StickyPartitions {
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
     let app = App {
         driver,
-        bodies: Arc::new(Semaphore::new(config.max_bodies)),
+        bodies: BodyRoom::new(config.max_bodies_bytes),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
     };

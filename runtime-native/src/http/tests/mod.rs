@@ -1,1 +1,8 @@
-//! Over real sockets.
+//! The server over real sockets, with clients of every kind.
+
+mod delivery;
+mod errors;
+mod limits;
+mod seed;
+mod stop;
+mod world;

@@ -31,7 +31,7 @@ pub(in crate::engine::local) fn scan(bytes: &[u8], file: u64, followed: bool) ->
         found.damage.push(at as u64..resume as u64);
         at = resume;
     }
-    let written = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let written = written(bytes);
     if written > at && followed {
         found.damage.push(at as u64..written as u64);
     } else {
@@ -39,6 +39,14 @@ pub(in crate::engine::local) fn scan(bytes: &[u8], file: u64, followed: bool) ->
     }
     found.end = at as u64;
     found
+}
+
+/// How far the file holds anything but zeros. It looks at whole pages first, since most of it may be space set aside.
+fn written(bytes: &[u8]) -> usize {
+    const PAGE: usize = 4096;
+    let last = bytes.chunks(PAGE).rposition(|page| page.iter().fold(0, |all, byte| all | byte) != 0);
+    let last = last.map_or(&[][..], |last| &bytes[..((last + 1) * PAGE).min(bytes.len())]);
+    last.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1)
 }
 
 /// Whether a frame from `resume` on knows that the bytes at `at` were durable.

@@ -53,7 +53,7 @@ impl Journal {
     }
 
     /// Writes the frames one behind the other, in a new file if this one is full; they are not durable yet.
-    /// After an error none of them is there once [`Journal::roll_back`] has succeeded.
+    /// After an error none of them is there once [`Journal::cut_off`] has succeeded.
     pub(in crate::engine::local) fn write(&mut self, frames: &[Frame<'_>]) -> io::Result<u64> {
         if self.position >= self.file_bytes {
             self.next_file()?;
@@ -85,8 +85,9 @@ impl Journal {
         Ok(bytes)
     }
 
-    /// Removes what a failed write may have left, durably, so that it can never come back.
-    pub(in crate::engine::local) fn roll_back(&mut self) -> io::Result<()> {
+    /// Removes what stands behind the last whole frame, durably: space set aside, and what a failed write may
+    /// have left, which must never come back.
+    pub(in crate::engine::local) fn cut_off(&mut self) -> io::Result<()> {
         self.file.set_len(self.position)?;
         self.file.sync_all()?;
         self.synced = self.position;

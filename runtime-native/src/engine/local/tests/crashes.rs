@@ -110,7 +110,12 @@ fn power_may_fail_anywhere_and_nothing_acknowledged_is_lost() {
         if let Some(running) = start(&disk) {
             script(&running, 40, &mut Random(1), &mut done);
         }
-        disk.crash(|| random.below(2) == 0);
+        // The process dies, the power fails and takes all that it can, or some of it.
+        match fuse % 4 {
+            0 => disk.kill(),
+            1 => disk.crash(|| false),
+            _ => disk.crash(|| random.below(2) == 0),
+        }
         // It fails again while recovering, and then once more later.
         disk.blow_after(1 + random.below(40));
         if let Some(running) = start(&disk) {

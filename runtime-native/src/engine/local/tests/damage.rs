@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use takhin_core::Offset;
+use takhin_core::{FactSeq, Offset};
 use tempfile::tempdir;
 
 use super::harness::*;
@@ -209,4 +209,20 @@ fn without_a_whole_snapshot_and_the_whole_journal_nothing_is_opened() {
     fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
     let error = super::super::Opening::open(config(dir.path())).unwrap_err();
     assert!(matches!(error, OpenError::NoSnapshot(_)), "{error}");
+}
+
+#[test]
+fn a_missing_journal_file_is_told() {
+    let dir = tempdir().unwrap();
+    for seq in 1..=3 {
+        let running = open(dir.path(), 1);
+        running.persist(seq);
+        running.engine.stop().unwrap();
+    }
+    fs::remove_file(journal_file(dir.path(), 2)).unwrap();
+    let again = open(dir.path(), 1);
+    assert_eq!(again.fact_numbers(), [1, 3]);
+    let path = journal_file(dir.path(), 2);
+    let facts = RecoveryNote::MissingFacts { after: FactSeq(1), before: FactSeq(3) };
+    assert_eq!(again.report.notes, [RecoveryNote::MissingJournal { path }, facts]);
 }

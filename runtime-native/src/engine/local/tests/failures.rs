@@ -112,6 +112,18 @@ fn a_full_disk_refuses_records_keeps_facts_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_full_disk_is_found_to_have_room_again_without_anybody_writing() {
+    let disk = FaultyDisk::default();
+    let running = start(&disk);
+    disk.set_capacity(Some(disk.used() + 100));
+    assert_eq!(running.append(ORDERS, &[&[7; 1000]]), Err(StorageError::Full));
+    assert_eq!(states(&running), [StorageState::Full]);
+    disk.set_capacity(None);
+    running.wait(|completion| matches!(completion, Completion::StorageState(StorageState::Ok)).then_some(()));
+    assert_eq!(states(&running), [StorageState::Full, StorageState::Ok]);
+}
+
+#[test]
 fn a_checkpoint_that_fails_leaves_the_one_before_in_force() {
     let disk = FaultyDisk::default();
     let running = start(&disk);

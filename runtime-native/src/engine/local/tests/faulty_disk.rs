@@ -41,6 +41,7 @@ struct State {
     capacity: Option<u64>,
     operations: u64,
     locked: bool,
+    cold: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -88,6 +89,11 @@ impl FaultyDisk {
     /// Asks `fault` before each change.
     pub(super) fn fault(&self, fault: impl FnMut(Op, &Path) -> Option<io::Error> + Send + 'static) {
         self.state().fault = Some(Box::new(fault));
+    }
+
+    /// Whether reads that must not wait find anything in memory.
+    pub(super) fn set_cold(&self, cold: bool) {
+        self.state().cold = cold;
     }
 
     pub(super) fn heal(&self) {
@@ -295,6 +301,9 @@ impl DiskFile for OpenFile {
     }
 
     fn read_cached_at(&self, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+        if self.disk.state().cold {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         self.read_at(bytes, position)
     }
 

@@ -3,7 +3,7 @@
 use takhin_core::Offset;
 use tempfile::tempdir;
 
-use super::harness::*;
+use super::{faulty_disk::FaultyDisk, harness::*};
 use crate::engine::{
     Chunk, ReadError, ReadMode, ReadPart,
     local::{LocalConfig, disk::RealDisk},
@@ -117,4 +117,49 @@ fn a_time_is_looked_up_across_segments_and_starts() {
     look(&running);
     running.engine.stop().unwrap();
     look(&open(dir.path(), 1));
+}
+
+#[test]
+fn cold_data_is_left_to_a_read_that_may_wait() {
+    let disk = FaultyDisk::default();
+    let running = open_on(std::sync::Arc::new(disk.clone()), config("/data"), 1).unwrap();
+    running.append(ORDERS, &[b"value"]).unwrap();
+    let reader = running.engine.reader();
+    let mut chunk = Chunk::default();
+    let wanted = part(ORDERS, 0, 1);
+    disk.set_cold(true);
+    assert_eq!(reader.read(&wanted, ReadMode::NoWait, &mut chunk), Err(ReadError::WouldBlock));
+    assert_eq!(chunk.filled(), 0);
+    assert_eq!(reader.read(&wanted, ReadMode::Blocking, &mut chunk).unwrap().records, 1);
+    disk.set_cold(false);
+    assert_eq!(reader.read(&wanted, ReadMode::NoWait, &mut chunk).unwrap().records, 1);
+}
+
+#[test]
+fn readers_follow_the_writer_without_a_hole() {
+    let dir = tempdir().unwrap();
+    let config = LocalConfig { segment_bytes: 5000, open_files: 8, ..config(dir.path()) };
+    let running = open_on(std::sync::Arc::new(RealDisk), config, 2).unwrap();
+    std::thread::scope(|scope| {
+        for partition in 0..2 {
+            let running = &running;
+            let (sender, ends) = std::sync::mpsc::channel();
+            scope.spawn(move || {
+                for offset in 0..300u64 {
+                    let at = running.append(log(partition), &[&offset.to_be_bytes()]).unwrap();
+                    sender.send(at.end).unwrap();
+                }
+            });
+            scope.spawn(move || {
+                let mut next = 0;
+                for end in ends {
+                    for (offset, value) in running.read_all(log(partition), next, end.0) {
+                        assert_eq!((offset, value), (next, next.to_be_bytes().to_vec()));
+                        next += 1;
+                    }
+                }
+                assert_eq!(next, 300);
+            });
+        }
+    });
 }

@@ -194,3 +194,14 @@ fn a_checkpoint_is_asked_for_and_bounds_the_journal() {
     assert_eq!(second.report.notes, []);
     assert_eq!(second.read_all(ORDERS, 0, 240).len(), 240);
 }
+
+#[test]
+fn starts_and_crashes_alone_do_not_fill_the_disk() {
+    let dir = tempdir().unwrap();
+    for _ in 0..20 {
+        drop(open(dir.path(), 1));
+    }
+    let files = fs::read_dir(dir.path().join("journal")).unwrap();
+    let bytes: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes < 2 * config(dir.path()).journal_file_bytes, "{bytes}");
+}

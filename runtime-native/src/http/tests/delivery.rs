@@ -1,0 +1,84 @@
+//! What becomes of a poll whose client goes away: its records come again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::world::{Client, World, request, until};
+use crate::http::HttpConfig;
+
+/// More than the operating system takes on for a client that reads nothing.
+const RECORDS: usize = 32;
+const RECORD_BYTES: usize = 1_000_000;
+
+/// A consumer with a big batch before it.
+fn world_with_a_big_batch(config: HttpConfig) -> (World, String) {
+    let world = World::with(config);
+    let id = world.consumer_of("orders");
+    let record = json!({"value": "x".repeat(RECORD_BYTES)});
+    for _ in 0..RECORDS / 8 {
+        world.ask("POST", "/api/topics/orders/produce", &json!({"records": vec![&record; 8]}));
+    }
+    (world, id)
+}
+
+fn poll(world: &World, id: &str) -> Client {
+    let mut client = world.client();
+    let limits = json!({"max_bytes_total": 64 << 20}).to_string();
+    client.send(&request("POST", &format!("/api/consumers/{id}/consume"), &limits));
+    client
+}
+
+fn offsets(answer: &Value) -> Vec<u64> {
+    let records = answer["records"].as_array().expect("records");
+    records.iter().filter_map(|record| record["offset"].as_u64()).collect()
+}
+
+#[test]
+fn a_client_that_goes_in_the_midst_of_an_answer_gets_it_again() {
+    let (world, id) = world_with_a_big_batch(HttpConfig::default());
+    let mut client = poll(&world, &id);
+    client.taste(1_000);
+    assert_eq!(world.position(&id, "orders"), RECORDS);
+    drop(client);
+    until(|| world.position(&id, "orders") == 0);
+    let again = poll(&world, &id).answer().json();
+    assert_eq!(offsets(&again), (0..RECORDS as u64).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off_and_gets_it_again() {
+    let write_stall_timeout = Duration::from_millis(200);
+    let (world, id) = world_with_a_big_batch(HttpConfig { write_stall_timeout, ..HttpConfig::default() });
+    let mut client = poll(&world, &id);
+    client.taste(1_000);
+    until(|| world.position(&id, "orders") == 0);
+    client.wait_for_end();
+    let again = world.ask("POST", &format!("/api/consumers/{id}/consume"), &json!({"max_records": 1}));
+    assert_eq!(offsets(&again), [0]);
+}
+
+#[test]
+fn a_client_that_goes_while_it_waits_ends_its_poll() {
+    let world = World::new();
+    let id = world.consumer_of("orders");
+    let client = poll(&world, &id);
+    until(|| world.get("/api/health")["parked_polls"] == 1);
+    drop(client);
+    until(|| world.get("/api/health")["parked_polls"] == 0);
+}
+
+#[test]
+fn an_answer_that_arrives_is_not_given_again() {
+    let world = World::new();
+    let id = world.consumer_of("orders");
+    let mut client = world.client();
+    for offset in 0..3 {
+        world.ask("POST", "/api/topics/orders/produce", &json!({"records": [{"value": "a"}]}));
+        let answer = client.ask("POST", &format!("/api/consumers/{id}/consume"), "").json();
+        assert_eq!(offsets(&answer), [offset]);
+    }
+    drop(client);
+    let nothing = world.client().ask("POST", &format!("/api/consumers/{id}/consume"), r#"{"timeout_ms": 0}"#);
+    assert_eq!(nothing.json()["records"], json!([]));
+}

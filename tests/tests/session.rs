@@ -1,0 +1,132 @@
+//! Sessions: silence ends them, a parked poll is not silence.
+
+use takhin_core::{ConsumerOptions, LeaveReason, Refusal};
+use takhin_tests::script::{Script, Work, manual, wait};
+
+fn two_members() -> Script {
+    let mut script = Script::default();
+    script.create("orders", 2);
+    let options = ConsumerOptions { session_timeout_ms: 10_000, ..manual() };
+    script.subscribe(1, "billing", &["orders"], options);
+    script.subscribe(2, "billing", &["orders"], manual());
+    for n in 1..=2 {
+        script.consume(n, wait(0));
+    }
+    script
+}
+
+#[test]
+fn silence_frees_the_partitions_at_once() {
+    let mut script = two_members();
+    let parked = script.consume(2, wait(20_000));
+    script.pass(9_999);
+    assert_eq!(script.held_by(2), [1]);
+    script.pass(1);
+    assert_eq!(script.held_by(2), [0, 1]);
+    assert_eq!(script.told(parked), (vec![0], vec![]));
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn the_clock_does_not_run_while_a_poll_is_parked() {
+    let mut script = two_members();
+    let poll = script.consume(1, wait(60_000));
+    script.pass(29_000);
+    script.describe(2);
+    script.pass(29_000);
+    assert!(script.is_open(poll));
+    script.describe(2);
+    script.pass(2_000);
+    assert!(script.brought(poll).is_empty());
+    script.pass(9_999);
+    assert_eq!(script.held_by(1), [0], "the clock began anew when the poll ended");
+    script.pass(1);
+    assert!(script.held_by(1).is_empty());
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn the_clock_does_not_run_while_the_engine_reads() {
+    let mut script = two_members();
+    script.produce("orders", 0, 1);
+    script.hold(Work::Fetch);
+    let poll = script.consume(1, wait(0));
+    script.pass(11_000);
+    script.release(Work::Fetch);
+    assert_eq!(script.brought(poll), [(0, 0, 1)]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn a_client_that_hangs_up_is_given_a_whole_session_more() {
+    let mut script = two_members();
+    let poll = script.consume(1, wait(20_000));
+    script.pass(15_000);
+    script.hang_up(poll);
+    script.pass(9_999);
+    assert_eq!(script.held_by(1), [0]);
+    script.pass(1);
+    assert!(script.held_by(1).is_empty());
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn every_call_keeps_the_session() {
+    let mut script = two_members();
+    for _ in 0..3 {
+        for call in 0..4 {
+            script.pass(8_000);
+            script.describe(2);
+            match call {
+                0 => script.describe(1),
+                1 => script.commit_all(1),
+                2 => script.commit(1, "orders", 7, 0),
+                _ => script.seek(1, "orders", 0, 0),
+            };
+        }
+    }
+    assert_eq!(script.held_by(1), [0]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn a_late_call_hears_why_and_a_stranger_does_not() {
+    let mut script = two_members();
+    script.pass(10_000);
+    let late = script.consume(1, wait(0));
+    let reason = LeaveReason::SessionTimeout;
+    assert!(matches!(script.refusal(late), Refusal::ConsumerExpired { reason: r, .. } if r == reason));
+    let stranger = script.consume(9, wait(0));
+    assert!(matches!(script.refusal(stranger), Refusal::ConsumerNotFound { .. }));
+    script.crash();
+    let later = script.describe(1);
+    assert!(matches!(script.refusal(later), Refusal::ConsumerExpired { .. }), "a restart remembers it");
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn only_the_latest_that_expired_are_remembered() {
+    let config = takhin_core::Config { max_ended_remembered: 1, ..takhin_core::Config::default() };
+    let mut script = Script::new(config);
+    script.create("orders", 1);
+    script.subscribe(1, "billing", &["orders"], manual());
+    script.pass(1);
+    script.subscribe(2, "billing", &["orders"], manual());
+    script.pass(30_000);
+    let (first, second) = (script.describe(1), script.describe(2));
+    assert!(matches!(script.refusal(first), Refusal::ConsumerNotFound { .. }));
+    assert!(matches!(script.refusal(second), Refusal::ConsumerExpired { .. }));
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn a_restart_gives_every_session_a_new_clock() {
+    let mut script = two_members();
+    script.pass(9_000);
+    script.crash();
+    script.pass(9_000);
+    assert_eq!(script.held_by(1), [0]);
+    script.pass(1_000);
+    assert!(script.held_by(1).is_empty());
+    insta::assert_snapshot!(script.story());
+}
