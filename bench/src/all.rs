@@ -4,7 +4,11 @@
 //! them. A run during which other programs took more than a few percent of the CPUs is thrown away and repeated;
 //! what stayed disturbed is marked with `*`.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
@@ -20,6 +24,9 @@ use crate::{
     server::Server,
     wake::{Idle, Wake, allow_files},
 };
+
+/// How long to look whether others are quiet.
+const LOOK_AROUND: Duration = Duration::from_millis(300);
 
 /// More connections than that and their servers' own files are never open here.
 const FILES: u64 = 4_096;
@@ -44,6 +51,9 @@ pub(crate) struct All {
     /// How often a disturbed run is repeated
     #[arg(long, default_value_t = 3)]
     repeats: usize,
+    /// How many seconds to wait at most before each run until others are quiet
+    #[arg(long, default_value_t = 15)]
+    patience: u64,
     /// Only what has this in its name
     #[arg(long, default_value = "")]
     only: String,
@@ -92,7 +102,7 @@ impl All {
         if "disk".contains(&self.only) {
             println!();
             for bytes in [1 << 10, 100 << 10] {
-                let latencies = sync_latencies(&self.directory, bytes, std::time::Duration::from_secs(2))?;
+                let latencies = sync_latencies(&self.directory, bytes, Duration::from_secs(2))?;
                 println!("fdatasync of {} KiB: {latencies}\n", bytes >> 10);
             }
         }
@@ -182,6 +192,7 @@ impl All {
     fn undisturbed(&self, scenario: &Scenario, target: Target) -> Result<Run, Failure> {
         let mut best: Option<Run> = None;
         for _ in 0..=self.repeats {
+            self.wait_until_quiet()?;
             let server = self.server(target)?;
             let usage = Usage::begin(vec![std::process::id(), server.pid()])?;
             let figures = (scenario.measure)(server.url, target)?;
@@ -201,6 +212,18 @@ impl All {
         best.ok_or_else(|| "no run at all".into())
     }
 
+    fn wait_until_quiet(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_secs(self.patience);
+        while Instant::now() < deadline {
+            let usage = Usage::begin(Vec::new())?;
+            thread::sleep(LOOK_AROUND);
+            if usage.others_percent()? <= self.others_percent {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn server(&self, target: Target) -> Result<Server, Failure> {
         match target {
             Target::Bare => Server::bare(&self.directory),
@@ -211,6 +234,7 @@ impl All {
     fn parked(&self) -> Result<(), Failure> {
         println!();
         for target in [OS, FSYNC] {
+            self.wait_until_quiet()?;
             let server = self.server(target)?;
             let (url, pid, kind) = (server.url, Some(server.pid()), Idle::Consumers);
             let usage = Usage::begin(vec![std::process::id(), server.pid()])?;
