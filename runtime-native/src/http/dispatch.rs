@@ -17,7 +17,7 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use hyper::{body::Incoming, service::Service};
@@ -104,12 +104,13 @@ impl Service<Request<Incoming>> for Dispatch {
         self.link.request_began();
         let began = Instant::now();
         let id = self.ids.name(request.headers());
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+        // The path as it is would hold the buffer that the request was read into for as long as the request lasts.
+        let (method, path) = (request.method().clone(), Box::<str>::from(request.uri().path()));
         let this = self.clone();
         let link = Arc::clone(&self.link);
         Box::pin(async move {
             let mut response = this.route(request).await;
-            log(&method, &uri, &id, began, &response);
+            log(&method, &path, &id, began, &response);
             if let Some(error) = response.extensions_mut().remove::<ApiError>() {
                 write_error(&mut response, error, &id);
             }
@@ -132,9 +133,9 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     *response.body_mut() = body.into();
 }
 
-fn log(method: &Method, uri: &Uri, id: &HeaderValue, began: Instant, response: &Response) {
+fn log(method: &Method, path: &str, id: &HeaderValue, began: Instant, response: &Response) {
     let status = response.status();
-    let (path, id, us) = (uri.path(), id.to_str().unwrap_or_default(), began.elapsed().as_micros());
+    let (id, us) = (id.to_str().unwrap_or_default(), began.elapsed().as_micros());
     match response.extensions().get::<ApiError>() {
         Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(%method, path, id, us, %error, "answered");

@@ -75,7 +75,14 @@ impl BodyRoom {
 pub(crate) struct Received {
     /// Its bytes.
     pub(crate) bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Received {
+    /// Keeps the room and lets go of the bytes, which hold the whole buffer that they were read into.
+    pub(crate) fn without_bytes(self) -> Option<OwnedSemaphorePermit> {
+        self.room
+    }
 }
 
 /// Takes a body in.
@@ -88,7 +95,7 @@ pub(crate) async fn receive(
     let mut intake = Intake::new(config, body);
     let announced = intake.body.size_hint().exact();
     if announced == Some(0) {
-        return Ok(Received { bytes: Bytes::new(), _room: None });
+        return Ok(Received { bytes: Bytes::new(), room: None });
     }
     if announced.is_some_and(|bytes| bytes > config.max_body_bytes as u64) {
         let waits = headers.contains_key(header::EXPECT);
@@ -114,7 +121,7 @@ pub(crate) async fn receive(
         pieces.extend_from_slice(&bytes);
     }
     let bytes = if pieces.is_empty() { whole } else { pieces.freeze() };
-    Ok(Received { bytes, _room: Some(taken) })
+    Ok(Received { bytes, room: Some(taken) })
 }
 
 struct Intake<'a> {

@@ -47,6 +47,7 @@ pub(super) async fn produce(
         now_ms: now_ms(),
     };
     let parsed = parse(&body.bytes, rules)?;
+    let _room = body.without_bytes();
     match app.driver.produce(name, parsed.batches).await?.response {
         Response::Produced(batches) => json(&Produced::new(&parsed.places, &batches)?),
         other => Err(mismatch(&other)),

@@ -1,0 +1,75 @@
+//! The load tool: how fast a server is, beside what HTTP, the disk and the core allow on the same machine.
+//!
+//! Load is a closed loop: each connection sends its next request when it has the answer to the one before. So
+//! latencies are those of that many clients that never pause, and no client's wait is hidden behind another's.
+
+mod all;
+mod bare;
+mod connection;
+mod consume;
+mod core_steps;
+mod counting;
+mod disk;
+mod figures;
+mod fill;
+mod load;
+mod machine;
+mod produce;
+mod request;
+mod server;
+mod wake;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Anything that ends a measurement early, in words.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measure Takhin.
+#[derive(Debug, Parser)]
+#[command(name = "takhin-bench", version, about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a handler that does nothing: the limit of HTTP
+    Bare(bare::Bare),
+    /// Produce over many connections
+    Produce(produce::Produce),
+    /// Fill a topic and consume it in big answers, each connection in a group of its own
+    Consume(consume::Consume),
+    /// Fill a topic and consume it as the members of one group, with commits
+    Group(consume::Group),
+    /// Measure how soon a parked poll hears of a record, what parked polls cost, and how much memory they take
+    Wake(wake::Wake),
+    /// Step the core alone: time and allocations of each kind of event
+    Core(core_steps::CoreSteps),
+    /// Append to a file and sync it: the limit of the disk
+    Disk(disk::Disk),
+    /// Start the servers, run everything alternately, and print a Markdown table
+    All(all::All),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Bare(bare) => bare.run(),
+        Command::Produce(produce) => produce.run(),
+        Command::Consume(consume) => consume.run(),
+        Command::Group(group) => group.run(),
+        Command::Wake(wake) => wake.run(),
+        Command::Core(steps) => steps.run(),
+        Command::Disk(disk) => disk.run(),
+        Command::All(all) => all.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("takhin-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A server that the tool starts by itself, and stops.
+
+use std::{
+    fs::File,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{
+    Failure,
+    connection::Connection,
+    request::{self, Url},
+};
+
+/// How long a server may take to start, or to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server. Dropped, it is stopped and its data is removed.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) url: Url,
+    child: Child,
+    _directory: TempDir,
+}
+
+impl Server {
+    /// The handler that does nothing.
+    pub(crate) fn bare(directory: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        Self::start(directory, "/", |address, _| {
+            command.args(["bare", "--listen", address]);
+            command
+        })
+    }
+
+    /// Takhin, with an empty data directory.
+    pub(crate) fn takhin(program: &Path, directory: &Path, durability: &str) -> Result<Self, Failure> {
+        let mut command = Command::new(program);
+        Self::start(directory, "/api/health/ready", |address, data| {
+            command.args(["serve", "--listen", address, "--durability", durability, "--log", "warn", "--data-dir"]);
+            command.arg(data);
+            command
+        })
+    }
+
+    fn start(directory: &Path, ready: &str, command: impl FnOnce(&str, &Path) -> Command) -> Result<Self, Failure> {
+        let directory = tempfile::tempdir_in(directory)?;
+        // Free a moment ago; should somebody else take it meanwhile, the server says so and ends.
+        let address: SocketAddr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = command(&address.to_string(), &directory.path().join("data"));
+        let log = File::create(directory.path().join("log"))?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
+        let mut server = Self { url: Url(address), child, _directory: directory };
+        server.wait_until_ready(ready)?;
+        Ok(server)
+    }
+
+    fn wait_until_ready(&mut self, path: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("a server ended at once: {status}").into());
+            }
+            if let Ok(mut connection) = Connection::open(self.url.0)
+                && connection.ask(&request::get(path)).is_ok()
+            {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err("a server did not start in time".into())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        // It may have ended already.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
