@@ -13,6 +13,7 @@
 //! Each file beside this one handles one family of events. They share the tables above and decide in the same
 //! order: check, record the fact, change what is volatile, reply.
 
+mod answer;
 mod check;
 mod commit;
 mod describe;
@@ -26,6 +27,7 @@ mod recover;
 mod seek;
 mod storage;
 mod topics;
+mod waiting;
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},

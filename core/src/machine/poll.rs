@@ -17,11 +17,9 @@ use super::{Core, Open, read::read_refusal};
 use crate::{
     command::{Command, FetchPart, FetchedPart, Parts, ReadError},
     config::PollLimits,
-    ids::{BatchId, ConsumerId, FetchId, LogId, RequestId},
-    log::Waiter,
-    refusal::{Bounded, Refusal},
-    response::{AssignmentChange, Consumed, DeliveredPart, Response},
-    session::{Batch, News, Poll, Range, Session, Stage},
+    ids::{BatchId, ConsumerId, FetchId, RequestId},
+    refusal::Refusal,
+    session::{Poll, Range, Session, Stage},
     time::DurationMs,
     timers::Timer,
 };
@@ -128,32 +126,6 @@ impl Core {
         self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts });
     }
 
-    fn park(&mut self, consumer: ConsumerId) {
-        let (parked, limit) = (self.parked, self.config.max_parked);
-        let Some(poll) = self.poll_of(consumer) else { return };
-        if poll.stage != Stage::Idle {
-            return;
-        }
-        if parked >= limit {
-            return self.end_poll(consumer, Refusal::TooMany { what: Bounded::ParkedPolls, limit });
-        }
-        poll.stage = Stage::Parked { have_bytes: 0 };
-        let timer = (!poll.timed).then_some((poll.deadline, poll.request));
-        poll.timed = true;
-        self.parked += 1;
-        if let Some((deadline, request)) = timer {
-            self.timers.set(deadline, Timer::Wait(request));
-        }
-    }
-
-    fn unpark(&mut self, consumer: ConsumerId) {
-        let Some(poll) = self.poll_of(consumer) else { return };
-        if matches!(poll.stage, Stage::Parked { .. }) {
-            poll.stage = Stage::Idle;
-            self.parked -= 1;
-        }
-    }
-
     pub(super) fn fetched(&mut self, id: FetchId, parts: &[FetchedPart]) {
         let consumer = match self.requests.get(&id.request) {
             Some(Open::Poll(consumer)) => *consumer,
@@ -230,159 +202,6 @@ impl Core {
             && self.parked < self.config.max_parked
     }
 
-    /// Keeps in mind how much is there, and waits for the rest.
-    fn count_and_park(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) {
-        for part in parts {
-            let Some(session) = self.sessions.get_mut(&consumer) else { return };
-            if let Some(partition) = session.partitions.get_mut(&part.log) {
-                partition.counted = part.next;
-            }
-            if let Some(poll) = &mut session.poll {
-                poll.counted.push(part.log);
-            }
-            self.file(consumer, part.log);
-        }
-        if self.sessions.get(&consumer).is_some_and(|session| !session.ready.is_empty()) {
-            // More came while the engine read; it is to be counted too.
-            self.uncount(consumer);
-            self.woken.insert(consumer);
-            return;
-        }
-        self.park(consumer);
-        let bytes = parts.iter().map(|part| u64::from(part.bytes)).sum();
-        if let Some(Poll { stage: Stage::Parked { have_bytes }, .. }) = self.poll_of(consumer) {
-            *have_bytes = bytes;
-        }
-    }
-
-    /// What was only counted is to be read again.
-    fn uncount(&mut self, consumer: ConsumerId) {
-        let Some(poll) = self.poll_of(consumer) else { return };
-        for log in core::mem::take(&mut poll.counted) {
-            let Some(session) = self.sessions.get_mut(&consumer) else { return };
-            if let Some(partition) = session.partitions.get_mut(&log) {
-                partition.counted = partition.position.unwrap_or_default();
-                self.file(consumer, log);
-            }
-        }
-    }
-
-    /// Puts a partition where it belongs: among what is ready, or among those who wait on its log.
-    pub(super) fn file(&mut self, consumer: ConsumerId, id: LogId) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        let Some(log) = self.logs.get_mut(&id) else { return };
-        let partition = session.partitions.get(&id).filter(|partition| !partition.revoking);
-        let unplaced = partition.is_some_and(|partition| partition.position.is_none());
-        let seen_all = partition.filter(|p| p.position.is_some()).map(|p| p.counted >= log.bounds.end);
-        toggle(&mut session.unplaced, id, unplaced);
-        toggle(&mut session.ready, id, seen_all == Some(false));
-        toggle(&mut log.waiting, Waiter::Consumer(consumer), seen_all == Some(true));
-    }
-
-    /// A partition of which the consumer had seen all has more.
-    pub(super) fn partition_grew(&mut self, consumer: ConsumerId, log: LogId, bytes: Option<u32>) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        session.ready.insert(log);
-        let Some(poll) = &mut session.poll else { return };
-        if let Stage::Parked { have_bytes } = &mut poll.stage {
-            *have_bytes = match bytes {
-                Some(bytes) => have_bytes.saturating_add(bytes.into()),
-                None => u64::MAX,
-            };
-            self.woken.insert(consumer);
-            self.watch_for_more(consumer, log);
-        }
-    }
-
-    /// A parked poll that has too little keeps hearing of each append.
-    fn watch_for_more(&mut self, consumer: ConsumerId, id: LogId) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        let Some(Poll { stage: Stage::Parked { have_bytes }, limits, counted, .. }) = &mut session.poll else { return };
-        if *have_bytes >= u64::from(limits.min_bytes) {
-            return;
-        }
-        if !counted.contains(&id) {
-            counted.push(id);
-        }
-        if let (Some(partition), Some(log)) = (session.partitions.get_mut(&id), self.logs.get(&id)) {
-            partition.counted = log.bounds.end;
-        }
-        self.file(consumer, id);
-    }
-
-    /// Answers a poll with what a fetch brought, and with the news.
-    fn answer(&mut self, consumer: ConsumerId, fetch: Option<FetchId>, parts: &[FetchedPart]) {
-        self.unpark(consumer);
-        self.uncount(consumer);
-        let Some(poll) = self.take_poll(consumer) else { return };
-        let delivered = self.move_positions(consumer, parts);
-        let ranges = delivered.iter().map(|(_, range)| *range).collect();
-        let (batch, rebalance) = self.hand_out(consumer, poll.request, poll.replay, ranges);
-        let Some(session) = self.sessions.get(&consumer) else { return };
-        let (generation, after) = (session.generation, session.depends_on);
-        let positions = self.positions(consumer);
-        let parts = delivered.into_iter().map(|(part, _)| part).collect();
-        let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions };
-        self.checkpoint_positions(consumer);
-        self.touch(consumer);
-        self.reply_after(poll.request, after, Response::Consumed(answer));
-    }
-
-    /// Notes what an answer tells, until its receipt is known. Gives its batch, and the change of the assignment.
-    fn hand_out(
-        &mut self,
-        consumer: ConsumerId,
-        request: RequestId,
-        replay: Option<Batch>,
-        mut ranges: Parts<Range>,
-    ) -> (BatchId, Option<AssignmentChange>) {
-        let (generation, boot) = (self.durable.consumers[&consumer].generation, self.boot);
-        let Some(session) = self.sessions.get_mut(&consumer) else { return (BatchId::NONE, None) };
-        let mut news = core::mem::take(&mut session.news);
-        let (mut id, mut before, mut lacking) = (None, session.generation, Parts::new());
-        if let Some(batch) = replay {
-            news.put_back(batch.news);
-            let read = core::mem::take(&mut ranges);
-            // A batch that is handed out again keeps what stood before its first delivery.
-            (ranges, lacking) = batch.ranges.into_iter().partition(|range| read.iter().any(|r| r.log == range.log));
-            (id, before) = (Some(batch.id), batch.generation);
-        }
-        if id.is_none() && ranges.is_empty() && news.is_empty() {
-            return (session.receipts.last(), None);
-        }
-        let rebalance = (!news.is_empty()).then(|| change(&news));
-        if rebalance.is_some() {
-            session.generation = generation;
-        }
-        let id = id.unwrap_or_else(|| session.receipts.next_id(boot));
-        let batch = Batch { id, request, ranges, news, generation: before, counted_as_delivered: true };
-        session.receipts.presumed = None;
-        session.receipts.open = Some(batch);
-        self.take_back(consumer, &lacking);
-        (id, rebalance)
-    }
-
-    fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Parts<(DeliveredPart, Range)> {
-        let mut delivered = Parts::new();
-        for part in parts {
-            let FetchedPart { log, from, next, records, bytes, .. } = *part;
-            let topic = self.topic_name(log);
-            let Some(session) = self.sessions.get_mut(&consumer) else { continue };
-            let Some(partition) = session.partitions.get_mut(&log) else { continue };
-            let delivered_before = partition.delivered.replace(next);
-            partition.position = Some(next);
-            partition.counted = next;
-            session.last_served = Some(log);
-            session.moved = true;
-            delivered.push((
-                DeliveredPart { log, topic, from, next, records, bytes },
-                Range { log, from, next, delivered_before },
-            ));
-            self.file(consumer, log);
-        }
-        delivered
-    }
-
     /// A newer poll takes the place of one that is under way.
     fn supersede(&mut self, consumer: ConsumerId) {
         if self.poll_of(consumer).is_some() {
@@ -421,7 +240,7 @@ impl Core {
         Some(poll.request)
     }
 
-    fn take_poll(&mut self, consumer: ConsumerId) -> Option<Poll> {
+    pub(super) fn take_poll(&mut self, consumer: ConsumerId) -> Option<Poll> {
         let poll = self.sessions.get_mut(&consumer)?.poll.take()?;
         self.requests.remove(&poll.request);
         if poll.timed {
@@ -430,22 +249,7 @@ impl Core {
         Some(poll)
     }
 
-    /// A poll or read has waited for as long as it wanted to.
-    pub(super) fn wait_due(&mut self, request: RequestId) {
-        match self.requests.get(&request) {
-            Some(Open::Poll(consumer)) => {
-                let consumer = *consumer;
-                if let Some(poll) = self.poll_of(consumer) {
-                    poll.timed = false;
-                }
-                self.woken.insert(consumer);
-            }
-            Some(Open::Read(_)) => self.read_due(request),
-            _ => {}
-        }
-    }
-
-    fn poll_of(&mut self, consumer: ConsumerId) -> Option<&mut Poll> {
+    pub(super) fn poll_of(&mut self, consumer: ConsumerId) -> Option<&mut Poll> {
         self.sessions.get_mut(&consumer)?.poll.as_mut()
     }
 }
@@ -471,20 +275,5 @@ impl Session {
     fn stands_for_replay(&self, range: &Range, delivered: bool) -> bool {
         let expected = if delivered { range.next } else { range.from };
         self.partitions.get(&range.log).is_some_and(|p| !p.revoking && p.position == Some(expected))
-    }
-}
-
-fn change(news: &News) -> AssignmentChange {
-    let named = |logs: &alloc::collections::BTreeMap<LogId, crate::TopicName>| {
-        logs.iter().map(|(log, topic)| (topic.clone(), log.partition)).collect()
-    };
-    AssignmentChange { assigned: named(&news.assigned), revoked: named(&news.revoked) }
-}
-
-fn toggle<T: Ord>(set: &mut alloc::collections::BTreeSet<T>, item: T, present: bool) {
-    if present {
-        set.insert(item);
-    } else {
-        set.remove(&item);
     }
 }

@@ -1,0 +1,95 @@
+//! A poll's answer: positions move, and what is told is noted until its receipt is known.
+
+use super::Core;
+use crate::{
+    command::{FetchedPart, Parts},
+    ids::{BatchId, ConsumerId, FetchId, LogId, RequestId},
+    response::{AssignmentChange, Consumed, DeliveredPart, Response},
+    session::{Batch, News, Range},
+};
+
+impl Core {
+    /// Answers a poll with what a fetch brought, and with the news.
+    pub(super) fn answer(&mut self, consumer: ConsumerId, fetch: Option<FetchId>, parts: &[FetchedPart]) {
+        self.unpark(consumer);
+        self.uncount(consumer);
+        let Some(poll) = self.take_poll(consumer) else { return };
+        let delivered = self.move_positions(consumer, parts);
+        let ranges = delivered.iter().map(|(_, range)| *range).collect();
+        let (batch, rebalance) = self.hand_out(consumer, poll.request, poll.replay, ranges);
+        let Some(session) = self.sessions.get(&consumer) else { return };
+        let (generation, after) = (session.generation, session.depends_on);
+        let positions = self.positions(consumer);
+        let parts = delivered.into_iter().map(|(part, _)| part).collect();
+        let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions };
+        self.checkpoint_positions(consumer);
+        self.touch(consumer);
+        self.reply_after(poll.request, after, Response::Consumed(answer));
+    }
+
+    /// Notes what an answer tells, until its receipt is known. Gives its batch, and the change of the assignment.
+    fn hand_out(
+        &mut self,
+        consumer: ConsumerId,
+        request: RequestId,
+        replay: Option<Batch>,
+        mut ranges: Parts<Range>,
+    ) -> (BatchId, Option<AssignmentChange>) {
+        let (generation, boot) = (self.durable.consumers[&consumer].generation, self.boot);
+        let Some(session) = self.sessions.get_mut(&consumer) else { return (BatchId::NONE, None) };
+        let mut news = core::mem::take(&mut session.news);
+        let (mut id, mut before, mut lacking) = (None, session.generation, Parts::new());
+        if let Some(batch) = replay {
+            news.put_back(batch.news);
+            let read = core::mem::take(&mut ranges);
+            // A batch that is handed out again keeps what stood before its first delivery.
+            (ranges, lacking) = batch.ranges.into_iter().partition(|range| read.iter().any(|r| r.log == range.log));
+            (id, before) = (Some(batch.id), batch.generation);
+        }
+        if id.is_none() && ranges.is_empty() && news.is_empty() {
+            return (session.receipts.last(), None);
+        }
+        let rebalance = (!news.is_empty()).then(|| change(&news));
+        if rebalance.is_some() {
+            session.generation = generation;
+        }
+        let id = id.unwrap_or_else(|| session.receipts.next_id(boot));
+        let batch = Batch { id, request, ranges, news, generation: before, counted_as_delivered: true };
+        session.receipts.presumed = None;
+        session.receipts.open = Some(batch);
+        self.take_back(consumer, &lacking);
+        (id, rebalance)
+    }
+
+    fn move_positions(
+        &mut self,
+        consumer: ConsumerId,
+        parts: &[FetchedPart],
+    ) -> Parts<(DeliveredPart, Range)> {
+        let mut delivered = Parts::new();
+        for part in parts {
+            let FetchedPart { log, from, next, records, bytes, .. } = *part;
+            let topic = self.topic_name(log);
+            let Some(session) = self.sessions.get_mut(&consumer) else { continue };
+            let Some(partition) = session.partitions.get_mut(&log) else { continue };
+            let delivered_before = partition.delivered.replace(next);
+            partition.position = Some(next);
+            partition.counted = next;
+            session.last_served = Some(log);
+            session.moved = true;
+            delivered.push((
+                DeliveredPart { log, topic, from, next, records, bytes },
+                Range { log, from, next, delivered_before },
+            ));
+            self.file(consumer, log);
+        }
+        delivered
+    }
+}
+
+fn change(news: &News) -> AssignmentChange {
+    let named = |logs: &alloc::collections::BTreeMap<LogId, crate::TopicName>| {
+        logs.iter().map(|(log, topic)| (topic.clone(), log.partition)).collect()
+    };
+    AssignmentChange { assigned: named(&news.assigned), revoked: named(&news.revoked) }
+}
