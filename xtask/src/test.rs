@@ -25,7 +25,8 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("formatting", cargo("fmt --all --check")),
         Step::new("lints", cargo("clippy --workspace --all-targets --all-features -- -D warnings")),
         Step::new("no std", no_std).after(lock_no_std),
-        Step::new("server", cargo("build --release --package takhin")),
+        // As the README has it: `cargo run --release` from the root, without a package's name.
+        Step::new("server", cargo("run --release -- --version")),
         Step::new("tests", tests),
         Step::new("documents", docs),
     ]
