@@ -421,6 +421,11 @@ impl Script {
         self.event(Event::Undelivered { request, consumer: consumer(n) });
     }
 
+    /// Everything since the start or the last crash, as a trace.
+    pub fn trace(&self) -> &str {
+        &self.trace
+    }
+
     /// The core, to look at.
     pub fn core(&self) -> &Core {
         &self.core

@@ -61,11 +61,7 @@ impl Core {
         (id, rebalance)
     }
 
-    fn move_positions(
-        &mut self,
-        consumer: ConsumerId,
-        parts: &[FetchedPart],
-    ) -> Parts<(DeliveredPart, Range)> {
+    fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Parts<(DeliveredPart, Range)> {
         let mut delivered = Parts::new();
         for part in parts {
             let FetchedPart { log, from, next, records, bytes, .. } = *part;

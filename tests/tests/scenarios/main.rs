@@ -19,3 +19,4 @@ mod session;
 mod sharing;
 mod storage_failure;
 mod topics;
+mod traces;
