@@ -161,9 +161,9 @@ impl Driver {
     /// Steps for a request, and gives what it is told at once, or where to wait for it.
     fn step_for(&self, mut state: MutexGuard<'_, State>, request: RequestId, event: Event) -> Next {
         let mut mail = state.step(self.shared.clock.now(), event, Some(request));
-        let next = match mail.own.take() {
-            Some(message) => Next::Now(message),
-            None => Next::Wait(state.wait(request)),
+        let next = match state.hear(request, mail.own.take()) {
+            Ok(message) => Next::Now(message),
+            Err(receiver) => Next::Wait(receiver),
         };
         let sooner = state.deadline_came_closer();
         drop(state);

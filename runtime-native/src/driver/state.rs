@@ -15,7 +15,8 @@ pub(super) struct State {
     pub(super) core: Core,
     /// Gone once the broker has stopped.
     pub(super) engine: Option<LocalEngine>,
-    waiting: FxHashMap<RequestId, oneshot::Sender<Message>>,
+    /// Every request whose task did not hear its reply yet.
+    places: FxHashMap<RequestId, Place>,
     pub(super) bodies: FxHashMap<RequestId, Bodies>,
     pub(super) fetches: FxHashMap<FetchId, Fetched>,
     pub(super) storage: StorageState,
@@ -43,6 +44,16 @@ pub(super) struct Plan {
     pub(super) parts: Parts<FetchPart>,
 }
 
+/// Where a request's task is, and so where a message for it goes.
+enum Place {
+    /// Here, listening.
+    Waiting(oneshot::Sender<Message>),
+    /// Carrying out a fetch.
+    Reading,
+    /// Still at that, and this is what it will hear when it comes back.
+    Told(Box<Message>),
+}
+
 /// A message on its way out of the lock.
 pub(super) struct Letter {
     pub(super) to: oneshot::Sender<Message>,
@@ -64,7 +75,7 @@ impl State {
         Self {
             core,
             engine: Some(engine),
-            waiting: FxHashMap::default(),
+            places: FxHashMap::default(),
             bodies: FxHashMap::default(),
             fetches: FxHashMap::default(),
             storage: StorageState::Ok,
@@ -92,7 +103,7 @@ impl State {
             Event::Storage { state } => self.storage = state.clone(),
             Event::Drain => self.draining = true,
             Event::Disconnected { request } => {
-                self.waiting.remove(request);
+                self.places.remove(request);
                 self.bodies.remove(request);
             }
             _ => {}
@@ -165,16 +176,42 @@ impl State {
     fn tell(&mut self, request: RequestId, message: Message, mail: &mut Mail) {
         if mail.sender == Some(request) {
             mail.own = Some(message);
-        } else if let Some(to) = self.waiting.remove(&request) {
-            mail.letters.push(Letter { to, message });
+            return;
         }
+        let place = match self.places.remove(&request) {
+            None => return,
+            Some(Place::Waiting(to)) => {
+                let reads = matches!(message, Message::Fetch(_));
+                mail.letters.push(Letter { to, message });
+                if !reads {
+                    return;
+                }
+                Place::Reading
+            }
+            Some(Place::Reading | Place::Told(_)) => Place::Told(Box::new(message)),
+        };
+        self.places.insert(request, place);
     }
 
-    /// Where a request will be told.
-    pub(super) fn wait(&mut self, request: RequestId) -> oneshot::Receiver<Message> {
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.insert(request, sender);
-        receiver
+    /// What a request that brought an event hears now, if there is something; else it is to listen.
+    pub(super) fn hear(
+        &mut self,
+        request: RequestId,
+        own: Option<Message>,
+    ) -> Result<Message, oneshot::Receiver<Message>> {
+        let earlier = match self.places.remove(&request) {
+            Some(Place::Told(message)) => Some(*message),
+            _ => None,
+        };
+        let Some(message) = own.or(earlier) else {
+            let (sender, receiver) = oneshot::channel();
+            self.places.insert(request, Place::Waiting(sender));
+            return Err(receiver);
+        };
+        if let Message::Fetch(_) = message {
+            self.places.insert(request, Place::Reading);
+        }
+        Ok(message)
     }
 
     /// Whether the clock is to be set to an earlier moment than it is.

@@ -8,7 +8,7 @@ use takhin_core::{
 };
 use uuid::Uuid;
 
-use super::{Answer, Driver, DriverConfig};
+use super::{Answer, Bodies, Driver, DriverConfig, Message, Next, fetch};
 use crate::{engine::local::LocalConfig, record::BatchBuilder};
 
 fn start(directory: &Path) -> Driver {
@@ -122,4 +122,21 @@ async fn a_reply_on_its_way_to_a_client_that_hangs_up_is_not_taken_for_delivered
 /// Whether the future has not ended when it is polled once.
 async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
     std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_is_superseded_while_it_reads_hears_of_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let consumer = ConsumerId(Uuid::from_u128(1));
+    let driver = start(directory.path());
+    create(&driver).await;
+    produce(&driver, "one").await;
+    subscribe(&driver, consumer).await;
+    let consume = Request::Consume { consumer, limits: PollLimits::default(), after_batch: None };
+    let (call, next) = driver.begin(consume, Bodies::new());
+    let Next::Now(Message::Fetch(plan)) = next else { panic!("there is something to read") };
+    assert_eq!(values(&poll(&driver, consumer, 0).await.expect("the newer poll")), ["one"]);
+    let (parts, fetched) = fetch::carry_out(&driver.shared.reader, plan.clone()).await;
+    let heard = driver.fetched(&call, plan.id, parts, fetched);
+    assert!(matches!(heard, Next::Now(Message::Reply(Err(Refusal::PollSuperseded { .. }), None))));
 }
