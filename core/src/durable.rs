@@ -29,6 +29,10 @@ pub struct Durable {
     pub consumers: BTreeMap<ConsumerId, ConsumerRecord>,
     /// Consumers that were removed rather than closed, the latest last.
     pub ended: VecDeque<(ConsumerId, LeaveReason)>,
+    /// The highest generation of a group that is no more. A new one begins there, so that generations never go back
+    /// for a group that is made again.
+    #[serde(default)]
+    pub generation_floor: Generation,
 }
 
 /// A topic.
@@ -49,6 +53,9 @@ pub struct GroupRecord {
     pub last_rebalance: Option<RebalanceReason>,
     /// The consumers that subscribe as its members.
     pub members: BTreeSet<ConsumerId>,
+    /// The consumers that took partitions by hand.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub manual: BTreeSet<ConsumerId>,
     /// The next offset to read of each partition committed.
     pub offsets: BTreeMap<LogId, Offset>,
 }
@@ -72,6 +79,13 @@ pub struct ConsumerRecord {
     pub batch: BatchId,
     /// The batch after that, handed out before the positions were last made durable.
     pub open: Option<OpenBatch>,
+}
+
+impl GroupRecord {
+    /// Whether nobody is in it and nothing was ever committed: then there is nothing to remember.
+    fn is_nothing(&self) -> bool {
+        self.members.is_empty() && self.manual.is_empty() && self.offsets.is_empty()
+    }
 }
 
 impl Durable {
@@ -113,9 +127,10 @@ impl Durable {
             }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
             Fact::Rebalanced { group, generation, reason, targets } => {
-                let record = self.groups.entry(group.clone()).or_default();
-                record.generation = *generation;
-                record.last_rebalance = Some(reason.clone());
+                if let Some(record) = self.groups.get_mut(group) {
+                    record.generation = *generation;
+                    record.last_rebalance = Some(reason.clone());
+                }
                 for (consumer, target) in targets {
                     if let Some(record) = self.consumers.get_mut(consumer) {
                         record.target.clone_from(target);
@@ -153,6 +168,32 @@ impl Durable {
         }
     }
 
+    /// Drops what makes no sense, as there is where damage took facts away: logs that no topic has, and partitions
+    /// that two members hold. Otherwise changes nothing.
+    pub(crate) fn mend(&mut self) {
+        let topics = &self.topics;
+        let known = |log: &LogId| topics.get(&log.topic).is_some_and(|topic| log.partition < topic.partitions);
+        for group in self.groups.values_mut() {
+            group.offsets.retain(|log, _| known(log));
+            group.members.retain(|member| self.consumers.contains_key(member));
+            group.manual.retain(|member| self.consumers.contains_key(member));
+        }
+        for consumer in self.consumers.values_mut() {
+            consumer.target.retain(known);
+            consumer.held.retain(|log, _| known(log));
+        }
+        for group in self.groups.values() {
+            let (mut owned, mut meant) = (BTreeSet::new(), BTreeSet::new());
+            for member in &group.members {
+                if let Some(consumer) = self.consumers.get_mut(member) {
+                    consumer.held.retain(|log, _| owned.insert(*log));
+                    consumer.target.retain(|log| meant.insert(*log));
+                    consumer.generation = consumer.generation.min(group.generation);
+                }
+            }
+        }
+    }
+
     /// What a group has committed for a log.
     pub fn committed(&self, group: &str, log: LogId) -> Option<Offset> {
         self.groups.get(group)?.offsets.get(&log).copied()
@@ -171,11 +212,14 @@ impl Durable {
 
     fn join_or_leave(&mut self, consumer: ConsumerId) {
         let record = &self.consumers[&consumer];
-        let group = self.groups.entry(record.group.clone()).or_default();
-        match record.subscription {
-            Subscription::Topics(_) => group.members.insert(consumer),
-            Subscription::Manual => group.members.remove(&consumer),
+        let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
+        let group = self.groups.entry(record.group.clone()).or_insert_with(fresh);
+        let (joins, leaves) = match record.subscription {
+            Subscription::Topics(_) => (&mut group.members, &mut group.manual),
+            Subscription::Manual => (&mut group.manual, &mut group.members),
         };
+        joins.insert(consumer);
+        leaves.remove(&consumer);
     }
 
     fn end(&mut self, consumer: ConsumerId, reason: LeaveReason, remembered: u32) {
@@ -184,6 +228,11 @@ impl Durable {
         };
         if let Some(group) = self.groups.get_mut(&record.group) {
             group.members.remove(&consumer);
+            group.manual.remove(&consumer);
+            if group.is_nothing() {
+                self.generation_floor = self.generation_floor.max(group.generation);
+                self.groups.remove(&record.group);
+            }
         }
         if reason != LeaveReason::Closed {
             self.ended.push_back((consumer, reason));

@@ -10,8 +10,8 @@ use std::{
 };
 
 use takhin_core::{
-    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, GroupName, LogId, Offset,
-    OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
+    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, Fact, FactSeq, GroupName, LogId,
+    Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
     StorageState, Timestamp, TopicName,
     durable::Durable,
     memory::MemoryEngine,
@@ -299,7 +299,7 @@ impl Script {
         self.boot = Boot(self.boot.0 + 1);
         self.requests = 0;
         self.waiting.clear();
-        let mut recovery = Recovery::new(self.config.clone(), self.base.clone(), takhin_core::FactSeq(0));
+        let mut recovery = Recovery::new(self.config.clone(), self.base.clone(), FactSeq(0));
         for (seq, fact) in self.engine.facts() {
             recovery.apply(*seq, fact);
         }
@@ -419,6 +419,11 @@ impl Script {
     /// The answer to a poll of consumer `n` could not be handed over.
     pub fn undelivered(&mut self, request: RequestId, n: u128) {
         self.event(Event::Undelivered { request, consumer: consumer(n) });
+    }
+
+    /// Every fact that was persisted.
+    pub fn facts(&self) -> &[(FactSeq, Fact)] {
+        self.engine.facts()
     }
 
     /// Everything since the start or the last crash, as a trace.

@@ -137,7 +137,7 @@ impl Core {
             return self.refuse(request, refusal);
         }
         let reason = LeaveReason::Closed;
-        self.end_held_poll(consumer, Refusal::ConsumerGone { consumer, reason });
+        self.end_polls(consumer, reason);
         self.commit_delivered(consumer);
         self.end_consumer(consumer, reason);
         let after = self.outbox.decided();
@@ -146,7 +146,7 @@ impl Core {
 
     /// Ends a session: its partitions are free at once.
     fn end_consumer(&mut self, consumer: ConsumerId, reason: LeaveReason) {
-        self.end_poll(consumer, Refusal::ConsumerGone { consumer, reason });
+        self.end_polls(consumer, reason);
         self.take_all_partitions(consumer);
         let was_member = self.unsubscribe(consumer);
         let Some(session) = self.sessions.remove(&consumer) else { return };
@@ -160,6 +160,13 @@ impl Core {
         if was_member {
             self.rebalance(&session.group, RebalanceReason::Left(consumer, reason));
         }
+    }
+
+    /// Ends the consumer's polls: the one under way, and one whose answer waits for a fact.
+    fn end_polls(&mut self, consumer: ConsumerId, reason: LeaveReason) {
+        let refusal = Refusal::ConsumerGone { consumer, reason };
+        self.end_held_poll(consumer, refusal.clone());
+        self.end_poll(consumer, refusal);
     }
 
     /// Takes a consumer off its topics' lists. Whether it was on them.
@@ -217,6 +224,10 @@ impl Core {
         session.silence_timer = None;
         if session.poll.is_some() {
             return;
+        }
+        if session.depends_on > self.outbox.persisted() {
+            // It may be our own disk that it waits for.
+            session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
         }
         if session.expires_at > self.now {
             session.silence_timer = Some(session.expires_at);

@@ -74,21 +74,21 @@ impl Core {
 
     fn produced(&mut self, request: RequestId) {
         let Some(Open::Produce(produce)) = self.requests.remove(&request) else { return };
-        let mut failed = None;
-        let mut appended = false;
+        let (mut failed, mut appended, mut applied) = (None, false, Applied::Nothing);
         let results = produce.batches.into_iter().filter_map(|(batch, outcome)| {
             let ProduceBatch { partition, records, .. } = batch;
-            let result = outcome?.map(|at| at.base_offset).inspect_err(|error| failed = Some(error.clone()));
+            let result = outcome?.map(|at| at.base_offset).inspect_err(|error| {
+                if let StorageError::Uncertain(_) = error {
+                    applied = Applied::Unknown;
+                }
+                failed = Some(error.clone());
+            });
             appended |= result.is_ok();
             Some(ProducedBatch { partition, records, result })
         });
         let results = results.collect();
         match failed {
             Some(error) if !appended => {
-                let applied = match error {
-                    StorageError::Uncertain(_) => Applied::Unknown,
-                    _ => Applied::Nothing,
-                };
                 self.refuse(request, Refusal::StorageUnavailable { error, applied });
             }
             _ => self.reply(request, Response::Produced(results)),

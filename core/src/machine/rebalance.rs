@@ -49,8 +49,12 @@ impl Group {
 impl Core {
     /// Decides anew who shall have what, and starts the handover.
     pub(super) fn rebalance(&mut self, name: &GroupName, reason: RebalanceReason) {
+        let Some(record) = self.durable.groups.get(name) else {
+            self.groups.remove(name);
+            return;
+        };
+        let generation = Generation(record.generation.0 + 1);
         let changed = self.decide_targets(name);
-        let generation = Generation(self.durable.groups.get(name).map_or(0, |group| group.generation.0) + 1);
         let members: Vec<ConsumerId> = changed.keys().copied().collect();
         let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed };
         let after = self.record(fact);

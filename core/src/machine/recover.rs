@@ -74,6 +74,7 @@ impl Recovery {
         core.now = now;
         core.outbox = Outbox::resume(self.through);
         core.durable = self.durable;
+        core.durable.mend();
         core.recover_topics(bounds);
         core.recover_commits();
         let consumers: Vec<ConsumerId> = core.durable.consumers.keys().copied().collect();

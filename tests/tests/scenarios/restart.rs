@@ -1,7 +1,9 @@
 //! Restarts: what was durable is there again, and nothing that was not durable was ever told.
 
-use takhin_core::PollLimits;
-use takhin_tests::script::{Script, Work, manual, wait};
+use std::collections::BTreeMap;
+
+use takhin_core::{Boot, Config, Durable, Event, FactSeq, PollLimits, Recovery, Request, RequestId, Timestamp};
+use takhin_tests::script::{Script, Work, group, manual, wait};
 
 fn two_members() -> Script {
     let mut script = Script::default();
@@ -192,4 +194,31 @@ fn a_leaver_cut_off_before_the_rebalance_leaves_nothing_idle() {
     script.release(Work::Persist);
     assert_eq!(script.held_by(2), [0, 1]);
     insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn a_fact_that_damage_took_away_harms_nothing_else() {
+    let mut script = two_members();
+    script.create("visits", 1);
+    script.subscribe(3, "billing", &["orders", "visits"], manual());
+    script.consume(1, wait(0));
+    script.commit_all(1);
+    script.consume(1, wait(0));
+    script.commit(3, "visits", 0, 0);
+    script.assign(2, "orders", &[1]);
+    script.close(3);
+    let facts = script.facts().to_vec();
+    for missing in 0..facts.len() {
+        let mut recovery = Recovery::new(Config::default(), Durable::default(), FactSeq(0));
+        for (_, (seq, fact)) in facts.iter().enumerate().filter(|(at, _)| *at != missing) {
+            recovery.apply(*seq, fact);
+        }
+        let mut core = recovery.finish(Boot(1), Timestamp(0), &BTreeMap::new());
+        let mut commands = Vec::new();
+        let requests = [Request::ListGroups, Request::DescribeGroup { group: group("billing") }, Request::ListTopics];
+        for (n, request) in (1..).zip(requests) {
+            core.step(Timestamp(0), Event::Request { id: RequestId(n), request }, &mut commands);
+            core.check().unwrap_or_else(|violation| panic!("without {:?}: {violation}", facts[missing]));
+        }
+    }
 }

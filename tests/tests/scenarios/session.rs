@@ -1,6 +1,6 @@
 //! Sessions: silence ends them, a parked poll is not silence.
 
-use takhin_core::{ConsumerOptions, LeaveReason, Refusal};
+use takhin_core::{Config, ConsumerOptions, LeaveReason, Refusal};
 use takhin_tests::script::{Script, Work, manual, wait};
 
 fn two_members() -> Script {
@@ -106,7 +106,7 @@ fn a_late_call_hears_why_and_a_stranger_does_not() {
 
 #[test]
 fn only_the_latest_that_expired_are_remembered() {
-    let config = takhin_core::Config { max_ended_remembered: 1, ..takhin_core::Config::default() };
+    let config = Config { max_ended_remembered: 1, ..Config::default() };
     let mut script = Script::new(config);
     script.create("orders", 1);
     script.subscribe(1, "billing", &["orders"], manual());
@@ -129,4 +129,53 @@ fn a_restart_gives_every_session_a_new_clock() {
     script.pass(1_000);
     assert!(script.held_by(1).is_empty());
     insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn nobody_expires_while_waiting_for_a_fact() {
+    let mut script = two_members();
+    script.hold(Work::Persist);
+    let heartbeat = script.describe(1);
+    script.produce("orders", 0, 1);
+    let joined = script.subscribe(3, "billing", &["orders"], manual());
+    script.pass(35_000);
+    assert!(script.is_open(joined));
+    script.release(Work::Persist);
+    assert!(script.answer(joined).is_ok(), "a consumer is there when its own subscribe is answered");
+    assert!(script.answer(heartbeat).is_ok());
+}
+
+#[test]
+fn an_answer_that_waits_for_a_fact_is_taken_back_when_its_consumer_ends() {
+    let mut script = two_members();
+    let parked = script.consume(1, wait(60_000));
+    script.hold(Work::Persist);
+    script.subscribe(3, "billing", &["orders"], manual());
+    script.subscribe(4, "audit", &["orders"], manual());
+    assert!(script.is_open(parked), "the news depends on a fact");
+    script.close(1);
+    script.release(Work::Persist);
+    assert!(matches!(script.refusal(parked), Refusal::ConsumerGone { .. }));
+}
+
+#[test]
+fn a_group_that_left_nothing_behind_is_forgotten() {
+    let mut script = Script::new(Config { max_groups: 2, ..Config::default() });
+    script.create("orders", 1);
+    for n in 0..10 {
+        let name = format!("run-{n}");
+        let id = script.subscribe(n, &name, &["orders"], manual());
+        assert!(script.answer(id).is_ok(), "run {n}");
+        script.close(n);
+    }
+    script.produce("orders", 0, 1);
+    script.subscribe(20, "billing", &["orders"], manual());
+    let first = script.generation("billing");
+    script.close(20);
+    script.subscribe(21, "billing", &["orders"], manual());
+    assert!(script.generation("billing") > first, "a generation is never used again");
+    script.commit(21, "orders", 0, 1);
+    script.close(21);
+    script.crash();
+    assert_eq!(script.committed("billing"), [(0, 1)], "a group with offsets is kept");
 }

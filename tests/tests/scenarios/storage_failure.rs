@@ -127,3 +127,20 @@ fn nobody_waits_for_facts_that_a_failed_storage_will_not_take() {
     assert_eq!((script.held_by(1), script.held_by(2)), (vec![0], vec![1]));
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn one_uncertain_partition_makes_the_whole_request_uncertain() {
+    for uncertain in 0..2 {
+        let mut script = delivering();
+        script.hold(Work::Append);
+        let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100 };
+        let batches = Parts::from_vec(vec![batch(0), batch(1)]);
+        let id = script.ask(Request::Produce { topic: topic("orders"), batches });
+        for command in script.take(Work::Append) {
+            let Command::Append { id, log, .. } = command else { continue };
+            let failed = if id.partition == uncertain { StorageError::Uncertain } else { StorageError::Failed };
+            script.event(Event::Appended { id, log, result: Err(failed("fsync".into())) });
+        }
+        assert!(unavailable(&script.refusal(id), Applied::Unknown), "partition {uncertain} is the uncertain one");
+    }
+}
