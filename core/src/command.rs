@@ -43,6 +43,10 @@ pub enum Command {
         max_bytes: u32,
         /// What to read, in this order, until a limit is reached.
         parts: Parts<FetchPart>,
+        /// Whether only all of it will do, however long that takes: a batch that is handed out again is to be the
+        /// same. Otherwise a part that isn't at hand may be left for the next time.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        whole: bool,
     },
     /// Drop what a fetch read.
     Discard {

@@ -53,7 +53,7 @@ impl MemoryEngine {
                 let at = AppendedAt { base_offset, end: entry.end() };
                 Some(Event::Appended { id: *id, log: *log, result: Ok(at) })
             }
-            Command::Fetch { id, max_records, max_bytes, parts } => {
+            Command::Fetch { id, max_records, max_bytes, parts, .. } => {
                 Some(Event::Fetched { id: *id, parts: self.read(parts, *max_records, *max_bytes) })
             }
             Command::Persist { first, facts } => {

@@ -149,6 +149,9 @@ impl Core {
     /// Commits what was received, if the consumer wants that and it is time to; `now` if it must not wait.
     pub(super) fn auto_commit(&mut self, consumer: ConsumerId, at_once: bool) {
         let now = self.now;
+        if self.storage.refusal().is_some() {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let due = session.auto_committed_at + crate::DurationMs(session.options.auto_commit_interval_ms);
         if !session.options.auto_commit || session.uncommitted.is_empty() || !(at_once || now >= due) {

@@ -29,7 +29,7 @@ impl Core {
         allow_missing: bool,
     ) {
         let topics = without_repetition(topics);
-        if self.is_repeated_subscribe(consumer, group, &topics) {
+        if self.is_repeated_subscribe(consumer, group, &topics, options) {
             return self.describe_consumer(request, consumer);
         }
         if let Err(refusal) = self.may_subscribe(consumer, group, &topics, options, allow_missing) {
@@ -49,10 +49,18 @@ impl Core {
     }
 
     /// A client that chose its consumer's id may repeat the call.
-    fn is_repeated_subscribe(&self, consumer: ConsumerId, group: &GroupName, topics: &[TopicName]) -> bool {
+    fn is_repeated_subscribe(
+        &self,
+        consumer: ConsumerId,
+        group: &GroupName,
+        topics: &[TopicName],
+        options: ConsumerOptions,
+    ) -> bool {
         let record = self.durable.consumers.get(&consumer);
         record.is_some_and(|record| {
-            record.group == *group && matches!(&record.subscription, Subscription::Topics(has) if has == topics)
+            record.group == *group
+                && record.options == options
+                && matches!(&record.subscription, Subscription::Topics(has) if has == topics)
         })
     }
 

@@ -119,11 +119,12 @@ impl Core {
         let id = FetchId { request: poll.request, attempt: poll.attempts };
         poll.attempts += 1;
         poll.stage = Stage::Fetching(id, parts.clone());
+        let whole = poll.replay.is_some();
         let (max_records, max_bytes) = match poll.replay {
             Some(_) => (u32::MAX, u32::MAX),
             None => (poll.limits.max_records, poll.limits.max_bytes),
         };
-        self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts });
+        self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts, whole });
     }
 
     pub(super) fn fetched(&mut self, id: FetchId, parts: &[FetchedPart]) {

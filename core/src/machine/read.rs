@@ -84,7 +84,8 @@ impl Core {
         let part = FetchPart { log: read.log, from: read.from, to: entry.bounds.end };
         let PollLimits { max_records, max_bytes, .. } = read.limits;
         let id = FetchId { request, attempt: 0 };
-        self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts: Parts::from_elem(part, 1) });
+        let parts = Parts::from_elem(part, 1);
+        self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts, whole: false });
     }
 
     /// The log grew, and no longer has this read among those who wait.

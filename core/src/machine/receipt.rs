@@ -125,7 +125,8 @@ impl Core {
     /// Makes positions durable, if it is time to. Nobody waits for it.
     pub(super) fn checkpoint_positions(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get(&consumer) else { return };
-        if session.moved && self.now >= session.checkpointed_at + self.config.position_checkpoint {
+        let writes = self.storage.refusal().is_none();
+        if writes && session.moved && self.now >= session.checkpointed_at + self.config.position_checkpoint {
             self.keep_positions(consumer);
         }
     }

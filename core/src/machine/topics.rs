@@ -14,7 +14,7 @@ use crate::{
     ids::{ConsumerId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName},
     log::{Log, Waiter},
     refusal::{Applied, Bounded, Refusal},
-    response::{Response, TopicDescription},
+    response::{Bounds, Response, TopicDescription},
 };
 
 /// A topic as the catalogue has it.
@@ -51,6 +51,15 @@ impl Core {
     pub fn topic(&self, name: &str) -> Option<TopicView> {
         let (name, topic) = self.topics.get_key_value(name)?;
         (topic.usable > 0).then(|| TopicView { name: name.clone(), id: topic.id, partitions: topic.usable })
+    }
+
+    /// Looks up what can be read of a partition.
+    ///
+    /// # Errors
+    /// If there is no such topic or partition.
+    pub fn bounds(&self, name: &TopicName, partition: u32) -> Result<(LogId, Bounds), Refusal> {
+        let log = self.find_log(name, partition)?;
+        Ok((log, self.logs[&log].bounds))
     }
 
     pub(super) fn create_topic(&mut self, request: RequestId, name: TopicName, partitions: u32) {

@@ -100,10 +100,13 @@ impl Serve {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
 
-        let engine = LocalConfig { durability: self.durability.0, ..LocalConfig::new(&self.data_dir) };
+        let files = raise_file_limit();
+        let engine = LocalConfig::new(&self.data_dir);
+        let open_files = engine.open_files.min(usize::try_from(files / 4).unwrap_or(usize::MAX));
+        let engine = LocalConfig { durability: self.durability.0, open_files, ..engine };
         let http = HttpConfig {
             auto_create_partitions: self.auto_create_topics,
-            max_connections: connections(engine.open_files),
+            max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };
         let config = DriverConfig { core: Config::default(), engine };
@@ -139,15 +142,19 @@ impl Serve {
     }
 }
 
-/// Raises the limit of open files as far as it goes, and gives how many connections that has room for.
-fn connections(segment_files: usize) -> usize {
+/// Raises the limit of open files as far as it goes, and gives it.
+fn raise_file_limit() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: maximum, maximum };
     if let Err(error) = setrlimit(Resource::Nofile, wanted) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many connections so many files have room for.
+fn connections(files: u64, segment_files: usize) -> usize {
     let most = HttpConfig::default().max_connections;
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let room = files.saturating_sub(OTHER_FILES + segment_files as u64);
     let connections = usize::try_from(room).unwrap_or(usize::MAX).clamp(64, most);
     if connections < FEW_CONNECTIONS {

@@ -38,7 +38,7 @@ pub(super) async fn carry_out(reader: &Reader, plan: Plan) -> (Parts<FetchedPart
 }
 
 /// Reads part after part until a limit is reached. [`None`] if the first part would have to wait for the disk; a
-/// later one that would is left to the next fetch.
+/// later one that would is left to the next fetch, unless the plan wants the whole.
 fn read(reader: &Reader, plan: &Plan, mode: ReadMode) -> Option<(Parts<FetchedPart>, Fetched)> {
     let mut fetched = Fetched::default();
     let mut parts = Parts::new();
@@ -47,6 +47,7 @@ fn read(reader: &Reader, plan: &Plan, mode: ReadMode) -> Option<(Parts<FetchedPa
         let (log, from) = (part.log, part.from);
         let part = ReadPart { log, from, to: part.to, max_bytes: left.bytes, max_records: left.records };
         match reader.read(&part, mode, &mut fetched.chunk) {
+            Ok(outcome) if plan.whole && mode == ReadMode::NoWait && outcome.next < part.to => return None,
             Ok(outcome) => {
                 if left.take(&outcome).is_break() {
                     break;
@@ -64,7 +65,7 @@ fn read(reader: &Reader, plan: &Plan, mode: ReadMode) -> Option<(Parts<FetchedPa
                     break;
                 }
             }
-            Err(ReadError::WouldBlock) if parts.is_empty() => return None,
+            Err(ReadError::WouldBlock) if parts.is_empty() || plan.whole => return None,
             Err(ReadError::WouldBlock) => break,
             Err(error) => {
                 tracing::warn!(%log, from = from.0, %error, "a log can't be read");

@@ -29,7 +29,7 @@ use std::{
 
 use smallvec::SmallVec;
 use takhin_core::{
-    ConsumerId, Event, LogId, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, TopicName,
+    ConsumerId, Event, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, TopicName, response::Bounds,
 };
 use tokio::sync::{Notify, oneshot};
 
@@ -91,6 +91,14 @@ impl Driver {
     /// A look at a topic, as a producer needs it.
     pub fn topic(&self, name: &str) -> Option<TopicView> {
         self.lock().core.topic(name)
+    }
+
+    /// A look at what can be read of a partition.
+    ///
+    /// # Errors
+    /// If there is no such topic or partition.
+    pub fn bounds(&self, topic: &TopicName, partition: u32) -> Result<Bounds, Refusal> {
+        self.lock().core.bounds(topic, partition).map(|(_, bounds)| bounds)
     }
 
     /// Asks, and waits for the reply. To drop the future is to hang up.
@@ -205,13 +213,7 @@ impl Driver {
         partition: u32,
         timestamp_ms: i64,
     ) -> Result<Option<(Offset, i64)>, Refusal> {
-        let answer = self.ask(Request::DescribeTopic { name: topic.clone() }).await?;
-        let Response::Topic(found) = answer.response else { return Ok(None) };
-        let partitions = u32::try_from(found.partitions.len()).unwrap_or(u32::MAX);
-        let Some(bounds) = found.partitions.get(partition as usize).copied() else {
-            return Err(Refusal::PartitionNotFound { topic: topic.clone(), partition, partitions });
-        };
-        let log = LogId { topic: found.id, partition };
+        let (log, bounds) = self.lock().core.bounds(topic, partition)?;
         let reader = self.shared.reader.clone();
         let looked = tokio::task::spawn_blocking(move || reader.lookup_time(log, timestamp_ms, bounds.end)).await;
         let result = looked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())));

@@ -42,6 +42,7 @@ pub(super) struct Plan {
     pub(super) max_records: u32,
     pub(super) max_bytes: u32,
     pub(super) parts: Parts<FetchPart>,
+    pub(super) whole: bool,
 }
 
 /// Where a request's task is, and so where a message for it goes.
@@ -128,8 +129,8 @@ impl State {
                     failed.push(Event::Appended { id, log, result: Err(error) });
                 }
             }
-            Command::Fetch { id, max_records, max_bytes, parts } => {
-                self.tell(id.request, Message::Fetch(Plan { id, max_records, max_bytes, parts }), mail);
+            Command::Fetch { id, max_records, max_bytes, parts, whole } => {
+                self.tell(id.request, Message::Fetch(Plan { id, max_records, max_bytes, parts, whole }), mail);
             }
             Command::Discard { id } => {
                 self.fetches.remove(&id);

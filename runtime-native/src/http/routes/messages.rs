@@ -97,7 +97,7 @@ pub(super) async fn offsets(
     uri: Uri,
 ) -> ApiResult {
     let query = Query::parse(&uri, &["timestamp_ms"])?;
-    let Bounds { start, end } = app.bounds(&topic, partition).await?;
+    let Bounds { start, end } = app.driver.bounds(&topic, partition)?;
     let at = match query.get("timestamp_ms") {
         None => None,
         Some(timestamp_ms) => {
@@ -117,16 +117,6 @@ impl App {
         self.driver.topic(&topic).ok_or(Refusal::TopicNotFound { topic })
     }
 
-    async fn bounds(&self, topic: &TopicName, partition: u32) -> Result<Bounds, ApiError> {
-        let described = self.describe_topic(topic.clone()).await?;
-        let bounds = described.partitions.get(partition as usize).copied();
-        bounds.ok_or_else(|| {
-            let partitions = u32::try_from(described.partitions.len()).unwrap_or(u32::MAX);
-            let topic = topic.clone();
-            Refusal::PartitionNotFound { topic, partition, partitions }.into()
-        })
-    }
-
     async fn where_to_begin(&self, view: &TopicView, partition: u32, query: &Query) -> Result<i64, ApiError> {
         let place = match (query.get("offset"), query.get("timestamp_ms")) {
             (Some(_), Some(_)) => {
@@ -134,10 +124,10 @@ impl App {
                 return Err(ApiError::malformed("conflicting_parameters", message).with("parameter", "timestamp_ms"));
             }
             (Some(offset), None) => return Ok(offset),
-            (None, None) => self.bounds(&view.name, partition).await?.start,
+            (None, None) => self.driver.bounds(&view.name, partition)?.start,
             (None, Some(timestamp_ms)) => match self.driver.lookup_time(&view.name, partition, timestamp_ms).await? {
                 Some((offset, _)) => offset,
-                None => self.bounds(&view.name, partition).await?.end,
+                None => self.driver.bounds(&view.name, partition)?.end,
             },
         };
         as_signed(place)
