@@ -13,6 +13,10 @@ use crate::{
 
 /// How much is read beyond what is wanted, since the index doesn't lead to the very batch.
 const SLACK_BYTES: usize = 8 << 10;
+/// What a read takes of the file at first, since it may end long before its limit of bytes. Each further one of
+/// its looks at the file takes twice as much as the one before, up to [`MAX_WINDOW_BYTES`].
+const FIRST_WINDOW_BYTES: usize = 64 << 10;
+const MAX_WINDOW_BYTES: usize = 1 << 20;
 
 /// One read in progress.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(super) struct Collector<'a> {
     outcome: ReadOutcome,
     /// Where the first batch wanted begins in the chunk.
     first: Option<usize>,
+    /// How much the next look at the file takes, unless less is wanted or a batch is larger.
+    window: usize,
     full: bool,
 }
 
@@ -39,7 +45,7 @@ impl<'a> Collector<'a> {
     pub(super) fn new(part: &'a ReadPart, chunk: &'a mut Chunk) -> Self {
         let outcome = ReadOutcome::nothing(part.from, chunk.filled());
         let full = part.max_records == 0;
-        Self { part, chunk, outcome, first: None, full }
+        Self { part, chunk, outcome, first: None, window: FIRST_WINDOW_BYTES, full }
     }
 
     /// Whether nothing more is wanted.
@@ -84,7 +90,8 @@ impl<'a> Collector<'a> {
                 return Err(Unread::Inconsistent);
             }
             let wanted = self.part.max_bytes.saturating_sub(self.outcome.bytes).saturating_add(SLACK_BYTES);
-            let window = wanted.max(least).min(left);
+            let window = wanted.min(self.window).max(least).min(left);
+            self.window = (self.window * 2).min(MAX_WINDOW_BYTES);
             let start = self.chunk.filled();
             read_within(file, self.chunk.room(window), step.position, mode)?;
             self.chunk.keep(window);

@@ -67,7 +67,7 @@ impl Reader {
 
     /// Reads records from `part.from` on and appends their batches to `out`; [`Chunk::records`] gives them.
     ///
-    /// No records and no error: there is nothing between `part.from` and `part.to`.
+    /// No records and no error: the log ends at or before `part.from`, or nothing was asked for.
     ///
     /// # Errors
     /// See [`ReadError`]; nothing has been appended to `out` then.
@@ -81,7 +81,18 @@ impl Reader {
         let start = out.filled();
         let mut collector = Collector::new(part, out);
         for (at, segment) in segments.iter().enumerate().skip(first) {
-            if segment.base >= part.to || collector.is_full() {
+            if collector.is_full() {
+                break;
+            }
+            let reached = collector.target(part.from);
+            if reached < segment.base.min(part.to) {
+                // Offsets are dense, so there were records. Those before them are given first.
+                if !collector.is_empty() {
+                    break;
+                }
+                return Err(missing(&log, reached, segment.base));
+            }
+            if segment.base >= part.to {
                 break;
             }
             let next_base = segments.get(at + 1).map(|segment| segment.base);
@@ -272,6 +283,12 @@ fn failed(log: &Log, error: Unread) -> ReadError {
         Unread::Inconsistent => ReadError::Failed("an index is shorter than it was".to_owned()),
         Unread::Io(error) => ReadError::Failed(format!("{}: {error}", log.directory.display())),
     }
+}
+
+/// What is told of offsets that were given out and of which no file has the records.
+fn missing(log: &Log, from: Offset, to: Offset) -> ReadError {
+    let place = format!("{}: records {} to {} are missing", log.directory.display(), from.0, to.0);
+    ReadError::Corrupt { place, offset: from, next_offset: Some(to) }
 }
 
 /// Fills `bytes`, all of which are within the file.

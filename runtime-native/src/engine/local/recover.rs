@@ -91,6 +91,7 @@ pub(super) fn recover(
         done: Vec::new(),
         next_sync: None,
         creations: VecDeque::new(),
+        undeleted: Vec::new(),
     };
     Ok((LocalEngine::new(writer, opening.home), bounds, opening.report))
 }
@@ -102,7 +103,7 @@ pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &Topic
     if let Some(owner) = read_owner(disk, &directory)?
         && owner != Some(id.topic)
     {
-        let to = layout.aside(&format!("{name}-{}", id.partition), owner, STRAY);
+        let to = free_name(disk, layout, &format!("{name}-{}", id.partition), owner, STRAY)?;
         tracing::warn!(from = %directory.display(), to = %to.display(), "moved the log of another topic aside");
         disk.rename(&directory, &to)?;
     }
@@ -123,22 +124,41 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
     let wanted: HashMap<_, _> =
         specs.iter().map(|spec| (layout.log_dir(&spec.name, spec.log.partition), spec.log.topic)).collect();
     let mut moved = false;
+    let mut unwanted = Vec::new();
     for name in disk.list(&directory).map_err(at(&directory))? {
         let path = directory.join(&name);
+        if is_file(&*disk, &path).map_err(at(&path))? {
+            // Nobody's log, and in nobody's way.
+            continue;
+        }
         if name.ends_with(DELETED) {
-            remove_directory(&*disk, &path).map_err(at(&path))?;
-            opening.report.notes.push(RecoveryNote::Leftover { path });
+            unwanted.push((path.clone(), path));
         } else if !name.ends_with(STRAY) {
             let owner = read_owner(&*disk, &path).map_err(at(&path))?.flatten();
-            if owner.is_none() || wanted.get(&path) != owner.as_ref() {
-                let to = layout.aside(&name, owner, STRAY);
-                disk.rename(&path, &to).map_err(at(&path))?;
+            if owner.is_some() && wanted.get(&path) == owner.as_ref() {
+                continue;
+            }
+            let deleted = owner.is_some_and(|topic| opening.is_deleted(topic, &name));
+            let suffix = if deleted { DELETED } else { STRAY };
+            let to = free_name(&*disk, &layout, &name, owner, suffix).map_err(at(&path))?;
+            disk.rename(&path, &to).map_err(at(&path))?;
+            moved = true;
+            if deleted {
+                unwanted.push((path, to));
+            } else {
                 opening.report.notes.push(RecoveryNote::Stray { from: path, to });
-                moved = true;
             }
         }
     }
-    if moved { disk.sync_dir(&directory).map_err(at(&directory)) } else { Ok(()) }
+    // Before anything is removed: a directory half removed must not come back under a log's name.
+    if moved {
+        disk.sync_dir(&directory).map_err(at(&directory))?;
+    }
+    for (path, now) in unwanted {
+        remove_directory(&*disk, &now).map_err(at(&now))?;
+        opening.report.notes.push(RecoveryNote::Leftover { path });
+    }
+    Ok(())
 }
 
 /// Supplies from the journal what the logs lack.
@@ -177,9 +197,36 @@ fn reapply(
     Ok(())
 }
 
+/// A name that nothing has, for a directory that leaves its place.
+fn free_name(
+    disk: &dyn Disk,
+    layout: &Layout,
+    directory_name: &str,
+    topic: Option<TopicId>,
+    suffix: &str,
+) -> io::Result<PathBuf> {
+    let mut number = 1u64;
+    let mut name = layout.aside(directory_name, topic, suffix);
+    loop {
+        match disk.list(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
+            Err(error) if error.kind() != io::ErrorKind::NotADirectory => return Err(error),
+            _ => number += 1,
+        }
+        name = layout.aside(directory_name, topic, &format!("-{number}{suffix}"));
+    }
+}
+
+fn is_file(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    match disk.list(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(true),
+        listed => listed.map(|_| false),
+    }
+}
+
 /// Whose a log's directory is: the outer `None` if there is no directory, the inner if it doesn't say.
 #[allow(clippy::option_option)]
-fn read_owner(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Option<TopicId>>> {
+pub(super) fn read_owner(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Option<TopicId>>> {
     match disk.list(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         listed => listed?,

@@ -115,9 +115,17 @@ struct Repair<'a> {
 impl Repair<'_> {
     /// Opens a full segment that was durable. Only its index is looked at.
     fn trust(&mut self, base: Offset) -> io::Result<()> {
+        self.note_missing(base);
         let file = self.open(base)?;
         let size = file.byte_len()?;
-        if let Some((index, max_timestamp)) = self.sealed_index(base, &*file, size)? {
+        if size == 0 {
+            // Where records went missing before.
+            self.end = base;
+            self.push(Segment::empty(base), false);
+            return Ok(());
+        }
+        if let Some((index, max_timestamp, end)) = self.sealed_index(base, &*file, size)? {
+            self.end = end;
             self.push(Segment::new(base, size, max_timestamp, index), false);
             return Ok(());
         }
@@ -131,6 +139,7 @@ impl Repair<'_> {
 
     /// Opens a segment that may end in anything: verifies what lies behind the point.
     fn verify(&mut self, base: Offset) -> io::Result<()> {
+        self.note_missing(base);
         let file = self.open(base)?;
         let size = file.byte_len()?;
         let read = |kind| disk::read_file(self.files.disk(), &segment_file(self.directory, base, kind));
@@ -163,6 +172,13 @@ impl Repair<'_> {
         let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
         self.push(Segment::new(base, kept, max_timestamp, Index::Open(index)), touched);
         Ok(())
+    }
+
+    /// Tells of records that no segment before the one at `base` has.
+    fn note_missing(&mut self, base: Offset) {
+        if self.end < base {
+            self.report.notes.push(RecoveryNote::MissingRecords { log: self.id, from: self.end, to: base });
+        }
     }
 
     fn push(&mut self, segment: Segment, touched: bool) {
@@ -233,9 +249,9 @@ impl Repair<'_> {
         Ok((index, position, expected))
     }
 
-    /// A full segment's index files, if they look whole, and its greatest timestamp. A wrong entry in the middle
-    /// is met by whoever reads through it.
-    fn sealed_index(&self, base: Offset, file: &dyn DiskFile, size: u64) -> io::Result<Option<(Index, i64)>> {
+    /// A full segment's index files, if they look whole, its greatest timestamp, and the offset behind it. A wrong
+    /// entry in the middle is met by whoever reads through it.
+    fn sealed_index(&self, base: Offset, file: &dyn DiskFile, size: u64) -> io::Result<Option<(Index, i64, Offset)>> {
         let disk = self.files.disk();
         let last = |kind, entry: usize| -> io::Result<Option<(u64, Vec<u8>)>> {
             let index = match disk.open(&segment_file(self.directory, base, kind), false) {
@@ -256,17 +272,14 @@ impl Repair<'_> {
         let Some((times, time_bytes)) = last(FileKind::TimeIndex, TIME_ENTRY)? else {
             return Ok(None);
         };
-        if let Some(&entry) = offset_bytes.first_chunk() {
+        let last_place = offset_bytes.first_chunk().map(|&entry| {
             let (relative, position) = decode_offset(entry);
-            let header = Walk::new(file, size).header(u64::from(position), base, true)?;
-            if header.is_none_or(|header| header.last_offset.0 != base.0 + u64::from(relative)) {
-                return Ok(None);
-            }
-        }
-        let Some(&entry) = time_bytes.first_chunk() else {
+            Place { last_offset: Offset(base.0 + u64::from(relative)), position: u64::from(position) }
+        });
+        let (Some(end), Some(&entry)) = (end_behind(last_place, base, file, size)?, time_bytes.first_chunk()) else {
             return Ok(None);
         };
-        Ok(Some((Index::Sealed { offsets, times }, decode_time(entry).0)))
+        Ok(Some((Index::Sealed { offsets, times }, decode_time(entry).0, end)))
     }
 
     fn open(&self, base: Offset) -> io::Result<Arc<dyn DiskFile>> {
@@ -277,4 +290,24 @@ impl Repair<'_> {
     fn path(&self, base: Offset) -> PathBuf {
         segment_file(self.directory, base, FileKind::Log)
     }
+}
+
+/// The offset behind a full segment, by the headers from its last index entry on; `None` if they don't fit.
+fn end_behind(last: Option<Place>, base: Offset, file: &dyn DiskFile, size: u64) -> io::Result<Option<Offset>> {
+    let mut walk = Walk::new(file, size);
+    let (mut position, mut expected) = (0, base);
+    if let Some(last) = last {
+        let header = walk.header(last.position, base, true)?;
+        let Some(header) = header.filter(|header| header.last_offset == last.last_offset) else {
+            return Ok(None);
+        };
+        (position, expected) = (last.position + header.bytes as u64, header.end_offset());
+    }
+    while position < size {
+        let Some(header) = walk.header(position, expected, false)? else {
+            return Ok(None);
+        };
+        (position, expected) = (position + header.bytes as u64, header.end_offset());
+    }
+    Ok(Some(expected))
 }

@@ -212,6 +212,25 @@ fn without_a_whole_snapshot_and_the_whole_journal_nothing_is_opened() {
 }
 
 #[test]
+fn damaged_snapshots_alone_do_not_make_an_empty_broker() {
+    let dir = tempdir().unwrap();
+    let running = open(dir.path(), 1);
+    running.persist(1);
+    for round in 1..=2 {
+        running.checkpoint(1, b"state").unwrap();
+        flip(&dir.path().join(format!("snapshots/{round:020}.snap")), 40);
+    }
+    drop(running);
+    let whole = copied(dir.path());
+    fs::remove_file(journal_file(dir.path(), 1)).unwrap();
+    for _ in 0..2 {
+        let error = super::super::Opening::open(config(dir.path())).unwrap_err();
+        assert!(matches!(error, OpenError::NoSnapshot(_)), "{error}");
+    }
+    assert_eq!(open(whole.path(), 1).fact_numbers(), [1]);
+}
+
+#[test]
 fn a_missing_journal_file_is_told() {
     let dir = tempdir().unwrap();
     for seq in 1..=3 {
@@ -225,4 +244,63 @@ fn a_missing_journal_file_is_told() {
     let path = journal_file(dir.path(), 2);
     let facts = RecoveryNote::MissingFacts { after: FactSeq(1), before: FactSeq(3) };
     assert_eq!(again.report.notes, [RecoveryNote::MissingJournal { path }, facts]);
+}
+
+/// What a read of `from..to` tells of records that are missing up to `next`.
+fn missing(dir: &Path, from: u64, next: u64) -> ReadError {
+    let place = format!("{}: records {from} to {next} are missing", dir.join("logs/orders-0").display());
+    ReadError::Corrupt { place, offset: Offset(from), next_offset: Some(Offset(next)) }
+}
+
+#[test]
+fn records_that_are_lost_are_told_to_their_readers() {
+    let dir = tempdir().unwrap();
+    ten(dir.path()).engine.stop().unwrap();
+    fs::write(segment(dir.path()), b"").unwrap();
+    let lost = RecoveryNote::MissingRecords { log: ORDERS, from: Offset(0), to: Offset(10) };
+    for appended in 10..12 {
+        let again = open(dir.path(), 1);
+        assert_eq!(again.report.notes, std::slice::from_ref(&lost));
+        assert_eq!((again.bounds[0].start, again.bounds[0].end), (Offset(0), Offset(appended)));
+        assert_eq!(again.read(&part(ORDERS, 0, 5)).unwrap_err(), missing(dir.path(), 0, 10));
+        assert_eq!(again.read(&part(ORDERS, 7, appended)).unwrap_err(), missing(dir.path(), 7, 10));
+        again.append(ORDERS, &[&[u8::try_from(appended).unwrap(); 100]]).unwrap();
+        assert_eq!(again.read(&part(ORDERS, 7, appended + 1)).unwrap_err(), missing(dir.path(), 7, 10));
+        assert_eq!(again.read_all(ORDERS, 10, appended + 1), expected(10..=appended));
+        again.engine.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_full_segment_that_is_missing_or_cut_short_is_told_at_the_start_and_to_its_readers() {
+    let dir = tempdir().unwrap();
+    let config = LocalConfig { segment_bytes: 500, ..config(dir.path()) };
+    let running = open_on(std::sync::Arc::new(RealDisk), config, 1).unwrap();
+    for value in 0..12 {
+        running.append(ORDERS, &[&[value; 100]]).unwrap();
+    }
+    running.engine.stop().unwrap();
+    // Three batches to a segment.
+    let middle = Path::new("logs/orders-0/00000000000000000003.log");
+    let batch = fs::read(dir.path().join(middle)).unwrap().len() / 3;
+    for kept in [None, Some(0), Some(1), Some(2)] {
+        let copy = copied(dir.path());
+        match kept {
+            None => fs::remove_file(copy.path().join(middle)).unwrap(),
+            Some(batches) => {
+                let bytes = fs::read(copy.path().join(middle)).unwrap();
+                fs::write(copy.path().join(middle), &bytes[..batches * batch]).unwrap();
+            }
+        }
+        let again = open(copy.path(), 1);
+        let from = 3 + kept.unwrap_or_default() as u64;
+        let lost = RecoveryNote::MissingRecords { log: ORDERS, from: Offset(from), to: Offset(6) };
+        assert!(again.report.notes.contains(&lost), "{}", again.report);
+        assert_eq!(again.read_all(ORDERS, 0, from), expected(0..from));
+        let (values, outcome) = again.read(&part(ORDERS, 1, 12)).unwrap();
+        assert_eq!((values, outcome.next), (expected(1..from), Offset(from)));
+        assert_eq!(again.read(&part(ORDERS, from, 12)).unwrap_err(), missing(copy.path(), from, 6));
+        assert_eq!(again.read(&part(ORDERS, 5, 6)).unwrap_err(), missing(copy.path(), 5, 6));
+        assert_eq!(again.read_all(ORDERS, 6, 12), expected(6..12));
+    }
 }

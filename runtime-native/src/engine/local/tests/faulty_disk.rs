@@ -40,6 +40,8 @@ struct State {
     fault: Option<Fault>,
     capacity: Option<u64>,
     operations: u64,
+    reads: u64,
+    read_bytes: u64,
     locked: bool,
     cold: bool,
 }
@@ -84,6 +86,12 @@ impl FaultyDisk {
     /// How many changes there were.
     pub(super) fn operations(&self) -> u64 {
         self.state().operations
+    }
+
+    /// How often files were read since it was last asked, and how many bytes.
+    pub(super) fn take_reads(&self) -> (u64, u64) {
+        let state = &mut *self.state();
+        (std::mem::take(&mut state.reads), std::mem::take(&mut state.read_bytes))
     }
 
     /// Asks `fault` before each change.
@@ -297,6 +305,8 @@ impl DiskFile for OpenFile {
         let rest = now.get(usize::try_from(position).unwrap()..).unwrap_or_default();
         let count = rest.len().min(bytes.len());
         bytes[..count].copy_from_slice(&rest[..count]);
+        state.reads += 1;
+        state.read_bytes += count as u64;
         Ok(count)
     }
 

@@ -136,6 +136,38 @@ fn cold_data_is_left_to_a_read_that_may_wait() {
 }
 
 #[test]
+fn a_read_takes_from_the_disk_about_what_it_gives() {
+    let disk = FaultyDisk::default();
+    let config = LocalConfig { segment_bytes: 64 << 20, ..config("/data") };
+    let running = open_on(std::sync::Arc::new(disk.clone()), config, 1).unwrap();
+    let values: Vec<_> = (0..100).map(|_| vec![7; 1000]).collect();
+    let values: Vec<_> = values.iter().map(Vec::as_slice).collect();
+    for _ in 0..40 {
+        running.append(ORDERS, &values).unwrap();
+    }
+    let taken = |part: &ReadPart| {
+        disk.take_reads();
+        let (_, outcome) = running.read(part).unwrap();
+        (outcome.records, disk.take_reads())
+    };
+    // A batch is 100 KB; the second window is large enough for whatever the first one wasn't.
+    let (records, (reads, bytes)) = taken(&ReadPart { max_bytes: 1 << 20, max_records: 1, ..part(ORDERS, 0, 4000) });
+    assert!(records == 1 && reads <= 2 && bytes <= 256 << 10, "{reads} {bytes}");
+    let (records, (reads, bytes)) =
+        taken(&ReadPart { max_bytes: usize::MAX, max_records: u32::MAX, ..part(ORDERS, 0, 1) });
+    assert!(records == 1 && reads <= 2 && bytes <= 256 << 10, "{reads} {bytes}");
+    let (records, (reads, bytes)) =
+        taken(&ReadPart { max_bytes: usize::MAX, max_records: u32::MAX, ..part(ORDERS, 0, 1000) });
+    assert!(records == 1000 && reads <= 8 && bytes <= 3 << 20, "{reads} {bytes}");
+    let (records, (reads, bytes)) =
+        taken(&ReadPart { max_bytes: 1 << 20, max_records: u32::MAX, ..part(ORDERS, 0, 4000) });
+    assert!(records > 1000 && reads <= 6 && bytes <= 3 << 19, "{reads} {bytes}");
+    let (records, (reads, _)) =
+        taken(&ReadPart { max_bytes: usize::MAX, max_records: u32::MAX, ..part(ORDERS, 0, 4000) });
+    assert!(records == 4000 && reads <= 10, "{reads}");
+}
+
+#[test]
 fn readers_follow_the_writer_without_a_hole() {
     let dir = tempdir().unwrap();
     let config = LocalConfig { segment_bytes: 5000, open_files: 8, ..config(dir.path()) };

@@ -162,6 +162,24 @@ fn a_log_of_an_older_topic_of_the_same_name_is_moved_aside() {
 }
 
 #[test]
+fn a_log_is_moved_aside_whatever_lies_about_in_the_directory_of_logs() {
+    let dir = tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    for round in 1..=3 {
+        open(dir.path(), 1).engine.stop().unwrap();
+        for file in ["notes.txt", "x-delete", "y-stray"] {
+            fs::write(logs.join(file), b"not a log").unwrap();
+        }
+        let without = open(dir.path(), 0);
+        let number = if round == 1 { String::new() } else { format!("-{round}") };
+        let to = logs.join(format!("orders-0.0000000000000001-0{number}-stray"));
+        let from = logs.join("orders-0");
+        assert_eq!(without.report.notes, [RecoveryNote::Stray { from, to }]);
+        assert_eq!(fs::read_dir(&logs).unwrap().count(), 3 + round);
+    }
+}
+
+#[test]
 fn remains_of_a_deletion_are_removed_at_the_next_start() {
     let dir = tempdir().unwrap();
     open(dir.path(), 1).engine.stop().unwrap();
