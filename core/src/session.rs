@@ -123,7 +123,9 @@ pub(crate) struct Batch {
     pub(crate) news: News,
     /// The generation before it.
     pub(crate) generation: Generation,
-    /// False after a crash: it was handed out, and it isn't known whether it arrived. Positions are before it.
+    /// Whether it was handed out once before, so that it may have arrived although its last response did not.
+    pub(crate) handed_out_before: bool,
+    /// False while it is unsure whether it arrived, after a crash or a lost repetition: positions are before it then.
     pub(crate) counted_as_delivered: bool,
 }
 

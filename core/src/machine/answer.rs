@@ -53,8 +53,10 @@ impl Core {
         if rebalance.is_some() {
             session.generation = generation;
         }
+        let handed_out_before = id.is_some();
         let id = id.unwrap_or_else(|| session.receipts.next_id(boot));
-        let batch = Batch { id, request, ranges, news, generation: before, counted_as_delivered: true };
+        let counted_as_delivered = true;
+        let batch = Batch { id, request, ranges, news, generation: before, handed_out_before, counted_as_delivered };
         session.receipts.presumed = None;
         session.receipts.open = Some(batch);
         self.take_back(consumer, &lacking);

@@ -84,6 +84,9 @@ impl Core {
     pub(super) fn undelivered(&mut self, request: RequestId, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let receipts = &mut session.receipts;
+        if receipts.open.as_ref().is_some_and(|batch| batch.request == request && batch.handed_out_before) {
+            return self.repeat_undelivered(consumer);
+        }
         let lost = receipts.open.take_if(|batch| batch.request == request);
         let Some(batch) = lost.or_else(|| receipts.presumed.take_if(|batch| batch.request == request)) else { return };
         session.generation = session.generation.min(batch.generation);
@@ -91,6 +94,23 @@ impl Core {
         self.take_back(consumer, &batch.ranges);
         self.tell_of_revoking(consumer);
         self.woken.insert(consumer);
+        self.look_again(consumer);
+    }
+
+    /// A batch that was handed out again could not be handed over. The first time it may well have arrived, so it stays
+    /// what it is, and unsure: a commit, or a poll that names it, may still say so.
+    fn repeat_undelivered(&mut self, consumer: ConsumerId) {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(batch) = &mut session.receipts.open else { return };
+        let lost = batch.ranges.clone();
+        batch.request = RequestId::default();
+        batch.counted_as_delivered = false;
+        batch.ranges.retain(|range| {
+            let partition = session.partitions.get(&range.log).filter(|p| p.position == Some(range.next));
+            range.from = partition.map_or(range.next, |partition| partition.unproven(range));
+            range.from < range.next
+        });
+        self.take_back(consumer, &lost);
         self.look_again(consumer);
     }
 

@@ -194,6 +194,7 @@ fn unsure(open: &OpenBatch, record: &ConsumerRecord) -> Batch {
         ranges: ranges.collect(),
         news: News::default(),
         generation: record.generation,
+        handed_out_before: true,
         counted_as_delivered: false,
     }
 }

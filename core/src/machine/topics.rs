@@ -110,12 +110,12 @@ impl Core {
 
     fn may_grow(&self, name: &TopicName, partitions: u32) -> Result<Topic, Refusal> {
         self.may_write()?;
+        in_range("partitions", partitions, 1, self.config.max_partitions_per_topic)?;
         let topic = self.usable_topic(name)?;
         let has = topic.pending.map_or(topic.usable, |pending| pending.partitions);
         if partitions <= has || topic.pending.is_some() {
             return Err(Refusal::PartitionsCanOnlyGrow { topic: name.clone(), partitions: has, asked: partitions });
         }
-        in_range("partitions", partitions, 1, self.config.max_partitions_per_topic)?;
         self.may_add_partitions(partitions - has)?;
         Ok(topic.clone())
     }

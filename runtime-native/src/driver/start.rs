@@ -1,14 +1,14 @@
 //! How the broker starts from a data directory, takes what the engine has done, and stops.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
 };
 
 use serde::{Deserialize, Serialize};
 use takhin_core::{
-    AppendedAt, Config, Event, Fact, FactSeq, LogId, Recovery, StorageError, StorageState, durable::Durable,
+    AppendedAt, Config, Event, Fact, FactSeq, LogId, Recovery, StorageError, StorageState, TopicId, durable::Durable,
     response::Bounds,
 };
 use tokio::{runtime::Handle, sync::Notify};
@@ -81,11 +81,12 @@ impl Driver {
     pub fn start(config: DriverConfig) -> Result<Started, StartError> {
         let opening = Opening::open(config.engine)?;
         let boot = opening.boot();
-        let recovery = recover(config.core, &opening)?;
+        let (recovery, deleted) = recover(config.core, &opening)?;
         let specs = recovery.logs().flat_map(|spec| {
             let logs = (0..spec.partitions).map(move |partition| LogId { topic: spec.topic, partition });
             logs.map(move |log| LogSpec { log, name: spec.name.clone() })
         });
+        let opening = opening.with_deleted(deleted);
         let (engine, bounds, report) = opening.with_logs(specs.collect())?;
         let bounds: BTreeMap<LogId, Bounds> =
             bounds.iter().map(|log| (log.log, Bounds { start: log.start, end: log.end })).collect();
@@ -160,7 +161,8 @@ impl Driver {
     }
 }
 
-fn recover(config: Config, opening: &Opening) -> Result<Recovery, StartError> {
+/// The state that the data directory has, and the topics that it says were deleted lately.
+fn recover(config: Config, opening: &Opening) -> Result<(Recovery, BTreeSet<TopicId>), StartError> {
     let unreadable = |what: String| move |error| StartError::Unreadable { what, error };
     let (state, through) = match opening.snapshot() {
         None => (Durable::default(), FactSeq(0)),
@@ -175,12 +177,15 @@ fn recover(config: Config, opening: &Opening) -> Result<Recovery, StartError> {
             (snapshot.state, snapshot.through)
         }
     };
-    let mut recovery = Recovery::new(config, state, through);
+    let (mut recovery, mut deleted) = (Recovery::new(config, state, through), BTreeSet::new());
     for (seq, bytes) in opening.facts() {
         let fact: Fact = serde_json::from_slice(bytes).map_err(unreadable(format!("fact {}", seq.0)))?;
         recovery.apply(*seq, &fact);
+        if let Fact::TopicDeleted { topic } = fact {
+            deleted.insert(topic);
+        }
     }
-    Ok(recovery)
+    Ok((recovery, deleted))
 }
 
 fn checkpoint(through: FactSeq, state: &Durable) -> WriteOp {

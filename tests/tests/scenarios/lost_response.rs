@@ -296,3 +296,36 @@ fn what_was_committed_is_not_delivered_again_because_its_answer_broke() {
     assert_eq!(script.brought(next), [(0, 3, 5)]);
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn a_repetition_that_was_lost_leaves_the_batch_as_it_was() {
+    for committed_first in [false, true] {
+        let mut script = five_records();
+        let first = script.consume_after(1, 0, wait(0));
+        assert_eq!(script.brought(first), [(0, 0, 5)]);
+        if committed_first {
+            script.commit(1, "orders", 0, 5);
+        }
+        let late_try = script.consume_after(1, 0, wait(0));
+        script.undelivered(late_try, 1);
+        if !committed_first {
+            script.commit(1, "orders", 0, 5);
+        }
+        let next = script.consume_after(1, 1, wait(0));
+        assert!(script.answer(next).is_ok(), "batch 1 is known");
+        assert!(script.brought(next).is_empty(), "what was committed does not come again");
+    }
+}
+
+#[test]
+fn after_a_repetition_that_was_lost_a_poll_that_does_not_say_gets_it_again() {
+    let mut script = five_records();
+    script.consume_after(1, 0, wait(0));
+    let late_try = script.consume_after(1, 0, wait(0));
+    script.undelivered(late_try, 1);
+    let exact = script.consume_after(1, 0, wait(0));
+    assert_eq!((script.consumed(exact).batch.0, script.brought(exact)), (1, vec![(0, 0, 5)]));
+    script.undelivered(exact, 1);
+    let plain = script.consume(1, wait(0));
+    assert_eq!((script.consumed(plain).batch.0, script.brought(plain)), (2, vec![(0, 0, 5)]));
+}

@@ -1,9 +1,12 @@
 //! The bodies of `/api/topics`, as the core's requests.
 
 use serde::Deserialize;
-use takhin_core::{Request, TopicName};
+use takhin_core::{Refusal, Request, TopicName};
 
-use super::offsets::topic_name;
+use super::{
+    consumers::{as_given, or_default},
+    offsets::topic_name,
+};
 use crate::http::error::ApiError;
 
 /// The body of `POST /api/topics`.
@@ -16,11 +19,14 @@ pub(crate) struct CreateTopic {
 
 impl CreateTopic {
     /// The creation that it asks for, of one partition unless it says how many.
-    pub(crate) fn check(self) -> Result<Request, ApiError> {
-        Ok(Request::CreateTopic {
-            name: topic_name("name", &self.name)?,
-            partitions: partition_count(self.partitions.unwrap_or(1))?,
-        })
+    pub(crate) fn check(&self) -> Result<Request, ApiError> {
+        let name = topic_name("name", &self.name)?;
+        Ok(Request::CreateTopic { name, partitions: or_default(self.partitions, 1) })
+    }
+
+    /// A refusal of it, with the number that it gave.
+    pub(crate) fn refused(&self, refusal: Refusal) -> ApiError {
+        as_given(refusal, &[("partitions", self.partitions)])
     }
 }
 
@@ -33,15 +39,12 @@ pub(crate) struct GrowTopic {
 
 impl GrowTopic {
     /// The change that it asks for.
-    pub(crate) fn check(self, name: TopicName) -> Result<Request, ApiError> {
-        Ok(Request::AddPartitions { name, partitions: partition_count(self.partitions)? })
+    pub(crate) fn check(&self, name: TopicName) -> Request {
+        Request::AddPartitions { name, partitions: or_default(Some(self.partitions), 1) }
     }
-}
 
-/// The core knows how many are too many.
-fn partition_count(partitions: i64) -> Result<u32, ApiError> {
-    u32::try_from(partitions)
-        .ok()
-        .filter(|&count| count > 0)
-        .ok_or_else(|| ApiError::out_of_range("partitions", partitions, 1, u32::MAX.into()))
+    /// A refusal of it, with the number that it gave.
+    pub(crate) fn refused(&self, refusal: Refusal) -> ApiError {
+        as_given(refusal, &[("partitions", Some(self.partitions))])
+    }
 }

@@ -38,8 +38,12 @@ pub(super) async fn produce(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    app.ensure_topic(&topic).await?;
-    let TopicView { name, partitions, .. } = app.look_up(topic)?;
+    // A topic that is missing is made once the records are known to be good.
+    let found = app.driver.topic(&topic);
+    let missing = found.is_none();
+    let will_have = found.map(|view| (view.name, view.partitions));
+    let will_have = will_have.or_else(|| Some((topic.clone(), app.config.auto_create_partitions?)));
+    let (name, partitions) = will_have.ok_or(Refusal::TopicNotFound { topic })?;
     let rules = Rules {
         config: &app.config,
         partitions,
@@ -48,6 +52,9 @@ pub(super) async fn produce(
     };
     let parsed = parse(&body.bytes, rules)?;
     let _room = body.without_bytes();
+    if missing {
+        app.ensure_topic(&name).await?;
+    }
     match app.driver.produce(name, parsed.batches).await?.response {
         Response::Produced(batches) => json(&Produced::new(&parsed.places, &batches)?),
         other => Err(mismatch(&other)),

@@ -36,6 +36,8 @@ pub(super) struct App {
     config: Arc<HttpConfig>,
     bodies: BodyRoom,
     sticky: StickyPartitions,
+    /// Held while a missing topic is created.
+    creating: tokio::sync::Mutex<()>,
 }
 
 /// Whose turn it is among a topic's partitions, to take a request's records that name none. Topics share the
@@ -57,6 +59,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         bodies: BodyRoom::new(config.max_bodies_bytes),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
+        creating: tokio::sync::Mutex::new(()),
     };
     let topics = get(topics::list).post(topics::create);
     let topic = get(topics::describe).delete(topics::delete).patch(topics::grow);
@@ -116,6 +119,8 @@ impl App {
         let Some(partitions) = self.config.auto_create_partitions else {
             return Ok(());
         };
+        // One at a time: who comes second finds the topic there, and not on its way.
+        let _turn = self.creating.lock().await;
         if self.driver.topic(name).is_some() {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
 };
-use takhin_core::{Request, Response, TopicName, response::TopicDescription};
+use takhin_core::{Refusal, Request, Response, TopicName, response::TopicDescription};
 
 use super::{App, mismatch};
 use crate::http::{
@@ -31,7 +31,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
 }
 
 pub(super) async fn create(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
-    let topic = app.topic(object::<CreateTopic>(&body.bytes)?.check()?).await?;
+    let wanted = object::<CreateTopic>(&body.bytes)?;
+    let topic = app.topic(wanted.check()?, |refusal| wanted.refused(refusal)).await?;
     let mut response = json(&Topic::new(&topic))?;
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
@@ -50,7 +51,8 @@ pub(super) async fn grow(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let topic = app.topic(object::<GrowTopic>(&body.bytes)?.check(name)?).await?;
+    let wanted = object::<GrowTopic>(&body.bytes)?;
+    let topic = app.topic(wanted.check(name), |refusal| wanted.refused(refusal)).await?;
     json(&Topic::new(&topic))
 }
 
@@ -63,12 +65,16 @@ pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPa
 
 impl App {
     pub(super) async fn describe_topic(&self, name: TopicName) -> Result<TopicDescription, ApiError> {
-        self.topic(Request::DescribeTopic { name }).await
+        self.topic(Request::DescribeTopic { name }, ApiError::from).await
     }
 
     /// Asks something that is answered with a topic.
-    async fn topic(&self, request: Request) -> Result<TopicDescription, ApiError> {
-        match self.driver.ask(request).await?.response {
+    async fn topic(
+        &self,
+        request: Request,
+        refused: impl FnOnce(Refusal) -> ApiError,
+    ) -> Result<TopicDescription, ApiError> {
+        match self.driver.ask(request).await.map_err(refused)?.response {
             Response::Topic(topic) => Ok(topic),
             other => Err(mismatch(&other)),
         }
