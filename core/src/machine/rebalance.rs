@@ -54,7 +54,8 @@ impl Core {
             return;
         };
         let generation = Generation(record.generation.0 + 1);
-        let changed = self.decide_targets(name);
+        let mut changed = self.decide_targets(name);
+        self.add_those_who_lost_a_topic(name, &mut changed);
         let members: Vec<ConsumerId> = changed.keys().copied().collect();
         let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed };
         let after = self.record(fact);
@@ -72,6 +73,18 @@ impl Core {
             self.revoke_surplus(consumer);
         }
         self.grant_free(name);
+    }
+
+    /// A topic that was deleted took its part of every share with it: that is a change too.
+    fn add_those_who_lost_a_topic(&self, name: &GroupName, changed: &mut BTreeMap<ConsumerId, BTreeSet<LogId>>) {
+        let Some(group) = self.durable.groups.get(name) else { return };
+        for consumer in &group.members {
+            let revoked = self.sessions.get(consumer).map(|session| &session.news.revoked);
+            let is_gone = |log: &LogId| !self.durable.topics.contains_key(&log.topic);
+            if revoked.is_some_and(|logs| logs.keys().any(is_gone)) {
+                changed.entry(*consumer).or_insert_with(|| self.durable.consumers[consumer].target.clone());
+            }
+        }
     }
 
     /// The members whose share changes, with their new share.

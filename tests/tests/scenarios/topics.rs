@@ -169,3 +169,20 @@ fn deleting_a_topic_that_is_growing_ends_the_growth() {
     assert!(matches!(script.refusal(gone), Refusal::TopicNotFound { .. }));
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn who_loses_a_topic_is_told_a_new_generation() {
+    let mut script = Script::default();
+    script.create("orders", 1);
+    script.create("visits", 1);
+    script.subscribe(1, "billing", &["orders", "visits"], manual());
+    script.subscribe(2, "billing", &["orders"], manual());
+    script.consume(1, wait(0));
+    script.consume(2, wait(0));
+    let before = script.generation("billing");
+    script.delete("visits");
+    let told = script.consume(1, wait(0));
+    assert_eq!(script.consumed(told).generation.0, before + 1);
+    let late = script.commit_in(1, before, "orders", 0, 0);
+    assert!(matches!(script.refusal(late), Refusal::StaleGeneration { .. } | Refusal::PartitionNotAssigned { .. }));
+}
