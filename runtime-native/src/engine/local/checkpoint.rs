@@ -140,7 +140,7 @@ pub(super) enum Job {
     Checkpoint { dirty: Dirty, snapshot: Snapshot },
     /// Remove files.
     RemoveFiles(Vec<PathBuf>),
-    /// Remove directories of files.
+    /// Remove directories of files, which have just got the names that they have.
     RemoveDirectories(Vec<PathBuf>),
 }
 
@@ -178,6 +178,12 @@ pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue:
                 }
             }
             Job::RemoveDirectories(paths) => {
+                // First the names, so that none comes back as a log of which a part is gone. And a checkpoint
+                // behind this one, which may forget that the topic was deleted, comes after it.
+                if let Err(error) = shared.files.disk().sync_dir(&layout.logs()) {
+                    warn(&layout.logs(), Err(error));
+                    continue;
+                }
                 for path in &paths {
                     warn(path, remove_directory(shared.files.disk(), path));
                 }

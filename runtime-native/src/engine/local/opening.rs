@@ -1,12 +1,12 @@
 //! Opening a data directory: first the facts, then the logs that the facts speak of.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     path::PathBuf,
     sync::Arc,
 };
 
-use takhin_core::{Boot, FactSeq, LogId, Offset, TopicName};
+use takhin_core::{Boot, FactSeq, LogId, Offset, TopicId, TopicName};
 
 use super::{
     LocalEngine,
@@ -51,6 +51,7 @@ pub struct Opening {
     pub(super) report: RecoveryReport,
     snapshot: Option<Snapshot>,
     facts: Vec<(FactSeq, Vec<u8>)>,
+    deleted: BTreeSet<TopicId>,
     /// How far each log is known to be whole and durable.
     pub(super) bounds: HashMap<LogId, Offset>,
     /// The journal's files, with the last fact in each.
@@ -82,6 +83,7 @@ impl Opening {
             report,
             snapshot: None,
             facts: Vec::new(),
+            deleted: BTreeSet::new(),
             bounds: HashMap::new(),
             files: VecDeque::new(),
         };
@@ -110,13 +112,33 @@ impl Opening {
         &self.report
     }
 
+    /// Says which topics were deleted, as far as [`Opening::facts`] tell. A crash may have come before their logs
+    /// were removed, so it is done now.
+    #[must_use]
+    pub fn with_deleted(mut self, topics: BTreeSet<TopicId>) -> Self {
+        self.deleted = topics;
+        self
+    }
+
     /// Opens these logs, making those that are missing, and repairs what a crash has left of them. Directories
-    /// of other logs are moved aside.
+    /// of other logs are removed if their topics are known to be deleted, else moved aside.
     ///
     /// # Errors
     /// Only [`OpenError::Io`]; no damage keeps the engine from opening.
     pub fn with_logs(self, logs: Vec<LogSpec>) -> Result<(LocalEngine, Vec<LogBounds>, RecoveryReport), OpenError> {
         super::recover::recover(self, logs)
+    }
+
+    /// Whether the log in a directory of this name was deleted, given that it isn't wanted.
+    ///
+    /// A snapshot may have the fact of a deletion in it before the logs are removed, and then no fact behind it
+    /// tells. But it also lists the logs that there were when it was taken: of those, one that nobody wants now
+    /// was deleted, or its topic never became durable. Unless facts are lost, for they may have wanted it.
+    pub(super) fn is_deleted(&self, topic: TopicId, directory_name: &str) -> bool {
+        let partition = directory_name.rsplit('-').next().and_then(|partition| partition.parse().ok());
+        let log = partition.map(|partition| LogId { topic, partition });
+        let listed = self.snapshot.iter().flat_map(|snapshot| &snapshot.bounds).any(|&(id, _)| Some(id) == log);
+        self.deleted.contains(&topic) || listed && !self.report.notes.iter().any(RecoveryNote::costs_facts)
     }
 
     /// The number that the next snapshot gets, and the first journal file that the last one needs.

@@ -91,6 +91,7 @@ pub(super) fn recover(
         done: Vec::new(),
         next_sync: None,
         creations: VecDeque::new(),
+        undeleted: Vec::new(),
     };
     Ok((LocalEngine::new(writer, opening.home), bounds, opening.report))
 }
@@ -123,6 +124,7 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
     let wanted: HashMap<_, _> =
         specs.iter().map(|spec| (layout.log_dir(&spec.name, spec.log.partition), spec.log.topic)).collect();
     let mut moved = false;
+    let mut unwanted = Vec::new();
     for name in disk.list(&directory).map_err(at(&directory))? {
         let path = directory.join(&name);
         if is_file(&*disk, &path).map_err(at(&path))? {
@@ -130,19 +132,33 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
             continue;
         }
         if name.ends_with(DELETED) {
-            remove_directory(&*disk, &path).map_err(at(&path))?;
-            opening.report.notes.push(RecoveryNote::Leftover { path });
+            unwanted.push((path.clone(), path));
         } else if !name.ends_with(STRAY) {
             let owner = read_owner(&*disk, &path).map_err(at(&path))?.flatten();
-            if owner.is_none() || wanted.get(&path) != owner.as_ref() {
-                let to = free_name(&*disk, &layout, &name, owner, STRAY).map_err(at(&path))?;
-                disk.rename(&path, &to).map_err(at(&path))?;
+            if owner.is_some() && wanted.get(&path) == owner.as_ref() {
+                continue;
+            }
+            let deleted = owner.is_some_and(|topic| opening.is_deleted(topic, &name));
+            let suffix = if deleted { DELETED } else { STRAY };
+            let to = free_name(&*disk, &layout, &name, owner, suffix).map_err(at(&path))?;
+            disk.rename(&path, &to).map_err(at(&path))?;
+            moved = true;
+            if deleted {
+                unwanted.push((path, to));
+            } else {
                 opening.report.notes.push(RecoveryNote::Stray { from: path, to });
-                moved = true;
             }
         }
     }
-    if moved { disk.sync_dir(&directory).map_err(at(&directory)) } else { Ok(()) }
+    // Before anything is removed: a directory half removed must not come back under a log's name.
+    if moved {
+        disk.sync_dir(&directory).map_err(at(&directory))?;
+    }
+    for (path, now) in unwanted {
+        remove_directory(&*disk, &now).map_err(at(&now))?;
+        opening.report.notes.push(RecoveryNote::Leftover { path });
+    }
+    Ok(())
 }
 
 /// Supplies from the journal what the logs lack.
@@ -210,7 +226,7 @@ fn is_file(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
 
 /// Whose a log's directory is: the outer `None` if there is no directory, the inner if it doesn't say.
 #[allow(clippy::option_option)]
-fn read_owner(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Option<TopicId>>> {
+pub(super) fn read_owner(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Option<TopicId>>> {
     match disk.list(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         listed => listed?,

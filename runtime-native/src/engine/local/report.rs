@@ -101,6 +101,13 @@ pub enum RecoveryNote {
     },
 }
 
+impl RecoveryNote {
+    /// Whether facts may be lost.
+    pub(super) fn costs_facts(&self) -> bool {
+        matches!(self, Self::MissingFacts { .. } | Self::MissingJournal { .. } | Self::DamagedJournal { .. })
+    }
+}
+
 impl fmt::Display for RecoveryNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

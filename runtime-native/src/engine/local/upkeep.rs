@@ -2,7 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    io,
     ops::Range,
+    path::PathBuf,
     sync::{Arc, PoisonError, mpsc::Sender},
     time::{Duration, Instant},
 };
@@ -29,6 +31,14 @@ pub(super) struct Creation {
     pub(super) partitions: Range<u32>,
     /// The next partition to make.
     pub(super) next: u32,
+}
+
+/// A deleted log whose directory still has a log's name, since it could not be given another.
+#[derive(Debug)]
+pub(super) struct Undeleted {
+    topic: TopicId,
+    directory: PathBuf,
+    aside: PathBuf,
 }
 
 impl Writer {
@@ -87,20 +97,56 @@ impl Writer {
             let aside = self.layout.aside(&format!("{name}-{partition}"), Some(topic), DELETED);
             match self.shared.files.disk().rename(&tail.log.directory, &aside) {
                 Ok(()) => directories.push(aside),
-                Err(error) => result = Err(storage_error(&error)),
+                Err(error) => {
+                    self.undeleted.push(Undeleted { topic, directory: tail.log.directory.clone(), aside });
+                    result = Err(storage_error(&error));
+                }
             }
         }
         send(background, Job::RemoveDirectories(directories));
         self.done.push(Completion::LogsDeleted { topic, result });
     }
 
+    /// Gives the directories of deleted logs the names that they could not be given before.
+    fn finish_deletions(&mut self, background: &Sender<Job>) -> io::Result<()> {
+        let disk = self.shared.files.disk();
+        let mut directories = Vec::new();
+        let mut result = Ok(());
+        self.undeleted.retain(|Undeleted { topic, directory, aside }| {
+            let renamed = recover::read_owner(disk, directory).and_then(|owner| match owner {
+                Some(Some(owner)) if owner == *topic => disk.rename(directory, aside).map(|()| true),
+                // By now a newer topic of the same name has the directory.
+                _ => Ok(false),
+            });
+            match renamed {
+                Ok(true) => directories.push(aside.clone()),
+                Ok(false) => {}
+                Err(error) => {
+                    result = Err(error);
+                    return true;
+                }
+            }
+            false
+        });
+        if !directories.is_empty() {
+            send(background, Job::RemoveDirectories(directories));
+        }
+        result
+    }
+
+    /// Begins a checkpoint, unless a deletion isn't finished: the snapshot may be the end of the fact that the
+    /// topic was deleted, and the next start would not know what to do with the log.
     pub(super) fn begin_checkpoint(&mut self, through: FactSeq, state: Vec<u8>, background: &Sender<Job>) {
         let refused = match self.failure() {
             Some(why) => Some(why),
             None if self.snapshots.running => Some("a checkpoint is under way".to_owned()),
-            None => None,
+            None => self.finish_deletions(background).err().map(|error| format!("a log could not be removed: {error}")),
         };
         if let Some(why) = refused {
+            if !self.snapshots.running {
+                // It is asked for again once as much has been written as if this one had failed later.
+                (self.snapshots.asked, self.snapshots.written) = (false, 0);
+            }
             let result = Err(StorageError::Failed(why));
             return self.done.push(Completion::CheckpointDone { through, result });
         }

@@ -30,7 +30,7 @@ use super::{
     reader::Shared,
     stats::EngineStats,
     tail::{Append, PutError, Tail},
-    upkeep::Creation,
+    upkeep::{Creation, Undeleted},
 };
 use crate::engine::{Completion, Completions, StorageError, StorageState, WriteOp};
 
@@ -54,6 +54,7 @@ pub(super) struct Writer {
     pub(super) done: Vec<Completion>,
     pub(super) next_sync: Option<Instant>,
     pub(super) creations: VecDeque<Creation>,
+    pub(super) undeleted: Vec<Undeleted>,
 }
 
 /// Facts that are not yet kept.

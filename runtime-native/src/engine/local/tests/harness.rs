@@ -148,6 +148,14 @@ impl Running {
         result
     }
 
+    pub(super) fn delete(&self, partitions: u32) -> Result<(), StorageError> {
+        self.engine.submit(WriteOp::DeleteLogs { topic: ORDERS.topic, name: name(), partitions }).unwrap();
+        self.wait(|completion| match completion {
+            Completion::LogsDeleted { result, .. } => Some(result.clone()),
+            _ => None,
+        })
+    }
+
     pub(super) fn end(&self, log: LogId) -> Offset {
         self.bounds.iter().find(|bounds| bounds.log == log).unwrap().end
     }

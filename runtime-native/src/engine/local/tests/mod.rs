@@ -3,6 +3,7 @@
 mod bench;
 mod crashes;
 mod damage;
+mod deletion;
 mod failures;
 mod faulty_disk;
 mod harness;
