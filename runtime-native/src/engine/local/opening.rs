@@ -170,7 +170,9 @@ impl Opening {
         let mut numbers: Vec<_> = names.iter().filter_map(|name| layout::number(name, journal::EXTENSION)).collect();
         numbers.sort_unstable();
         let (_, from) = self.snapshots();
-        if self.snapshot.is_none() && numbers.first().is_some_and(|&first| first > FIRST_FILE) {
+        let had_snapshot = self.report.notes.iter().any(|note| matches!(note, RecoveryNote::DamagedSnapshot { .. }));
+        let from_the_beginning = numbers.first().map_or(!had_snapshot, |&first| first == FIRST_FILE);
+        if self.snapshot.is_none() && !from_the_beginning {
             return Err(OpenError::NoSnapshot(self.home.layout.snapshots()));
         }
         let through = self.snapshot.as_ref().map_or(FactSeq(0), |snapshot| snapshot.through);

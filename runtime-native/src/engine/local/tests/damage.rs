@@ -212,6 +212,25 @@ fn without_a_whole_snapshot_and_the_whole_journal_nothing_is_opened() {
 }
 
 #[test]
+fn damaged_snapshots_alone_do_not_make_an_empty_broker() {
+    let dir = tempdir().unwrap();
+    let running = open(dir.path(), 1);
+    running.persist(1);
+    for round in 1..=2 {
+        running.checkpoint(1, b"state").unwrap();
+        flip(&dir.path().join(format!("snapshots/{round:020}.snap")), 40);
+    }
+    drop(running);
+    let whole = copied(dir.path());
+    fs::remove_file(journal_file(dir.path(), 1)).unwrap();
+    for _ in 0..2 {
+        let error = super::super::Opening::open(config(dir.path())).unwrap_err();
+        assert!(matches!(error, OpenError::NoSnapshot(_)), "{error}");
+    }
+    assert_eq!(open(whole.path(), 1).fact_numbers(), [1]);
+}
+
+#[test]
 fn a_missing_journal_file_is_told() {
     let dir = tempdir().unwrap();
     for seq in 1..=3 {
