@@ -153,6 +153,31 @@ fn a_segment_that_can_not_be_synced_is_final() {
 }
 
 #[test]
+fn when_the_system_opens_no_more_files_those_longest_unused_are_closed() {
+    let disk = FaultyDisk::default();
+    let config = LocalConfig { segment_bytes: 100, ..config("/data") };
+    let running = open_on(Arc::new(disk.clone()), config, 1).unwrap();
+    for _ in 0..20 {
+        running.append(ORDERS, &[&[7; 200]]).unwrap();
+    }
+    let reader = running.engine.reader();
+    assert_eq!(running.read_all(ORDERS, 0, 20).len(), 20);
+    let before = reader.open_files();
+    for kind in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+        let files = running.engine.reader();
+        disk.fault(move |op, path| {
+            (op == Op::Open && path.starts_with("/data/logs") && files.open_files() > before / 2).then(|| kind.into())
+        });
+        assert!(before > 20, "{before}");
+        running.append(ORDERS, &[&[7; 200]]).unwrap();
+        assert_eq!(running.read_all(ORDERS, 0, 20).len(), 20);
+        disk.heal();
+    }
+    disk.fault(|op, path| (op == Op::Open && path.starts_with("/data/logs")).then(|| rustix::io::Errno::MFILE.into()));
+    assert!(running.append(ORDERS, &[&[7; 200]]).is_err(), "it is tried once more and not for ever");
+}
+
+#[test]
 fn short_writes_are_completed() {
     let disk = FaultyDisk::default();
     let config = LocalConfig { journal_file_bytes: 1 << 20, ..config("/data") };
