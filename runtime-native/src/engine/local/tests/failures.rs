@@ -2,11 +2,16 @@
 
 use std::{io, path::Path, sync::Arc};
 
+use takhin_core::FactSeq;
+
 use super::{
     faulty_disk::{FaultyDisk, Op},
     harness::*,
 };
-use crate::engine::{Completion, StorageError, StorageState, local::LocalConfig};
+use crate::engine::{
+    Completion, StorageError, StorageState,
+    local::{LocalConfig, Opening, Run},
+};
 
 fn start(disk: &FaultyDisk) -> Running {
     open_on(Arc::new(disk.clone()), config("/data"), 2).unwrap()
@@ -72,6 +77,20 @@ fn nothing_is_acknowledged_after_a_sync_that_failed() {
     assert!(!running.completions().iter().any(|completion| matches!(completion, Completion::Persisted { .. })));
     assert_eq!(running.read_all(ORDERS, 0, 1), [(0, b"first".to_vec())]);
     assert!(running.engine.stop().is_err());
+}
+
+#[test]
+fn facts_that_can_never_be_kept_do_not_pile_up() {
+    let disk = FaultyDisk::default();
+    let opening = Opening::open_on(Arc::new(disk), config("/data")).unwrap();
+    let (mut engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let Run::Ready(writer) = &mut engine.run else { unreachable!("it was not started") };
+    let facts = |seq| vec![(FactSeq(seq), vec![0; 100])];
+    writer.keep_facts(FactSeq(1), facts(1));
+    assert_eq!(writer.facts.waiting.len(), 1);
+    writer.fail("gone".to_owned());
+    writer.keep_facts(FactSeq(2), facts(2));
+    assert_eq!(writer.facts.waiting.capacity(), 0);
 }
 
 #[test]
