@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustc_hash::FxBuildHasher;
+use rustix::io::Errno;
 use takhin_core::LogId;
 
 use super::{
@@ -54,7 +55,15 @@ impl Files {
         if let Some(file) = self.get(key) {
             return Ok(file);
         }
-        let file = self.disk.open(&segment_file(log_dir, key.base, key.kind), create)?;
+        let path = segment_file(log_dir, key.base, key.kind);
+        let file = match self.disk.open(&path, create) {
+            // The limit is more than the system allows, or others have the rest: make room, and try once more.
+            Err(error) if too_many_are_open(&error) => {
+                self.close_half();
+                self.disk.open(&path, create)?
+            }
+            opened => opened?,
+        };
         let mut open = self.lock();
         if open.files.len() >= self.limit {
             open.close_oldest(self.limit / 8);
@@ -74,6 +83,14 @@ impl Files {
         self.lock().files.remove(&key);
     }
 
+    fn close_half(&self) {
+        let mut open = self.lock();
+        let half = open.files.len().div_ceil(2);
+        if half > 0 {
+            open.close_oldest(half);
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.lock().files.len()
@@ -83,6 +100,10 @@ impl Files {
         // Every change to the map is one call, so a panic elsewhere can't have left it half done.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn too_many_are_open(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl Open {

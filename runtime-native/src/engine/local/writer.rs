@@ -60,7 +60,7 @@ pub(super) struct Writer {
 /// Facts that are not yet kept.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    waiting: VecDeque<(FactSeq, Vec<u8>)>,
+    pub(super) waiting: VecDeque<(FactSeq, Vec<u8>)>,
     through: FactSeq,
     reported: FactSeq,
 }
@@ -132,10 +132,7 @@ impl Writer {
                 WriteOp::Append { id, log, batch } => {
                     appends.push(Append { id, log, batch, placed: Err(StorageError::NoSuchLog) });
                 }
-                WriteOp::Persist { through, facts } => {
-                    self.facts.waiting.extend(facts);
-                    self.facts.through = self.facts.through.max(through);
-                }
+                WriteOp::Persist { through, facts } => self.keep_facts(through, facts),
                 WriteOp::CreateLogs { topic, name, partitions } => {
                     let next = partitions.start;
                     self.creations.push_back(Creation { topic, name, partitions, next });
@@ -162,6 +159,14 @@ impl Writer {
             self.done.push(Completion::CheckpointWanted);
         }
         ops
+    }
+
+    /// Lets facts wait for the next group. Once the storage has failed they would wait for ever.
+    pub(super) fn keep_facts(&mut self, through: FactSeq, facts: Vec<(FactSeq, Vec<u8>)>) {
+        if !self.has_failed() {
+            self.facts.waiting.extend(facts);
+            self.facts.through = self.facts.through.max(through);
+        }
     }
 
     /// Writes appends, and all facts that wait, and reports them.
@@ -356,6 +361,7 @@ impl Writer {
     pub(super) fn fail(&mut self, why: String) {
         if !self.has_failed() {
             tracing::error!(why, "the storage has failed; nothing is acknowledged until the next start");
+            self.facts.waiting = VecDeque::new();
             self.set_state(StorageState::Failed { why });
         }
     }

@@ -8,7 +8,7 @@ use super::{faulty_disk::FaultyDisk, harness::*};
 use crate::engine::{Completion, WriteOp, local::LocalConfig};
 
 /// A small generator of numbers that look random, the same for the same seed.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -20,7 +20,7 @@ impl Random {
         vec![u8::try_from(self.below(256)).unwrap(); usize::try_from(self.below(700)).unwrap()]
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, io, path::Path, sync::Arc};
 use tempfile::tempdir;
 
 use super::{
+    crashes::Random,
     faulty_disk::{FaultyDisk, Op},
     harness::*,
 };
@@ -63,15 +64,19 @@ fn a_deletion_survives_a_power_cut_once_anything_is_removed() {
         let _ = running.delete(1);
         drop(running);
         let survived = disk.operations() - before < fuse;
-        // No directory's names are kept but those that were synced; files in others are gone.
-        disk.crash(|| false);
-        let names = logs(&disk);
-        assert!(names == ["orders-0"] || names.is_empty() || names[0].ends_with("-delete"), "{names:?}");
-        if names == ["orders-0"] {
-            assert_eq!(disk.list(Path::new("/data/logs/orders-0")).unwrap().len(), 4, "fuse {fuse}");
+        for seed in 0..40 {
+            let mut random = Random(seed);
+            let disk = disk.fork();
+            disk.crash(|| random.below(2) == 0);
+            let names = logs(&disk);
+            assert!(names == ["orders-0"] || names.is_empty() || names[0].ends_with("-delete"), "{names:?}");
+            if names == ["orders-0"] {
+                let files = disk.list(Path::new("/data/logs/orders-0")).unwrap();
+                assert_eq!(files.len(), 4, "all of it or nothing; fuse {fuse}, seed {seed}");
+            }
+            let again = open_on(Arc::new(disk.clone()), config("/data"), 0).unwrap();
+            assert_eq!(logs(&disk), Vec::<String>::new(), "{}", again.report);
         }
-        let again = open_on(Arc::new(disk.clone()), config("/data"), 0).unwrap();
-        assert_eq!(logs(&disk), Vec::<String>::new(), "{}", again.report);
         if survived {
             return;
         }

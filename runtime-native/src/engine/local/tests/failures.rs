@@ -2,11 +2,16 @@
 
 use std::{io, path::Path, sync::Arc};
 
+use takhin_core::FactSeq;
+
 use super::{
     faulty_disk::{FaultyDisk, Op},
     harness::*,
 };
-use crate::engine::{Completion, StorageError, StorageState, local::LocalConfig};
+use crate::engine::{
+    Completion, StorageError, StorageState,
+    local::{LocalConfig, Opening, Run},
+};
 
 fn start(disk: &FaultyDisk) -> Running {
     open_on(Arc::new(disk.clone()), config("/data"), 2).unwrap()
@@ -72,6 +77,20 @@ fn nothing_is_acknowledged_after_a_sync_that_failed() {
     assert!(!running.completions().iter().any(|completion| matches!(completion, Completion::Persisted { .. })));
     assert_eq!(running.read_all(ORDERS, 0, 1), [(0, b"first".to_vec())]);
     assert!(running.engine.stop().is_err());
+}
+
+#[test]
+fn facts_that_can_never_be_kept_do_not_pile_up() {
+    let disk = FaultyDisk::default();
+    let opening = Opening::open_on(Arc::new(disk), config("/data")).unwrap();
+    let (mut engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let Run::Ready(writer) = &mut engine.run else { unreachable!("it was not started") };
+    let facts = |seq| vec![(FactSeq(seq), vec![0; 100])];
+    writer.keep_facts(FactSeq(1), facts(1));
+    assert_eq!(writer.facts.waiting.len(), 1);
+    writer.fail("gone".to_owned());
+    writer.keep_facts(FactSeq(2), facts(2));
+    assert_eq!(writer.facts.waiting.capacity(), 0);
 }
 
 #[test]
@@ -150,6 +169,31 @@ fn a_segment_that_can_not_be_synced_is_final() {
     disk.fault(|op, path| (op == Op::Sync && path.starts_with("/data/logs")).then(|| io::Error::other("gone")));
     assert!(running.checkpoint(0, b"").is_err());
     assert!(matches!(running.append(ORDERS, &[b"y"]), Err(StorageError::Failed(_))));
+}
+
+#[test]
+fn when_the_system_opens_no_more_files_those_longest_unused_are_closed() {
+    let disk = FaultyDisk::default();
+    let config = LocalConfig { segment_bytes: 100, ..config("/data") };
+    let running = open_on(Arc::new(disk.clone()), config, 1).unwrap();
+    for _ in 0..20 {
+        running.append(ORDERS, &[&[7; 200]]).unwrap();
+    }
+    let reader = running.engine.reader();
+    assert_eq!(running.read_all(ORDERS, 0, 20).len(), 20);
+    let before = reader.open_files();
+    for kind in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+        let files = running.engine.reader();
+        disk.fault(move |op, path| {
+            (op == Op::Open && path.starts_with("/data/logs") && files.open_files() > before / 2).then(|| kind.into())
+        });
+        assert!(before > 20, "{before}");
+        running.append(ORDERS, &[&[7; 200]]).unwrap();
+        assert_eq!(running.read_all(ORDERS, 0, 20).len(), 20);
+        disk.heal();
+    }
+    disk.fault(|op, path| (op == Op::Open && path.starts_with("/data/logs")).then(|| rustix::io::Errno::MFILE.into()));
+    assert!(running.append(ORDERS, &[&[7; 200]]).is_err(), "it is tried once more and not for ever");
 }
 
 #[test]

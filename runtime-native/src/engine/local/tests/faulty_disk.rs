@@ -19,6 +19,8 @@ const SECTOR: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
+    /// Asked for every file. It changes nothing by itself, so the fuse doesn't count it.
+    Open,
     Create,
     Write,
     SetLen,
@@ -219,6 +221,9 @@ impl Disk for FaultyDisk {
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
         state.check()?;
+        if let Some(error) = state.fault.as_mut().and_then(|fault| fault(Op::Open, path)) {
+            return Err(error);
+        }
         let node = match state.find(path) {
             Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
                 state.change(Op::Create, path)?;
