@@ -25,6 +25,9 @@ pub struct HttpConfig {
     /// All request bodies that are being received or worked on together, at most. A request beyond it is answered
     /// 503. A poll that waits has let go of its body and does not count.
     pub max_bodies_bytes: usize,
+    /// All answers to polls that their clients have not taken yet, together, at most. A poll beyond it is answered
+    /// 503, and what it would have brought stays where it was.
+    pub max_answers_bytes: usize,
     /// How long a request's line and headers may take, from their first byte; then the connection is closed.
     pub header_timeout: Duration,
     /// How long a body may take before it must have kept up [`HttpConfig::body_bytes_per_second`]; a slower one
@@ -53,6 +56,7 @@ impl Default for HttpConfig {
             max_headers_per_record: 100,
             max_connections: 100_000,
             max_bodies_bytes: 512 << 20,
+            max_answers_bytes: 512 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             body_bytes_per_second: 64 << 10,

@@ -23,6 +23,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use takhin_core::{ConsumerId, RequestId};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::link::Link;
 use crate::driver::Driver;
@@ -33,12 +34,20 @@ pub(super) struct Receipt {
     request: RequestId,
     consumer: ConsumerId,
     confirmed: bool,
+    /// What the answer takes of the room for all answers.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Receipt {
     /// For the answer to the poll `request` of `consumer`.
     pub(super) fn new(driver: Driver, request: RequestId, consumer: ConsumerId) -> Self {
-        Self { driver, request, consumer, confirmed: false }
+        Self { driver, request, consumer, confirmed: false, room: None }
+    }
+
+    /// Keeps the answer's room taken until it got away or was lost.
+    pub(super) fn keeping(mut self, room: OwnedSemaphorePermit) -> Self {
+        self.room = Some(room);
+        self
     }
 
     /// The answer got away.

@@ -22,6 +22,7 @@ mod input;
 mod link;
 mod output;
 mod refusal;
+mod room;
 mod routes;
 mod server;
 mod socket;

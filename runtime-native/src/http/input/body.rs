@@ -9,7 +9,7 @@
 //!
 //! A body that comes in one piece is not copied.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, HttpBody},
@@ -18,11 +18,11 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::http::{config::HttpConfig, error::ApiError};
+use crate::http::{config::HttpConfig, error::ApiError, room::Room};
 
 /// How much of a body that is too long is thrown away before the connection is cut, and for how long.
 const DISCARD_BYTES: usize = 64 << 20;
@@ -30,45 +30,6 @@ const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// With how much room a body's buffer begins at most, whatever length was announced.
 const FIRST_BUFFER_BYTES: usize = 256 << 10;
-
-/// Room for all bodies together.
-#[derive(Clone, Debug)]
-pub(crate) struct BodyRoom {
-    units: Arc<Semaphore>,
-    max_bytes: usize,
-}
-
-impl BodyRoom {
-    /// In what steps room is given out.
-    const UNIT_BYTES: usize = 1 << 10;
-
-    /// Room for so many bytes.
-    pub(crate) fn new(max_bytes: usize) -> Self {
-        let units = max_bytes.div_ceil(Self::UNIT_BYTES).min(Semaphore::MAX_PERMITS);
-        Self { units: Arc::new(Semaphore::new(units)), max_bytes }
-    }
-
-    fn take(&self, units: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permit =
-            u32::try_from(units).ok().and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok());
-        permit.ok_or_else(|| {
-            let message = "the server is working on as many requests as it has room for";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
-                .with("max_bytes", self.max_bytes)
-                .retryable(true)
-                .retry_after(1)
-        })
-    }
-
-    /// Makes a body's room fit its length.
-    fn grow(&self, permit: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), ApiError> {
-        let more = bytes.div_ceil(Self::UNIT_BYTES).saturating_sub(permit.num_permits());
-        if more > 0 {
-            permit.merge(self.take(more)?);
-        }
-        Ok(())
-    }
-}
 
 /// A whole body. It takes its room for as long as it lives.
 #[derive(Debug)]
@@ -88,7 +49,7 @@ impl Received {
 /// Takes a body in.
 pub(crate) async fn receive(
     config: &HttpConfig,
-    room: &BodyRoom,
+    room: &Room,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, ApiError> {

@@ -26,7 +26,8 @@ use takhin_core::TopicName;
 use super::{
     config::HttpConfig,
     error::ApiError,
-    input::body::{BodyRoom, Received, receive},
+    input::body::{Received, receive},
+    room::Room,
 };
 use crate::driver::Driver;
 
@@ -34,7 +35,9 @@ use crate::driver::Driver;
 pub(super) struct App {
     driver: Driver,
     config: Arc<HttpConfig>,
-    bodies: BodyRoom,
+    bodies: Room,
+    /// For polls' answers that are not wholly with the operating system yet.
+    answers: Room,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
@@ -56,7 +59,8 @@ impl StickyPartitions {
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
     let app = App {
         driver,
-        bodies: BodyRoom::new(config.max_bodies_bytes),
+        bodies: Room::new(config.max_bodies_bytes),
+        answers: Room::new(config.max_answers_bytes),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),

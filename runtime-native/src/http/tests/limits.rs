@@ -96,6 +96,22 @@ fn a_poll_that_waits_takes_no_bodys_room() {
 }
 
 #[test]
+fn a_poll_for_whose_answer_no_room_is_left_loses_nothing() {
+    let world = World::with(HttpConfig { max_answers_bytes: 2 << 10, ..HttpConfig::default() });
+    let id = world.consumer_of("orders");
+    let value = "x".repeat(1 << 10);
+    world.ask("POST", "/api/topics/orders/produce", &json!({"records": [{"value": value}, {"value": value}]}));
+    let consume = format!("/api/consumers/{id}/consume");
+    let answer = world.client().ask("POST", &consume, "{}");
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("overloaded")));
+    assert_eq!(world.position(&id, "orders"), 0);
+    for offset in 0..2 {
+        let one = world.client().ask("POST", &consume, r#"{"max_records": 1}"#);
+        assert_eq!(one.json()["records"][0]["offset"], offset, "room was given back");
+    }
+}
+
+#[test]
 fn one_connection_too_many_is_told_so() {
     let world = World::with(HttpConfig { max_connections: 1, ..HttpConfig::default() });
     let mut first = world.client();
