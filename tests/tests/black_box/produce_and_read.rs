@@ -290,3 +290,25 @@ fn topics_are_created_on_the_way_where_the_server_is_set_to() {
     assert_eq!(client.get("/api/topics/by-reader/messages?partition=0").0, 404);
     assert_eq!(client.get("/api/topics/by-reader").0, 404);
 }
+
+#[test]
+fn a_topic_is_made_on_first_use_by_many_at_once_and_not_by_a_refused_request() {
+    let options = Options { arguments: vec!["--auto-create-topics=3".into()], ..Options::quick() };
+    let broker = Broker::start(options);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let (status, answer) =
+                    broker.client().post("/api/topics/new/produce", &json!({"records": [{"value": "x"}]}));
+                assert_eq!(status, 200, "{answer}");
+            });
+        }
+    });
+    let client = broker.client();
+    assert_eq!(client.get("/api/topics/new").1["partitions"], 3);
+    for refused in [json!({}), json!({"records": []}), json!({"records": [{"partition": 7}]}), json!({"recrods": []})] {
+        let (status, _) = client.post("/api/topics/refused/produce", &refused);
+        assert!((400..500).contains(&status), "{status}");
+        assert_eq!(client.get("/api/topics/refused").0, 404, "{refused}");
+    }
+}
