@@ -24,8 +24,3 @@ impl Add<DurationMs> for Timestamp {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DurationMs(pub u32);
-
-impl DurationMs {
-    /// No time at all.
-    pub const ZERO: Self = Self(0);
-}

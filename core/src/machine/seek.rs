@@ -1,6 +1,6 @@
 //! Seeking: positions moved by a consumer's word.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::collections::BTreeMap;
 
 use super::Core;
 use crate::{
@@ -97,8 +97,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(poll) = &mut session.poll else { return };
         if let Stage::Parked { have_bytes } = &mut poll.stage {
-            let ready: Vec<LogId> = session.ready.iter().copied().take(1).collect();
-            if !ready.is_empty() || !poll.counted.is_empty() {
+            if !session.ready.is_empty() || !poll.counted.is_empty() {
                 *have_bytes = u64::MAX;
             }
             self.woken.insert(consumer);

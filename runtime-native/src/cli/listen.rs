@@ -24,20 +24,18 @@ pub(super) fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, String> {
         for socket in resolved {
             match bind(socket) {
                 Ok(listener) => listeners.push(listener),
-                Err(error) => problem = Some(format!("can't listen on {socket}: {error}")),
+                Err(error) => problem = Some((socket, error)),
             }
         }
         match problem {
             // One of a name's addresses may be missing, but must not be somebody else's.
-            Some(problem) if listeners.len() == before || is_taken(&problem) => return Err(problem),
+            Some((socket, error)) if listeners.len() == before || error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(format!("can't listen on {socket}: {error}"));
+            }
             _ => {}
         }
     }
     Ok(listeners)
-}
-
-fn is_taken(problem: &str) -> bool {
-    problem.contains("in use")
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

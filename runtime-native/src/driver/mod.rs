@@ -9,9 +9,11 @@
 //!   and reads what it was told to fetch by itself
 //! ```
 //!
-//! There is no thread of the core's own: whoever brings an event steps it, under a lock that is held for about a
-//! microsecond, so a poll whose data is ready and a request that needs no disk never leave their task. A fetch is
-//! carried out by the task that waits for it, at once if the data is in memory, else on a thread that may block.
+//! There is no thread of the core's own: whoever brings an event steps it, under a lock that is held for as long as the
+//! decision takes. That is less than a microsecond for a produce, a poll or a commit, and milliseconds where a large
+//! group is assigned anew. So a poll whose data is ready, and a request that needs no disk, never leave their task. A
+//! fetch is carried out by the task that waits for it, at once if the data is in memory, else on a thread that may
+//! block.
 //!
 //! The driver knows neither HTTP nor disks.
 

@@ -107,11 +107,6 @@ impl Opening {
         &self.facts
     }
 
-    /// What was found so far.
-    pub fn report(&self) -> &RecoveryReport {
-        &self.report
-    }
-
     /// Says which topics were deleted, as far as [`Opening::facts`] tell. A crash may have come before their logs
     /// were removed, so it is done now.
     #[must_use]
