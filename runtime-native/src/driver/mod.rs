@@ -40,7 +40,10 @@ pub use start::{DriverConfig, StartError, Started};
 pub use takhin_core::TopicView;
 
 use crate::{
-    engine::{ReadError, local::Reader},
+    engine::{
+        ReadError,
+        local::{Flusher, Reader},
+    },
     record::EncodedBatch,
 };
 use clock::Clock;
@@ -58,6 +61,7 @@ struct Shared {
     /// Rings when the next deadline came closer.
     sooner: Notify,
     reader: Reader,
+    flusher: Flusher,
 }
 
 /// The records of one produce request, a batch for each partition.
@@ -134,10 +138,16 @@ impl Driver {
                     return response.map(|response| Answer { request: call.request, response, records });
                 }
                 Next::Now(Message::Fetch(plan)) => {
+                    call.write();
                     let (parts, fetched) = fetch::carry_out(&self.shared.reader, plan.clone()).await;
-                    next = self.fetched(&call, plan.id, parts, fetched);
+                    next = self.fetched(&mut call, plan.id, parts, fetched);
                 }
                 Next::Wait(receiver) => {
+                    if call.unwritten {
+                        // What others submit until then is written with it.
+                        tokio::task::yield_now().await;
+                        call.write();
+                    }
                     next = Next::Now(receiver.await.unwrap_or(Message::Reply(Err(Refusal::ShuttingDown), None)));
                 }
             }
@@ -151,25 +161,26 @@ impl Driver {
             state.bodies.insert(id, bodies);
         }
         let poll_of = if let Request::Consume { consumer, .. } = &request { Some(*consumer) } else { None };
-        let call = Call { driver: self.clone(), request: id, poll_of, ended: false };
-        let next = self.step_for(state, id, Event::Request { id, request });
+        let mut call = Call { driver: self.clone(), request: id, poll_of, unwritten: false, ended: false };
+        let next = self.step_for(state, &mut call, Event::Request { id, request });
         (call, next)
     }
 
     fn fetched(
         &self,
-        call: &Call,
+        call: &mut Call,
         id: takhin_core::FetchId,
         parts: Parts<takhin_core::FetchedPart>,
         data: Fetched,
     ) -> Next {
         let mut state = self.lock();
         state.fetches.insert(id, data);
-        self.step_for(state, call.request, Event::Fetched { id, parts })
+        self.step_for(state, call, Event::Fetched { id, parts })
     }
 
     /// Steps for a request, and gives what it is told at once, or where to wait for it.
-    fn step_for(&self, mut state: MutexGuard<'_, State>, request: RequestId, event: Event) -> Next {
+    fn step_for(&self, mut state: MutexGuard<'_, State>, call: &mut Call, event: Event) -> Next {
+        let request = call.request;
         let mut mail = state.step(self.shared.clock.now(), event, Some(request));
         let next = match state.hear(request, mail.own.take()) {
             Ok(message) => Next::Now(message),
@@ -177,6 +188,7 @@ impl Driver {
         };
         let sooner = state.deadline_came_closer();
         drop(state);
+        call.unwritten |= std::mem::take(&mut mail.unwritten);
         self.deliver(mail, sooner);
         next
     }
@@ -197,6 +209,9 @@ impl Driver {
         }
         if sooner {
             self.shared.sooner.notify_one();
+        }
+        if mail.unwritten {
+            self.shared.flusher.flush();
         }
     }
 
@@ -256,11 +271,22 @@ struct Call {
     request: RequestId,
     /// Whose poll it is, if it is one.
     poll_of: Option<ConsumerId>,
+    /// Whether it is to see to it that what was submitted is written.
+    unwritten: bool,
     ended: bool,
+}
+
+impl Call {
+    fn write(&mut self) {
+        if std::mem::take(&mut self.unwritten) {
+            self.driver.shared.flusher.flush();
+        }
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
+        self.write();
         if self.ended {
             return;
         }

@@ -92,10 +92,10 @@ impl Driver {
             bounds.iter().map(|log| (log.log, Bounds { start: log.start, end: log.end })).collect();
         let clock = Clock::start();
         let core = recovery.finish(boot, clock.now(), &bounds);
-        let reader = engine.reader();
+        let (reader, flusher) = (engine.reader(), engine.flusher());
 
         let state = Mutex::new(State::new(core, engine));
-        let driver = Self { shared: Arc::new(Shared { state, clock, sooner: Notify::new(), reader }) };
+        let driver = Self { shared: Arc::new(Shared { state, clock, sooner: Notify::new(), reader, flusher }) };
         let (weak, runtime) = (Arc::downgrade(&driver.shared), Handle::current());
         let sink = move |batch: &mut Vec<Completion>| {
             if let Some(shared) = weak.upgrade() {
@@ -133,9 +133,9 @@ impl Driver {
 
     fn checkpoint(&self, through: FactSeq, state: &Durable) {
         let op = checkpoint(through, state);
-        if let Some(Err(error)) = self.lock().engine.as_ref().map(|engine| engine.submit(op)) {
-            tracing::debug!(%error, "no checkpoint: the broker is stopping");
-        }
+        let mut mail = Mail::default();
+        self.lock().submit(op, &mut mail);
+        self.deliver(mail, false);
     }
 
     /// Ends everything that is parked, with what it has. New requests that would wait no longer do.

@@ -8,7 +8,10 @@ use takhin_core::{
 use tokio::sync::oneshot;
 
 use super::{Bodies, Fetched, Health};
-use crate::engine::{SubmitError, WriteOp, local::LocalEngine};
+use crate::engine::{
+    SubmitError, WriteOp,
+    local::{LocalEngine, Submitted},
+};
 
 /// The core and its keeper.
 pub(super) struct State {
@@ -68,6 +71,8 @@ pub(super) struct Mail {
     pub(super) own: Option<Message>,
     /// To those who wait.
     pub(super) letters: Vec<Letter>,
+    /// Whether the engine was given something that nobody sees to being written.
+    pub(super) unwritten: bool,
     sender: Option<RequestId>,
 }
 
@@ -125,7 +130,7 @@ impl State {
     fn carry_out(&mut self, command: Command, mail: &mut Mail, failed: &mut Vec<Event>) {
         match command {
             Command::Append { id, log, .. } => {
-                if let Err(error) = self.append(id, log) {
+                if let Err(error) = self.append(id, log, mail) {
                     failed.push(Event::Appended { id, log, result: Err(error) });
                 }
             }
@@ -139,13 +144,13 @@ impl State {
                 let encoded = facts.iter().map(|fact| serde_json::to_vec(fact).expect("a fact is plain data"));
                 let facts: Vec<_> = (first.0..).map(FactSeq).zip(encoded).collect();
                 let through = facts.last().map_or(first, |(seq, _)| *seq);
-                self.submit(WriteOp::Persist { through, facts });
+                self.submit(WriteOp::Persist { through, facts }, mail);
             }
             Command::CreateLogs { topic, name, first, partitions } => {
-                self.submit(WriteOp::CreateLogs { topic, name, partitions: first..partitions });
+                self.submit(WriteOp::CreateLogs { topic, name, partitions: first..partitions }, mail);
             }
             Command::DeleteLogs { topic, name, partitions } => {
-                self.submit(WriteOp::DeleteLogs { topic, name, partitions });
+                self.submit(WriteOp::DeleteLogs { topic, name, partitions }, mail);
             }
             Command::Reply { request, response } => {
                 self.bodies.remove(&request);
@@ -155,22 +160,26 @@ impl State {
         }
     }
 
-    fn append(&mut self, id: AppendId, log: LogId) -> Result<(), StorageError> {
+    fn append(&mut self, id: AppendId, log: LogId, mail: &mut Mail) -> Result<(), StorageError> {
         let missing = || StorageError::Failed("the records are gone".to_owned());
         let bodies = self.bodies.get_mut(&id.request).ok_or_else(missing)?;
         let at = bodies.iter().position(|(partition, _)| *partition == id.partition).ok_or_else(missing)?;
         let (_, batch) = bodies.swap_remove(at);
         let engine = self.engine.as_ref().ok_or_else(|| StorageError::Failed("the broker has stopped".to_owned()))?;
-        engine.submit(WriteOp::Append { id, log, batch }).map_err(|refused| match refused {
+        let submitted = engine.submit(WriteOp::Append { id, log, batch }).map_err(|refused| match refused {
             SubmitError::QueueFull(_) => StorageError::Overloaded,
             SubmitError::Stopped(_) => StorageError::Failed("the storage engine has stopped".to_owned()),
-        })
+        })?;
+        mail.unwritten |= submitted == Submitted::First;
+        Ok(())
     }
 
     /// Hands over what the engine takes without refusing; once it has stopped nobody waits for it any more.
-    fn submit(&self, op: WriteOp) {
-        if let Some(Err(error)) = self.engine.as_ref().map(|engine| engine.submit(op)) {
-            tracing::error!(%error, "the engine took no more");
+    pub(super) fn submit(&self, op: WriteOp, mail: &mut Mail) {
+        match self.engine.as_ref().map(|engine| engine.submit(op)) {
+            Some(Ok(submitted)) => mail.unwritten |= submitted == Submitted::First,
+            Some(Err(error)) => tracing::error!(%error, "the engine took no more"),
+            None => {}
         }
     }
 

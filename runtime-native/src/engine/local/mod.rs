@@ -41,6 +41,7 @@ mod reader;
 mod recover;
 mod repair;
 mod report;
+mod rounds;
 mod snapshot;
 mod stats;
 mod tail;
@@ -59,13 +60,17 @@ use std::{
 pub use config::{Durability, LocalConfig};
 pub use home::OpenError;
 pub use opening::{LogBounds, LogSpec, Opening};
+pub use queue::Submitted;
 pub use reader::Reader;
 pub use report::{RecoveryNote, RecoveryReport};
+pub use rounds::Flusher;
 pub use stats::{EngineCounts, EngineStats};
 
 use self::{
+    checkpoint::Job,
     home::Home,
     queue::{End, Queue},
+    rounds::Rounds,
     writer::Writer,
 };
 use super::{Completions, StorageError, SubmitError, WriteOp};
@@ -75,6 +80,7 @@ use super::{Completions, StorageError, SubmitError, WriteOp};
 #[derive(Debug)]
 pub struct LocalEngine {
     queue: Arc<Queue>,
+    rounds: Arc<Rounds>,
     stats: Arc<EngineStats>,
     reader: Reader,
     run: Run,
@@ -90,9 +96,11 @@ enum Run {
 }
 
 impl LocalEngine {
-    fn new(writer: Writer, home: Home) -> Self {
+    fn new(writer: Writer, queue: Queue, home: Home) -> Self {
+        let queue = Arc::new(queue);
         Self {
-            queue: Arc::clone(&writer.queue),
+            rounds: Arc::new(Rounds::new(Arc::clone(&queue), writer.config.durability)),
+            queue,
             stats: Arc::clone(&writer.stats),
             reader: Reader::new(Arc::clone(&writer.shared)),
             run: Run::Ready(Box::new(writer)),
@@ -106,22 +114,35 @@ impl LocalEngine {
     /// If the threads can't be made. The engine is of no use then.
     pub fn start(&mut self, sink: impl Completions + 'static) -> io::Result<()> {
         if let Run::Ready(writer) = std::mem::replace(&mut self.run, Run::Ended) {
+            let (shared, layout) = (Arc::clone(&writer.shared), writer.layout.clone());
+            let (background, jobs) = mpsc::channel();
+            self.rounds.begin(*writer, Box::new(sink), background);
+            let (rounds, queue) = (Arc::clone(&self.rounds), Arc::clone(&self.queue));
             let thread = thread::Builder::new().name("takhin-writer".to_owned());
-            self.run = Run::Running(thread.spawn(move || write(*writer, sink))?);
+            self.run = Run::Running(thread.spawn(move || {
+                let _refuse = RefuseAtEnd(Arc::clone(&queue));
+                write(&rounds, &queue, jobs, |jobs| checkpoint::run(&jobs, &shared, &layout, &queue))
+            })?);
+            self.queue.wake();
         }
         Ok(())
     }
 
-    /// Hands an operation over; it comes back as a completion.
+    /// Hands an operation over; once a round of writing has begun ([`Flusher::flush`]) it comes back as a completion.
     ///
     /// # Errors
     /// [`SubmitError`] gives the operation back; nothing comes of it.
-    pub fn submit(&self, op: WriteOp) -> Result<(), SubmitError> {
+    pub fn submit(&self, op: WriteOp) -> Result<Submitted, SubmitError> {
         let submitted = self.queue.submit(op);
         if let Err(SubmitError::QueueFull(_)) = submitted {
             self.stats.refused.add(1);
         }
         submitted
+    }
+
+    /// What sets the writing going.
+    pub fn flusher(&self) -> Flusher {
+        Flusher(Arc::clone(&self.rounds))
     }
 
     /// A reader of all logs. It reads on after the engine has stopped.
@@ -172,21 +193,22 @@ impl Drop for RefuseAtEnd {
 }
 
 /// The writing thread, with the background thread inside it.
-fn write(writer: Writer, mut sink: impl Completions) -> Result<(), StorageError> {
-    let (shared, layout, queue) = (Arc::clone(&writer.shared), writer.layout.clone(), Arc::clone(&writer.queue));
-    let _refuse = RefuseAtEnd(Arc::clone(&queue));
-    let work = |jobs: mpsc::Receiver<_>| checkpoint::run(&jobs, &shared, &layout, &queue);
+fn write(
+    rounds: &Rounds,
+    queue: &Queue,
+    jobs: mpsc::Receiver<Job>,
+    work: impl Fn(mpsc::Receiver<Job>) + Sync,
+) -> Result<(), StorageError> {
     let ended = thread::scope(|scope| {
-        let (background, jobs) = mpsc::channel();
         let work = &work;
         thread::Builder::new()
             .name("takhin-background".to_owned())
             .spawn_scoped(scope, move || work(jobs))
             .map_err(|error| StorageError::Failed(error.to_string()))?;
-        Ok(writer.run(&mut sink, &background))
+        rounds.run()
     })?;
     let Some(mut writer) = ended else { return Ok(()) };
-    if let Some(ended) = queue.take(Vec::new(), None).ended {
+    if let Some(ended) = queue.take(Vec::new()).ended {
         let (background, jobs) = mpsc::channel();
         writer.checkpoint_ended(ended, &background);
         drop(background);

@@ -21,6 +21,10 @@ pub(super) struct Queue {
 struct Waiting {
     ops: Vec<WriteOp>,
     bytes: usize,
+    /// Whether among them is something else than appends and facts.
+    mixed: bool,
+    /// Whether the writing thread is to look at them.
+    woken: bool,
     ended: Option<CheckpointEnd>,
     end: Option<End>,
 }
@@ -32,6 +36,16 @@ pub(super) enum End {
     Drained,
     /// At once, as if the process had died.
     Abandoned,
+}
+
+/// What comes of having submitted an operation: nothing, until somebody sees to it that a round begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Submitted {
+    /// Whoever submitted it is to see to that.
+    First,
+    /// Whoever submitted the first does.
+    BehindOthers,
 }
 
 /// What the writer has been given.
@@ -47,8 +61,9 @@ impl Queue {
         Self { limit, waiting: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Adds an operation. An append is taken if the queue is empty, however large it is.
-    pub(super) fn submit(&self, op: WriteOp) -> Result<(), SubmitError> {
+    /// Adds an operation. An append is taken if the queue is empty, however large it is. It is written in a round that
+    /// begins later.
+    pub(super) fn submit(&self, op: WriteOp) -> Result<Submitted, SubmitError> {
         let weight = op.weight();
         let mut waiting = self.lock();
         if waiting.end.is_some() {
@@ -61,19 +76,21 @@ impl Queue {
         if refusable {
             waiting.bytes += weight;
         }
+        waiting.mixed |= !matches!(op, WriteOp::Append { .. } | WriteOp::Persist { .. });
         waiting.ops.push(op);
-        let first = waiting.ops.len() == 1;
-        drop(waiting);
-        if first {
-            self.changed.notify_one();
-        }
-        Ok(())
+        Ok(if waiting.ops.len() == 1 { Submitted::First } else { Submitted::BehindOthers })
+    }
+
+    /// Has the writing thread look.
+    pub(super) fn wake(&self) {
+        self.lock().woken = true;
+        self.changed.notify_one();
     }
 
     /// Reports the end of a checkpoint.
     pub(super) fn checkpoint_ended(&self, end: CheckpointEnd) {
         self.lock().ended = Some(end);
-        self.changed.notify_one();
+        self.wake();
     }
 
     /// Takes nothing more, and has the writer end.
@@ -83,32 +100,55 @@ impl Queue {
             waiting.end = Some(end);
         }
         drop(waiting);
-        self.changed.notify_one();
+        self.wake();
     }
 
-    /// Takes all there is; waits for something until `deadline`. `ops` lends its memory.
-    pub(super) fn take(&self, mut ops: Vec<WriteOp>, deadline: Option<Instant>) -> Taken {
-        ops.clear();
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().end == Some(End::Abandoned)
+    }
+
+    /// Waits until the writing thread has something to do, or until `deadline`.
+    pub(super) fn wait(&self, deadline: Option<Instant>) {
         let mut waiting = self.lock();
-        while waiting.ops.is_empty() && waiting.ended.is_none() && waiting.end.is_none() {
+        while !std::mem::take(&mut waiting.woken) {
             waiting = match deadline {
                 None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left == Duration::ZERO {
-                        break;
+                        return;
                     }
                     self.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
-        waiting.bytes = 0;
-        std::mem::swap(&mut waiting.ops, &mut ops);
+    }
+
+    /// Takes all there is. `ops` lends its memory.
+    pub(super) fn take(&self, ops: Vec<WriteOp>) -> Taken {
+        let mut waiting = self.lock();
+        let ops = waiting.take_ops(ops);
         Taken { ops, ended: waiting.ended.take(), end: waiting.end }
+    }
+
+    /// Takes all there is if that is nothing but appends and facts.
+    pub(super) fn take_writes(&self, ops: Vec<WriteOp>) -> Option<Vec<WriteOp>> {
+        let mut waiting = self.lock();
+        let only_writes = !waiting.mixed && waiting.ended.is_none() && waiting.end.is_none();
+        only_writes.then(|| waiting.take_ops(ops))
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Each change is complete when the lock is given back, so a panic elsewhere leaves nothing half done.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn take_ops(&mut self, mut ops: Vec<WriteOp>) -> Vec<WriteOp> {
+        ops.clear();
+        std::mem::swap(&mut self.ops, &mut ops);
+        (self.bytes, self.mixed) = (0, false);
+        ops
     }
 }

@@ -74,13 +74,12 @@ pub(super) fn recover(
     bounds.sort_unstable_by_key(|bounds| bounds.log);
     opening.report.logs = bounds.len();
     let (next, journal_from) = opening.snapshots();
-    let queue = Arc::new(Queue::new(opening.config.queue_bytes));
+    let queue = Queue::new(opening.config.queue_bytes);
     let stats = Arc::default();
     let writer = Writer {
         shared,
         layout,
         config: opening.config,
-        queue,
         stats,
         journal,
         tails,
@@ -93,7 +92,7 @@ pub(super) fn recover(
         creations: VecDeque::new(),
         undeleted: Vec::new(),
     };
-    Ok((LocalEngine::new(writer, opening.home), bounds, opening.report))
+    Ok((LocalEngine::new(writer, queue, opening.home), bounds, opening.report))
 }
 
 /// Makes a log that is new.

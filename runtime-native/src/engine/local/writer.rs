@@ -26,13 +26,13 @@ use super::{
     journal::{Bounds, Frame, Journal, SyncFailed},
     layout::Layout,
     probe,
-    queue::{End, Queue, Taken},
+    queue::Taken,
     reader::Shared,
     stats::EngineStats,
     tail::{Append, PutError, Tail},
     upkeep::{Creation, Undeleted},
 };
-use crate::engine::{Completion, Completions, StorageError, StorageState, WriteOp};
+use crate::engine::{Completion, StorageError, StorageState, WriteOp};
 
 /// How long it is before facts for which there was no room are tried again, and a full disk looked at.
 const RETRY: Duration = Duration::from_secs(1);
@@ -43,7 +43,6 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) layout: Layout,
     pub(super) config: LocalConfig,
-    pub(super) queue: Arc<Queue>,
     pub(super) stats: Arc<EngineStats>,
     pub(super) journal: Journal,
     pub(super) tails: HashMap<LogId, Tail, FxBuildHasher>,
@@ -78,27 +77,26 @@ pub(super) struct Snapshots {
     pub(super) running: bool,
 }
 
-impl Writer {
-    /// Runs until the queue says to end. Gives whether everything is on the disk.
-    pub(super) fn run(mut self, sink: &mut dyn Completions, background: &Sender<Job>) -> Option<Self> {
-        let mut ops = Vec::new();
-        loop {
-            let taken = self.queue.take(ops, self.deadline());
-            if taken.end == Some(End::Abandoned) {
-                return None;
-            }
-            let end = taken.end;
-            ops = self.work(taken, background);
-            if !self.done.is_empty() {
-                sink.completed(&mut self.done);
-                self.done.clear();
-            }
-            if end.is_some() && self.creations.is_empty() {
-                return Some(self);
-            }
-        }
-    }
+/// What the writing thread is to do though nothing was submitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Alarms {
+    /// Go on making logs, at once.
+    create: bool,
+    /// Try again what there was no room for.
+    retry: bool,
+    /// Sync.
+    sync: Option<Instant>,
+}
 
+impl Alarms {
+    pub(super) fn next(self) -> Option<Instant> {
+        let now = Instant::now();
+        let (create, retry) = (self.create.then_some(now), self.retry.then(|| now + RETRY));
+        [create, retry, self.sync].into_iter().flatten().min()
+    }
+}
+
+impl Writer {
     /// After the background thread has ended: makes everything durable, and notes that it is.
     pub(super) fn close(mut self) -> Result<(), StorageError> {
         if let StorageState::Failed { why } = self.state {
@@ -114,18 +112,31 @@ impl Writer {
         noted.and_then(|()| self.journal.cut_off()).map_err(|error| storage_error(&error))
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    /// What is to be done even if nothing is submitted.
+    pub(super) fn alarms(&self) -> Alarms {
         let retry = (!self.facts.waiting.is_empty() || self.state == StorageState::Full) && !self.has_failed();
-        let retry = retry.then(|| Instant::now() + RETRY);
-        let at_once = (!self.creations.is_empty()).then(Instant::now);
-        [at_once, retry, self.next_sync].into_iter().flatten().min()
+        Alarms { create: !self.creations.is_empty(), retry, sync: self.next_sync }
     }
 
-    fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
+    /// Does all that was taken and all that is due. Gives the memory back.
+    pub(super) fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
         let Taken { mut ops, ended, .. } = taken;
         if let Some(ended) = ended {
             self.checkpoint_ended(ended, background);
         }
+        let wrote = self.write(&mut ops, background);
+        if !wrote {
+            self.look_for_room();
+        }
+        self.create_logs();
+        self.sync_if_due();
+        self.want_checkpoint_if_due();
+        ops
+    }
+
+    /// Carries operations out; says whether any was an append. Of appends and facts none waits for the disk, unless
+    /// the setting is that they are synced.
+    pub(super) fn write(&mut self, ops: &mut Vec<WriteOp>, background: &Sender<Job>) -> bool {
         let mut appends = Vec::new();
         for op in ops.drain(..) {
             match op {
@@ -147,18 +158,16 @@ impl Writer {
                 }
             }
         }
-        let idle = appends.is_empty();
+        let any = !appends.is_empty();
         self.write_group(&mut appends);
-        if idle {
-            self.look_for_room();
-        }
-        self.create_logs();
-        self.sync_if_due();
+        any
+    }
+
+    pub(super) fn want_checkpoint_if_due(&mut self) {
         if self.snapshots.written >= self.config.checkpoint_bytes && !self.snapshots.asked && !self.snapshots.running {
             self.snapshots.asked = true;
             self.done.push(Completion::CheckpointWanted);
         }
-        ops
     }
 
     /// Lets facts wait for the next group. Once the storage has failed they would wait for ever.

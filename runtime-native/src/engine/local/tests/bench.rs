@@ -11,7 +11,7 @@ use tempfile::tempdir;
 use super::harness::*;
 use crate::engine::{
     Chunk, Completion, ReadMode, ReadPart, WriteOp,
-    local::{Durability, LocalConfig, Opening},
+    local::{Durability, LocalConfig, Opening, Submitted},
 };
 
 const LOGS: u32 = 16;
@@ -51,7 +51,9 @@ fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
                 let log = log(thread % LOGS);
                 let id = AppendId { request: RequestId(thread.into()), partition: log.partition };
                 for _ in 0..appends {
-                    engine.submit(WriteOp::Append { id, log, batch: batch(&[value]) }).unwrap();
+                    if engine.submit(WriteOp::Append { id, log, batch: batch(&[value]) }).unwrap() == Submitted::First {
+                        engine.flusher().flush();
+                    }
                     done.recv().unwrap().unwrap();
                 }
             });

@@ -176,7 +176,7 @@ fn power_may_fail_anywhere_while_logs_are_made_and_deleted() {
         let (mut kept, mut deleted) = (None, false);
         if let Ok(running) = open_on(Arc::new(disk.clone()), small(), 0) {
             let (topic, partitions) = (ORDERS.topic, 3);
-            running.engine.submit(WriteOp::CreateLogs { topic, name: name(), partitions: 0..partitions }).unwrap();
+            running.submit(WriteOp::CreateLogs { topic, name: name(), partitions: 0..partitions });
             running.wait(|completion| matches!(completion, Completion::LogsCreated { .. }).then_some(()));
             kept = running.append(log(2), &[b"kept"]).ok();
             // With and without it, every point of the run is met.
@@ -184,7 +184,7 @@ fn power_may_fail_anywhere_while_logs_are_made_and_deleted() {
             // The fact that a topic is deleted is durable before its logs are removed.
             deleted = fuse % 3 == 0;
             if deleted {
-                running.engine.submit(WriteOp::DeleteLogs { topic, name: name(), partitions }).unwrap();
+                running.submit(WriteOp::DeleteLogs { topic, name: name(), partitions });
                 running.wait(|completion| matches!(completion, Completion::LogsDeleted { .. }).then_some(()));
             }
         }

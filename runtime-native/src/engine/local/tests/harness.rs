@@ -11,7 +11,7 @@ use crate::{
     engine::{
         AppendedAt, Chunk, Completion, ReadError, ReadMode, ReadOutcome, ReadPart, StorageError, WriteOp,
         local::{
-            LocalConfig, LocalEngine, LogBounds, LogSpec, OpenError, Opening, RecoveryReport,
+            LocalConfig, LocalEngine, LogBounds, LogSpec, OpenError, Opening, RecoveryReport, Submitted,
             disk::{Disk, RealDisk},
         },
     },
@@ -84,12 +84,19 @@ pub(super) fn open_on(disk: Arc<dyn Disk>, config: LocalConfig, partitions: u32)
 }
 
 impl Running {
+    /// Submits, and has it written.
+    pub(super) fn submit(&self, op: WriteOp) {
+        if self.engine.submit(op).unwrap() == Submitted::First {
+            self.engine.flusher().flush();
+        }
+    }
+
     pub(super) fn submit_append(&self, log: LogId, batch: EncodedBatch) -> AppendId {
         let mut next = self.next.lock().unwrap();
         *next += 1;
         let id = AppendId { request: RequestId(*next), partition: log.partition };
         drop(next);
-        self.engine.submit(WriteOp::Append { id, log, batch }).unwrap();
+        self.submit(WriteOp::Append { id, log, batch });
         id
     }
 
@@ -120,7 +127,7 @@ impl Running {
 
     pub(super) fn submit_fact(&self, seq: u64) {
         let facts = vec![(FactSeq(seq), format!("fact {seq}").into_bytes())];
-        self.engine.submit(WriteOp::Persist { through: FactSeq(seq), facts }).unwrap();
+        self.submit(WriteOp::Persist { through: FactSeq(seq), facts });
     }
 
     pub(super) fn wait_fact(&self, seq: u64) {
@@ -137,7 +144,7 @@ impl Running {
 
     pub(super) fn checkpoint(&self, through: u64, snapshot: &[u8]) -> Result<(), StorageError> {
         let op = WriteOp::Checkpoint { through: FactSeq(through), snapshot: snapshot.to_vec() };
-        self.engine.submit(op).unwrap();
+        self.submit(op);
         let result = self.wait(|completion| match completion {
             Completion::CheckpointDone { through: done, result } if done.0 == through => Some(result.clone()),
             _ => None,
@@ -149,7 +156,7 @@ impl Running {
     }
 
     pub(super) fn delete(&self, partitions: u32) -> Result<(), StorageError> {
-        self.engine.submit(WriteOp::DeleteLogs { topic: ORDERS.topic, name: name(), partitions }).unwrap();
+        self.submit(WriteOp::DeleteLogs { topic: ORDERS.topic, name: name(), partitions });
         self.wait(|completion| match completion {
             Completion::LogsDeleted { result, .. } => Some(result.clone()),
             _ => None,

@@ -8,4 +8,5 @@ mod failures;
 mod faulty_disk;
 mod harness;
 mod reads;
+mod rounds;
 mod running;
