@@ -25,7 +25,10 @@ use http_body::{Body, Frame, SizeHint};
 use takhin_core::{ConsumerId, RequestId};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::link::Link;
+use super::{
+    in_flight::{Departed, InFlight},
+    link::Link,
+};
 use crate::driver::Driver;
 
 /// Stands for one poll's answer until it got away.
@@ -34,14 +37,17 @@ pub(super) struct Receipt {
     request: RequestId,
     consumer: ConsumerId,
     confirmed: bool,
+    /// Dropped after the driver was told.
+    _departed: Departed,
     /// What the answer takes of the room for all answers.
     room: Option<OwnedSemaphorePermit>,
 }
 
 impl Receipt {
     /// For the answer to the poll `request` of `consumer`.
-    pub(super) fn new(driver: Driver, request: RequestId, consumer: ConsumerId) -> Self {
-        Self { driver, request, consumer, confirmed: false, room: None }
+    pub(super) fn new(driver: Driver, request: RequestId, consumer: ConsumerId, in_flight: &InFlight) -> Self {
+        let departed = in_flight.depart(consumer, request);
+        Self { driver, request, consumer, confirmed: false, _departed: departed, room: None }
     }
 
     /// Keeps the answer's room taken until it got away or was lost.

@@ -18,6 +18,7 @@ mod connection;
 mod delivery;
 mod dispatch;
 mod error;
+mod in_flight;
 mod input;
 mod link;
 mod output;

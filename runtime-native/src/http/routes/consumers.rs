@@ -69,8 +69,11 @@ pub(super) async fn consume(
 ) -> ApiResult {
     let poll = object_or_nothing::<Consume>(&body.bytes)?.check(id)?;
     drop(body);
+    if let Request::Consume { after_batch: None, .. } = poll {
+        app.in_flight.landed(id).await;
+    }
     let answer = app.driver.ask(poll).await?;
-    let receipt = Receipt::new(app.driver.clone(), answer.request, id);
+    let receipt = Receipt::new(app.driver.clone(), answer.request, id, &app.in_flight);
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };

@@ -26,6 +26,7 @@ use takhin_core::TopicName;
 use super::{
     config::HttpConfig,
     error::ApiError,
+    in_flight::InFlight,
     input::body::{Received, receive},
     room::Room,
 };
@@ -38,6 +39,7 @@ pub(super) struct App {
     bodies: Room,
     /// For polls' answers that are not wholly with the operating system yet.
     answers: Room,
+    in_flight: InFlight,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
@@ -61,6 +63,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         driver,
         bodies: Room::new(config.max_bodies_bytes),
         answers: Room::new(config.max_answers_bytes),
+        in_flight: InFlight::default(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
