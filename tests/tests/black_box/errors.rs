@@ -345,6 +345,12 @@ fn every_refusal_that_can_be_provoked() {
             json!({"offsets": {"t": {"0": 1}}, "generation": 0}),
             expect(409, "stale_generation", json!({"given": 0, "current": 1})),
         ),
+        (
+            "POST",
+            &commit,
+            json!({"offsets": {"t": {"0": 1}}, "generation": 2}),
+            expect(409, "generation_unknown", json!({"given": 2, "current": 1})),
+        ),
         ("POST", &seek, json!({"topic": "t", "partition": 0, "offset": 3}), outside(3)),
         ("POST", &seek, json!({"topic": "t", "partition": 0, "offset": -1}), outside(-1)),
         (
