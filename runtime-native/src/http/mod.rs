@@ -28,6 +28,7 @@ mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 pub use config::HttpConfig;
 pub use server::serve;
