@@ -10,53 +10,59 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
 };
 use takhin_core::{
-    ConsumerId, Request, Response,
+    ConsumerId, Refusal, Request, Response,
     response::{CommittedPartition, ConsumerDescription},
 };
 
 use super::{App, mismatch};
-use crate::http::{
-    delivery::{Receipt, TrackedBody},
-    error::{ApiError, ApiResult},
-    input::{
-        body::Received,
-        consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
-        json::{object, object_or_nothing},
-        path::{ConsumerPath, NoQuery},
-    },
-    link::Link,
-    output::{
-        JSON,
-        consumers::{
-            AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+use crate::{
+    driver::Answer,
+    http::{
+        delivery::{Receipt, TrackedBody},
+        error::{ApiError, ApiResult},
+        input::{
+            body::Received,
+            consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
+            json::{object, object_or_nothing},
+            path::{ConsumerPath, NoQuery},
         },
-        json, now_ms,
+        link::Link,
+        output::{
+            JSON,
+            consumers::{
+                AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+            },
+            json, now_ms,
+        },
     },
 };
 
 pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
     let wanted = object::<Subscribe>(&body.bytes)?.check()?;
-    if !wanted.allow_missing {
-        for topic in &wanted.topics {
-            app.ensure_topic(topic).await?;
-        }
-    }
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
         client_id = wanted.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
-    let consumer = app
-        .consumer(Request::Subscribe {
-            consumer: wanted.consumer,
-            group: wanted.group,
-            topics: wanted.topics,
-            options: wanted.options,
-            allow_missing: wanted.allow_missing,
-        })
-        .await?;
-    json(&ConsumerView::new(&consumer))
+    let request = Request::Subscribe {
+        consumer: wanted.consumer,
+        group: wanted.group,
+        topics: wanted.topics.clone(),
+        options: wanted.options,
+        allow_missing: wanted.allow_missing,
+    };
+    let mut answer = app.driver.ask(request.clone()).await;
+    // A topic that is missing is made once nothing else is in the way.
+    if app.config.auto_create_partitions.is_some()
+        && let Err(Refusal::TopicNotFound { .. }) = answer
+    {
+        for topic in &wanted.topics {
+            app.ensure_topic(topic).await?;
+        }
+        answer = app.driver.ask(request).await;
+    }
+    json(&ConsumerView::new(&described(answer?)?))
 }
 
 /// Waits without the body, whose room others may have meanwhile.
@@ -165,10 +171,7 @@ impl App {
 
     /// Asks something that is answered with a consumer.
     async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
-        match self.driver.ask(request).await?.response {
-            Response::Consumer(consumer) => Ok(consumer),
-            other => Err(mismatch(&other)),
-        }
+        described(self.driver.ask(request).await?)
     }
 
     /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
@@ -177,5 +180,12 @@ impl App {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),
         }
+    }
+}
+
+fn described(answer: Answer) -> Result<ConsumerDescription, ApiError> {
+    match answer.response {
+        Response::Consumer(consumer) => Ok(consumer),
+        other => Err(mismatch(&other)),
     }
 }
