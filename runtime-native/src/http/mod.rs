@@ -20,6 +20,7 @@ mod dispatch;
 mod error;
 mod input;
 mod link;
+mod long_work;
 mod output;
 mod refusal;
 mod room;

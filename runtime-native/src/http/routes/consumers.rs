@@ -2,13 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    body::Body,
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response as HttpResponse},
-};
+use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
     ConsumerId, Refusal, Request, Response,
     response::{CommittedPartition, ConsumerDescription},
@@ -18,7 +12,7 @@ use super::{App, mismatch};
 use crate::{
     driver::Answer,
     http::{
-        delivery::{Receipt, TrackedBody},
+        delivery::Receipt,
         error::{ApiError, ApiResult},
         input::{
             body::Received,
@@ -28,9 +22,9 @@ use crate::{
         },
         link::Link,
         output::{
-            JSON,
             consumers::{
                 AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+                consumed_bytes,
             },
             json, now_ms,
         },
@@ -38,7 +32,7 @@ use crate::{
 };
 
 pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
-    let wanted = object::<Subscribe>(&body.bytes)?.check()?;
+    let wanted = app.read(&body, |json| object::<Subscribe>(json)?.check()).await?;
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
@@ -73,19 +67,15 @@ pub(super) async fn consume(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let poll = object_or_nothing::<Consume>(&body.bytes)?.check(id)?;
+    let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
     let answer = app.driver.ask(poll).await?;
-    let receipt = Receipt::new(app.driver.clone(), answer.request, id);
+    let receipt = Receipt::of_poll(app.driver.clone(), answer.request, id);
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    let bytes = consumed(found, answer.records.as_ref(), now_ms())?;
-    drop(answer);
-    // Without room the receipt is dropped, and what the poll was to bring goes back.
-    let receipt = receipt.keeping(app.answers.take(bytes.len())?);
-    let body = Body::new(TrackedBody::new(bytes.into(), receipt, link));
-    Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
+    let write = || consumed(found, answer.records.as_ref(), now_ms());
+    app.write(consumed_bytes(found), receipt, link, write).await
 }
 
 pub(super) async fn commit(
@@ -94,7 +84,7 @@ pub(super) async fn commit(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let commit = object_or_nothing::<Commit>(&body.bytes)?.check(id)?;
+    let commit = app.read(&body, |json| object_or_nothing::<Commit>(json)?.check(id)).await?;
     let committed = app.offsets(commit).await?;
     json(&CommitDone::new(&committed))
 }
@@ -105,7 +95,7 @@ pub(super) async fn seek(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let seek = object::<Seek>(&body.bytes)?.check(id)?;
+    let seek = app.read(&body, |json| object::<Seek>(json)?.check(id)).await?;
     let consumer = app.consumer(seek).await.map_err(ApiError::repeatable)?;
     json(&Sought::new(&consumer))
 }
@@ -116,7 +106,7 @@ pub(super) async fn assign(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let assign = object::<Assign>(&body.bytes)?.check(id)?;
+    let assign = app.read(&body, |json| object::<Assign>(json)?.check(id)).await?;
     let consumer = app.consumer(assign).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
