@@ -109,9 +109,31 @@ pub(crate) enum Stage {
     Fetching(FetchId, Parts<FetchPart>),
     /// Waiting for records.
     Parked {
-        /// Bytes that are there and are too few.
-        have_bytes: u64,
+        /// What is there and is too little.
+        have: Gathered,
     },
+}
+
+/// How much there is for a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gathered {
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+}
+
+impl Gathered {
+    pub(crate) const NOTHING: Self = Self { bytes: 0, records: 0 };
+    /// Not known, and so worth looking.
+    pub(crate) const UNKNOWN: Self = Self { bytes: u64::MAX, records: u64::MAX };
+
+    pub(crate) fn and(self, more: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(more.bytes), records: self.records.saturating_add(more.records) }
+    }
+
+    /// Whether a poll of these limits is to be answered with it: it is worth that, or no more can be taken.
+    pub(crate) fn is_enough(self, limits: &PollLimits) -> bool {
+        self.bytes >= limits.min_bytes.into() || self.records >= limits.max_records.into()
+    }
 }
 
 /// A response that told something, until it is known to have been received.

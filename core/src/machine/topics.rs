@@ -15,6 +15,7 @@ use crate::{
     log::{Log, Waiter},
     refusal::{Applied, Bounded, Refusal},
     response::{Bounds, Response, TopicDescription},
+    session::Gathered,
 };
 
 /// A topic as the catalogue has it.
@@ -240,7 +241,7 @@ impl Core {
         let Some(entry) = self.logs.get_mut(&log) else { return };
         let waiting = entry.extend(end);
         entry.trim(start);
-        self.wake(log, waiting, None);
+        self.wake(log, waiting, Gathered::UNKNOWN);
     }
 
     pub(super) fn list_topics(&mut self, request: RequestId) {

@@ -45,21 +45,40 @@ pub(super) struct Serve {
     #[arg(long, env = "TAKHIN_DURABILITY", default_value = "fsync", value_name = "fsync|interval:MS|os")]
     durability: DurabilityArgument,
 
-    /// Create a topic with this many partitions when one that doesn't exist is subscribed to or produced to
+    /// Create a topic with this many partitions when one that doesn't exist is subscribed to or produced to; true is 1,
+    /// and false or 0 is not to
     #[arg(
         long,
         env = "TAKHIN_AUTO_CREATE_TOPICS",
         value_name = "PARTITIONS",
         num_args = 0..=1,
-        default_missing_value = "1",
+        default_value = "false",
+        default_missing_value = "true",
         require_equals = true,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
+        hide_default_value = true
     )]
-    auto_create_topics: Option<u32>,
+    auto_create_topics: AutoCreateTopics,
 
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+}
+
+/// With how many partitions to create topics that are not there, if at all.
+#[derive(Clone, Copy, Debug)]
+struct AutoCreateTopics(Option<u32>);
+
+impl FromStr for AutoCreateTopics {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("true", _) => Ok(Self(Some(1))),
+            ("false", _) | (_, Ok(0)) => Ok(Self(None)),
+            (_, Ok(partitions @ 1..=10_000)) => Ok(Self(Some(partitions))),
+            _ => Err("expected true, false, or a number of partitions from 1 to 10000".to_owned()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +124,7 @@ impl Serve {
         let open_files = engine.open_files.min(usize::try_from(files / 4).unwrap_or(usize::MAX));
         let engine = LocalConfig { durability: self.durability.0, open_files, ..engine };
         let http = HttpConfig {
-            auto_create_partitions: self.auto_create_topics,
+            auto_create_partitions: self.auto_create_topics.0,
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };

@@ -25,11 +25,22 @@ impl Fetched {
         let of_log = self.parts.iter().filter(move |(id, _)| *id == log);
         of_log.flat_map(|(_, outcome)| self.chunk.records(outcome))
     }
+
+    /// What the records take as they are stored.
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(|(_, outcome)| outcome.bytes).sum()
+    }
 }
+
+/// To read and check more than this from memory may take a millisecond, in which the other requests of the thread go
+/// on elsewhere.
+const LONG_READ_BYTES: u32 = 2 << 20;
 
 /// Carries out a plan.
 pub(super) async fn carry_out(reader: &Reader, plan: Plan) -> (Parts<FetchedPart>, Fetched) {
-    if let Some(done) = read(reader, &plan, ReadMode::NoWait) {
+    let at_once = || read(reader, &plan, ReadMode::NoWait);
+    let done = if plan.max_bytes > LONG_READ_BYTES { tokio::task::block_in_place(at_once) } else { at_once() };
+    if let Some(done) = done {
         return done;
     }
     let reader = reader.clone();

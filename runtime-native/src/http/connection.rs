@@ -38,7 +38,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Shared, refused: bool) {
     }
     let Shared { config, router, ids, mut stop } = shared;
     let link = Arc::new(Link::new(&config, refused));
-    let socket = Socket::new(stream, Arc::clone(&link));
+    let socket = Socket::new(stream, Arc::clone(&link), Arc::clone(&config), Arc::clone(&ids));
     let dispatch = Dispatch::new(router, ids, Arc::clone(&link));
     let mut connection = pin!(builder(&config).serve_connection(socket, dispatch));
     let mut stop = pin!(stop.wait_for(|stop| *stop));

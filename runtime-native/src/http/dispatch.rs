@@ -54,6 +54,11 @@ impl RequestIds {
         {
             return given.clone();
         }
+        self.draw()
+    }
+
+    /// A name for a request of which nothing is known.
+    pub(super) fn draw(&self) -> HeaderValue {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
         let name = format!("{:08x}-{count:x}", self.process);
         HeaderValue::try_from(name).expect("hexadecimal digits fit a header")

@@ -109,6 +109,11 @@ impl Link {
         state.answer_ready = false;
     }
 
+    /// Whether a request was read to whose answer, or a part of it, the operating system was not given yet.
+    pub(super) fn owes_an_answer(&self) -> bool {
+        self.state().phase == Phase::Busy
+    }
+
     /// The request has its answer, which now has to be written.
     pub(super) fn answer_ready(&self) {
         self.state().answer_ready = true;

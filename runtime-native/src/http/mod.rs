@@ -21,6 +21,7 @@ mod error;
 mod in_flight;
 mod input;
 mod link;
+mod long_work;
 mod output;
 mod refusal;
 mod room;
@@ -29,6 +30,7 @@ mod server;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 pub use config::HttpConfig;
 pub use server::serve;

@@ -9,4 +9,6 @@ mod harness;
 mod long_poll;
 mod produce_and_read;
 mod seed_workflow;
+mod settings;
 mod stop;
+mod wrong_bodies;

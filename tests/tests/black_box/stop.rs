@@ -203,7 +203,7 @@ fn nonsense_is_answered_with_what_is_wrong() {
         (&["serve", "--lisen", "x"], 2, "unexpected argument '--lisen'"),
         (&["serve", "--durability", "always"], 2, "expected fsync, interval:MS or os"),
         (&["serve", "--durability", "interval:0"], 2, "interval is from 1 to 3600000 milliseconds"),
-        (&["serve", "--auto-create-topics=0"], 2, "0 is not in 1..=10000"),
+        (&["serve", "--auto-create-topics=10001"], 2, "a number of partitions from 1 to 10000"),
         (&["serve", "--auto-create-topics=many"], 2, "invalid value 'many'"),
         (&["serve", "--data-dir"], 2, "a value is required for '--data-dir <DIR>'"),
         (&["serve", "--log", "takhin=loud", "--data-dir", data], 1, "takhin: --log takhin=loud: "),

@@ -27,6 +27,7 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::NoCommittedOffset { .. } => "no_committed_offset",
         Refusal::PartitionNotAssigned { .. } => "partition_not_assigned",
         Refusal::StaleGeneration { .. } => "stale_generation",
+        Refusal::GenerationUnknown { .. } => "generation_unknown",
         Refusal::OffsetOutOfRange { .. } => "offset_out_of_range",
         Refusal::OffsetTrimmed { .. } => "offset_trimmed",
         Refusal::BatchUnknown { .. } => "batch_unknown",
@@ -73,6 +74,7 @@ fn every_refusal_is_reached() {
         script.consume_after(1, 7, wait(0)),
         script.commit(1, "orders", 0, -1),
         script.commit_in(1, 0, "orders", 0, 1),
+        script.commit_in(1, 2, "orders", 0, 1),
         script.seek(1, "orders", 0, 6),
         script.ask(Request::Seek { consumer: consumer(1), positions: vec![] }),
     ];
@@ -104,7 +106,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 22, "{distinct:?}");
+    assert_eq!(distinct.len(), 23, "{distinct:?}");
 }
 
 /// A poll over a damaged record, and a read of a trimmed one.

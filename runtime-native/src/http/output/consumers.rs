@@ -181,7 +181,7 @@ struct Rebalance<'a> {
 
 /// `POST /{id}/consume`, in one buffer.
 pub(crate) fn consumed(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i64) -> Result<Vec<u8>, ApiError> {
-    let mut out = Vec::with_capacity(room_for(consumed));
+    let mut out = Vec::with_capacity(consumed_bytes(consumed));
     out.extend_from_slice(b"{\"records\":[");
     let mut first = true;
     for part in &consumed.parts {
@@ -222,8 +222,8 @@ fn append_fields(out: &mut Vec<u8>, fields: &impl Serialize) -> Result<(), ApiEr
     Ok(())
 }
 
-/// A guess at the answer's length: an escaped character more for each eight stored bytes, and the frames.
-fn room_for(consumed: &Consumed) -> usize {
+/// A guess at the length of the answer to a poll: an escaped character more for each eight stored bytes, and the frames.
+pub(crate) fn consumed_bytes(consumed: &Consumed) -> usize {
     const PER_POSITION: usize = 64;
     let records = consumed.parts.iter().map(|part| {
         let bytes = part.bytes as usize;

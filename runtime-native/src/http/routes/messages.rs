@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderName, HeaderValue, Uri},
 };
@@ -12,6 +13,7 @@ use super::{App, mismatch};
 use crate::{
     driver::TopicView,
     http::{
+        delivery::Receipt,
         error::{ApiError, ApiResult},
         input::{
             body::Received,
@@ -21,9 +23,11 @@ use crate::{
             produce::{Rules, parse},
             query::Query,
         },
+        link::Link,
+        long_work::LONG_TO_WRITE_BYTES,
         output::{
-            json, json_bytes, now_ms,
-            topics::{AtTime, PartitionOffsets, Produced, messages},
+            json, now_ms,
+            topics::{AtTime, PLACE_BYTES, PartitionOffsets, Produced, messages, messages_bytes},
         },
     },
 };
@@ -50,13 +54,16 @@ pub(super) async fn produce(
         sticky_partition: app.sticky.next(&name, partitions),
         now_ms: now_ms(),
     };
-    let parsed = parse(&body.bytes, rules)?;
+    let parsed = app.read(&body, |json| parse(json, rules)).await?;
     let _room = body.without_bytes();
     if missing {
         app.ensure_topic(&name).await?;
     }
     match app.driver.produce(name, parsed.batches).await?.response {
-        Response::Produced(batches) => json(&Produced::new(&parsed.places, &batches)?),
+        Response::Produced(batches) => {
+            let long = parsed.places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
+            app.long_work.run(long, || json(&Produced::new(&parsed.places, &batches)?)).await
+        }
         other => Err(mismatch(&other)),
     }
 }
@@ -64,7 +71,12 @@ pub(super) async fn produce(
 /// `partition` may be left out where the topic has but one. Reading begins at `offset`, or at the first record not
 /// older than `timestamp_ms`, or else at the log's start. It gives at most `limit` records and 1 MiB, but one record
 /// always, and waits `wait_ms` for the first if the log has none yet.
-pub(super) async fn read(State(app): State<Arc<App>>, TopicPath(topic): TopicPath, uri: Uri) -> ApiResult {
+pub(super) async fn read(
+    State(app): State<Arc<App>>,
+    Extension(link): Extension<Arc<Link>>,
+    TopicPath(topic): TopicPath,
+    uri: Uri,
+) -> ApiResult {
     let query = Query::parse(&uri, &["partition", "offset", "timestamp_ms", "limit", "wait_ms"])?;
     let (limit, wait_ms) = (query.get("limit"), query.get("wait_ms"));
     let limits = PollLimits {
@@ -92,8 +104,9 @@ pub(super) async fn read(State(app): State<Arc<App>>, TopicPath(topic): TopicPat
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    let bytes = messages(&topic, found, answer.records.as_ref());
-    let mut response = json_bytes(bytes.into());
+    let records = answer.records.as_ref();
+    let write = || Ok(messages(&topic, found, records));
+    let mut response = app.write(messages_bytes(&topic, found, records), Receipt::of_read(), link, write).await?;
     response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
     Ok(response)
 }

@@ -16,8 +16,10 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::{FromRequest, Request},
-    http::{Method, StatusCode, Uri},
+    http::{Method, StatusCode, Uri, header},
+    response::IntoResponse,
     routing::{get, post},
 };
 use rustc_hash::FxBuildHasher;
@@ -25,9 +27,13 @@ use takhin_core::TopicName;
 
 use super::{
     config::HttpConfig,
-    error::ApiError,
+    delivery::{Receipt, TrackedBody},
+    error::{ApiError, ApiResult},
     in_flight::InFlight,
     input::body::{Received, receive},
+    link::Link,
+    long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
+    output::JSON,
     room::Room,
 };
 use crate::driver::Driver;
@@ -37,9 +43,10 @@ pub(super) struct App {
     driver: Driver,
     config: Arc<HttpConfig>,
     bodies: Room,
-    /// For polls' answers that are not wholly with the operating system yet.
+    /// For answers with records that are not wholly with the operating system yet.
     answers: Room,
     in_flight: InFlight,
+    long_work: LongWork,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
@@ -64,6 +71,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         bodies: Room::new(config.max_bodies_bytes),
         answers: Room::new(config.max_answers_bytes),
         in_flight: InFlight::default(),
+        long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
@@ -136,6 +144,30 @@ impl App {
             Ok(_) | Err(takhin_core::Refusal::TopicExists { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+impl App {
+    /// Takes a body apart.
+    async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
+        let long = body.bytes.len() >= LONG_TO_READ_BYTES;
+        self.long_work.run(long, || parse(&body.bytes)).await
+    }
+
+    /// Writes an answer with records, of about so many bytes, once there is room for it. Without room the receipt is
+    /// dropped, and what a poll was to bring goes back.
+    async fn write(
+        &self,
+        about_bytes: usize,
+        receipt: Receipt,
+        link: Arc<Link>,
+        write: impl FnOnce() -> ApiResult<Vec<u8>>,
+    ) -> ApiResult {
+        let mut room = self.answers.take(about_bytes)?;
+        let bytes = self.long_work.run(about_bytes >= LONG_TO_WRITE_BYTES, write).await?;
+        self.answers.grow(&mut room, bytes.len())?;
+        let body = Body::new(TrackedBody::new(bytes.into(), receipt.keeping(room), link));
+        Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
     }
 }
 
