@@ -117,10 +117,11 @@ fn reads_share_the_room_for_answers() {
     world.ask("POST", "/api/topics", &json!({"name": "orders"}));
     let value = "x".repeat(1 << 10);
     world.ask("POST", "/api/topics/orders/produce", &json!({"records": [{"value": value}, {"value": value}]}));
-    let answer = world.client().ask("GET", "/api/topics/orders/messages", "");
+    let mut client = world.client();
+    let answer = client.ask("GET", "/api/topics/orders/messages", "");
     assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("overloaded")));
     for _ in 0..2 {
-        let one = world.client().ask("GET", "/api/topics/orders/messages?limit=1", "");
+        let one = client.ask("GET", "/api/topics/orders/messages?limit=1", "");
         assert_eq!((one.status, one.header("x-next-offset")), (200, Some("1")), "room was given back");
     }
 }
