@@ -17,6 +17,7 @@ mod answer;
 mod check;
 mod commit;
 mod describe;
+mod figures;
 mod membership;
 mod poll;
 mod produce;
@@ -36,6 +37,7 @@ use alloc::{
 use core::mem;
 
 pub use check::Violation;
+pub use figures::{Figures, GroupFigures, LogFigures};
 pub use recover::{LogSpec, Recovery};
 pub use topics::TopicView;
 

@@ -20,6 +20,14 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// How many records, and how many bytes they take as stored.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let outcomes = self.parts.iter().map(|(_, outcome)| outcome);
+        outcomes.fold((0, 0), |(records, bytes), outcome| {
+            (records + u64::from(outcome.records), bytes + outcome.bytes as u64)
+        })
+    }
+
     /// The records read of one log, in order.
     pub fn records(&self, log: LogId) -> impl Iterator<Item = RecordRef<'_>> {
         let of_log = self.parts.iter().filter(move |(id, _)| *id == log);

@@ -94,8 +94,20 @@ impl Driver {
         let core = recovery.finish(boot, clock.now(), &bounds);
         let (reader, flusher) = (engine.reader(), engine.flusher());
 
-        let state = Mutex::new(State::new(core, engine));
-        let driver = Self { shared: Arc::new(Shared { state, clock, sooner: Notify::new(), reader, flusher }) };
+        let engine_stats = Arc::clone(engine.stats());
+        let counters = Arc::default();
+        let state = Mutex::new(State::new(core, engine, Arc::clone(&counters)));
+        let driver = Self {
+            shared: Arc::new(Shared {
+                state,
+                clock,
+                sooner: Notify::new(),
+                reader,
+                flusher,
+                stats: counters,
+                engine_stats,
+            }),
+        };
         let (weak, runtime) = (Arc::downgrade(&driver.shared), Handle::current());
         let sink = move |batch: &mut Vec<Completion>| {
             if let Some(shared) = weak.upgrade() {
@@ -116,6 +128,9 @@ impl Driver {
         let mut mail = Mail::default();
         let mut state = self.lock();
         for completion in batch.drain(..) {
+            if let Completion::Appended { result: Ok(at), .. } = &completion {
+                self.shared.stats.produced(at.end.0 - at.base_offset.0, at.bytes);
+            }
             match event(completion) {
                 Done::Event(event) => state.step_into(now, event, &mut mail),
                 Done::CheckpointWanted => {

@@ -28,6 +28,7 @@ mod room;
 mod routes;
 mod server;
 mod socket;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod unreadable;

@@ -7,6 +7,7 @@ mod full_disk;
 mod groups;
 mod harness;
 mod long_poll;
+mod metrics;
 mod produce_and_read;
 mod seed_workflow;
 mod settings;

@@ -135,7 +135,7 @@ impl LocalEngine {
     pub fn submit(&self, op: WriteOp) -> Result<Submitted, SubmitError> {
         let submitted = self.queue.submit(op);
         if let Err(SubmitError::QueueFull(_)) = submitted {
-            self.stats.refused.add(1);
+            self.stats.refused.inc();
         }
         submitted
     }
@@ -151,7 +151,7 @@ impl LocalEngine {
     }
 
     /// Its counters.
-    pub fn stats(&self) -> &EngineStats {
+    pub fn stats(&self) -> &Arc<EngineStats> {
         &self.stats
     }
 

@@ -171,7 +171,7 @@ impl Writer {
                 let unneeded = self.journal.forget_before(self.snapshots.journal_from);
                 self.snapshots.journal_from = ended.journal_from;
                 send(background, Job::RemoveFiles(unneeded));
-                self.stats.checkpoints.add(1);
+                self.stats.checkpoints.inc();
                 Ok(())
             }
             Err(CheckpointError::Snapshot(error)) => {

@@ -187,8 +187,9 @@ impl Writer {
             for run in appends.chunk_by_mut(|a, b| a.log == b.log) {
                 self.put_run(run);
             }
-            self.stats.groups.add(1);
-            self.stats.largest_group.at_least((appends.len() + self.facts.waiting.len()) as u64);
+            self.stats.groups.inc();
+            let operations = u32::try_from(appends.len() + self.facts.waiting.len()).unwrap_or(u32::MAX);
+            self.stats.group_operations.observe(operations.into());
             if self.has_failed() {
                 self.doubt(appends);
             } else {
@@ -271,14 +272,13 @@ impl Writer {
         let bytes = self.journal.write(&frames)?;
         match self.config.durability {
             Durability::Fsync => {
-                self.journal.sync().map_err(SyncFailed::wrap)?;
-                self.stats.syncs.add(1);
+                self.sync_journal()?;
             }
             Durability::Interval(span) => self.next_sync = self.next_sync.or_else(|| Instant::now().checked_add(span)),
             Durability::Os => {}
         }
-        self.stats.journal_bytes.add(bytes);
-        self.stats.facts.add(self.facts.waiting.len() as u64);
+        self.stats.journal_bytes.inc_by(bytes);
+        self.stats.facts.inc_by(self.facts.waiting.len() as u64);
         self.snapshots.written += self.facts.waiting.iter().map(|(_, fact)| fact.len() as u64).sum::<u64>();
         self.facts.waiting.clear();
         Ok(())
@@ -328,8 +328,8 @@ impl Writer {
                 tail.commit(placed.clone());
                 self.dirty.segment(&tail.log, &tail.active);
             }
-            self.stats.appends.add(placed.count() as u64);
-            self.stats.record_bytes.add(bytes);
+            self.stats.appends.inc_by(placed.count() as u64);
+            self.stats.record_bytes.inc_by(bytes);
             self.snapshots.written += bytes;
         }
     }
@@ -350,10 +350,17 @@ impl Writer {
             return;
         }
         self.next_sync = None;
-        match self.journal.sync() {
-            Ok(()) => self.stats.syncs.add(1),
-            Err(error) => self.fail(SyncFailed::wrap(error).to_string()),
+        if let Err(error) = self.sync_journal() {
+            self.fail(error.to_string());
         }
+    }
+
+    fn sync_journal(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        self.journal.sync().map_err(SyncFailed::wrap)?;
+        self.stats.sync_seconds.observe(began.elapsed().as_secs_f64());
+        self.stats.syncs.inc();
+        Ok(())
     }
 
     pub(super) fn has_failed(&self) -> bool {

@@ -4,6 +4,7 @@ mod consumers;
 mod groups;
 mod health;
 mod messages;
+mod metrics;
 mod topics;
 
 use std::{
@@ -20,8 +21,9 @@ use axum::{
     extract::{FromRequest, Request},
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
+use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::TopicName;
 
@@ -35,12 +37,14 @@ use super::{
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     output::JSON,
     room::Room,
+    stats::HttpStats,
 };
 use crate::driver::Driver;
 
 /// What handlers share.
 pub(super) struct App {
     driver: Driver,
+    registry: Registry,
     config: Arc<HttpConfig>,
     bodies: Room,
     /// For answers with records that are not wholly with the operating system yet.
@@ -64,10 +68,46 @@ impl StickyPartitions {
     }
 }
 
-/// All routes.
-pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
+/// What is asked under which path.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    let topics = get(topics::list).post(topics::create);
+    let topic = get(topics::describe).delete(topics::delete).patch(topics::grow);
+    vec![
+        ("/api/consumers/subscribe", post(consumers::subscribe)),
+        ("/api/consumers/{id}", get(consumers::describe).delete(consumers::close)),
+        ("/api/consumers/{id}/consume", post(consumers::consume)),
+        ("/api/consumers/{id}/commit", post(consumers::commit)),
+        ("/api/consumers/{id}/seek", post(consumers::seek)),
+        ("/api/consumers/{id}/heartbeat", post(consumers::heartbeat)),
+        ("/api/consumers/{id}/position", get(consumers::position)),
+        ("/api/consumers/{id}/committed", get(consumers::committed)),
+        ("/api/consumers/{id}/subscription", get(consumers::subscription)),
+        ("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign)),
+        ("/api/topics", topics.clone()),
+        ("/api/topics/", topics),
+        ("/api/topics/{topic}", topic),
+        ("/api/topics/{topic}/produce", post(messages::produce)),
+        ("/api/topics/{topic}/messages", get(messages::read)),
+        ("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets)),
+        ("/api/consumer-groups", get(groups::list)),
+        ("/api/consumer-groups/{group}", get(groups::describe)),
+        ("/api/health", get(health::health)),
+        ("/api/health/ready", get(health::ready)),
+        ("/api/health/live", get(health::live)),
+        ("/metrics", get(metrics::metrics)),
+    ]
+}
+
+/// All routes, and the counters for them.
+pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
+    let all = routes();
+    let stats = HttpStats::new(&all.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let mut registry = Registry::with_prefix("takhin");
+    driver.register(&mut registry);
+    stats.register(&mut registry);
     let app = App {
         driver,
+        registry,
         bodies: Room::new(config.max_bodies_bytes),
         answers: Room::new(config.max_answers_bytes),
         in_flight: InFlight::default(),
@@ -76,33 +116,9 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
-    let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::grow);
-    Router::new()
-        .route("/api/consumers/subscribe", post(consumers::subscribe))
-        .route("/api/consumers/{id}", get(consumers::describe).delete(consumers::close))
-        .route("/api/consumers/{id}/consume", post(consumers::consume))
-        .route("/api/consumers/{id}/commit", post(consumers::commit))
-        .route("/api/consumers/{id}/seek", post(consumers::seek))
-        .route("/api/consumers/{id}/heartbeat", post(consumers::heartbeat))
-        .route("/api/consumers/{id}/position", get(consumers::position))
-        .route("/api/consumers/{id}/committed", get(consumers::committed))
-        .route("/api/consumers/{id}/subscription", get(consumers::subscription))
-        .route("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign))
-        .route("/api/topics", topics.clone())
-        .route("/api/topics/", topics)
-        .route("/api/topics/{topic}", topic)
-        .route("/api/topics/{topic}/produce", post(messages::produce))
-        .route("/api/topics/{topic}/messages", get(messages::read))
-        .route("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets))
-        .route("/api/consumer-groups", get(groups::list))
-        .route("/api/consumer-groups/{group}", get(groups::describe))
-        .route("/api/health", get(health::health))
-        .route("/api/health/ready", get(health::ready))
-        .route("/api/health/live", get(health::live))
-        .fallback(no_route)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(app))
+    let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
+    (router, Arc::new(stats))
 }
 
 async fn no_route(method: Method, uri: Uri) -> ApiError {
