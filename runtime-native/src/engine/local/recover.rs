@@ -15,7 +15,7 @@ use std::{
 use takhin_core::{LogId, Offset, TopicId, TopicName};
 
 use super::{
-    LocalEngine,
+    LocalEngine, aside,
     checkpoint::{Dirty, remove_directory},
     disk::{self, Disk, write_all},
     files::Files,
@@ -50,6 +50,8 @@ pub(super) fn recover(
         tails.insert(log, tail);
     }
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
+    let end = |log| tails.get(&log).map(|tail| tail.end);
+    aside::remove_needless(&*opening.disk, &mut opening.report, end).map_err(at(opening.home.layout.logs()))?;
 
     let layout = opening.home.layout.clone();
     let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
