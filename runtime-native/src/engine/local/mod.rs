@@ -25,6 +25,7 @@
 //!   read ----------------> files, through indexes                         (any thread)
 //! ```
 
+mod anchors;
 mod aside;
 mod checkpoint;
 mod collect;
