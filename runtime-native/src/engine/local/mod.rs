@@ -8,6 +8,7 @@
 //!     00000000000000000000.log         batches, byte for byte Kafka's
 //!     00000000000000000000.index       Kafka's own formats; can be made anew
 //!     00000000000000000000.timeindex
+//!     00000000000000000000.log.cut-900   what a start has cut off there, if it was more than half a batch
 //!     partition.metadata               which topic of that name it belongs to
 //!   journal/00000000000000000001.wal   all that was written since, of all logs, and the facts
 //!   snapshots/00000000000000000001.snap  the last two
@@ -24,6 +25,8 @@
 //!   read ----------------> files, through indexes                         (any thread)
 //! ```
 
+mod anchors;
+mod aside;
 mod checkpoint;
 mod collect;
 mod config;
@@ -62,7 +65,7 @@ pub use home::OpenError;
 pub use opening::{LogBounds, LogSpec, Opening};
 pub use queue::Submitted;
 pub use reader::Reader;
-pub use report::{RecoveryNote, RecoveryReport};
+pub use report::{CutOff, RecoveryNote, RecoveryReport};
 pub use rounds::Flusher;
 pub use stats::{EngineCounts, EngineStats};
 

@@ -10,12 +10,15 @@ use std::{
     io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
+    time::Instant,
 };
 
 use takhin_core::{LogId, Offset, TopicId, TopicName};
 
 use super::{
     LocalEngine,
+    anchors::Anchors,
+    aside,
     checkpoint::{Dirty, remove_directory},
     disk::{self, Disk, write_all},
     files::Files,
@@ -50,6 +53,8 @@ pub(super) fn recover(
         tails.insert(log, tail);
     }
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
+    let end = |log| tails.get(&log).map(|tail| tail.end);
+    aside::remove_needless(&*opening.disk, &mut opening.report, end).map_err(at(opening.home.layout.logs()))?;
 
     let layout = opening.home.layout.clone();
     let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
@@ -74,6 +79,7 @@ pub(super) fn recover(
     bounds.sort_unstable_by_key(|bounds| bounds.log);
     opening.report.logs = bounds.len();
     let (next, journal_from) = opening.snapshots();
+    let anchors = Anchors::of(&*opening.disk, &layout).map_err(at(layout.root()))?;
     let queue = Queue::new(opening.config.queue_bytes);
     let stats = Arc::default();
     let writer = Writer {
@@ -91,6 +97,8 @@ pub(super) fn recover(
         next_sync: None,
         creations: VecDeque::new(),
         undeleted: Vec::new(),
+        anchors,
+        next_look: Instant::now(),
     };
     Ok((LocalEngine::new(writer, queue, opening.home), bounds, opening.report))
 }

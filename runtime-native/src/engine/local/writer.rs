@@ -21,11 +21,11 @@ use rustc_hash::FxBuildHasher;
 use takhin_core::{FactSeq, LogId, Offset};
 
 use super::{
+    anchors::Anchors,
     checkpoint::{Dirty, Job},
     config::{Durability, LocalConfig},
     journal::{Bounds, Frame, Journal, SyncFailed},
     layout::Layout,
-    probe,
     queue::Taken,
     reader::Shared,
     stats::EngineStats,
@@ -54,6 +54,9 @@ pub(super) struct Writer {
     pub(super) next_sync: Option<Instant>,
     pub(super) creations: VecDeque<Creation>,
     pub(super) undeleted: Vec<Undeleted>,
+    pub(super) anchors: Anchors,
+    /// When to look whether the directory is still there.
+    pub(super) next_look: Instant,
 }
 
 /// Facts that are not yet kept.
@@ -118,8 +121,15 @@ impl Writer {
         Alarms { create: !self.creations.is_empty(), retry, sync: self.next_sync }
     }
 
+    /// When to do it.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let look = (!self.has_failed()).then_some(self.next_look);
+        self.alarms().next().into_iter().chain(look).min()
+    }
+
     /// Does all that was taken and all that is due. Gives the memory back.
     pub(super) fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
+        self.look_for_directory();
         let Taken { mut ops, ended, .. } = taken;
         if let Some(ended) = ended {
             self.checkpoint_ended(ended, background);
@@ -331,16 +341,6 @@ impl Writer {
             self.stats.appends.inc_by(placed.count() as u64);
             self.stats.record_bytes.inc_by(bytes);
             self.snapshots.written += bytes;
-        }
-    }
-
-    /// A full disk may have room again without anybody trying.
-    fn look_for_room(&mut self) {
-        if self.state == StorageState::Full
-            && self.facts.waiting.is_empty()
-            && probe::has_room(self.shared.files.disk(), &self.layout).is_ok()
-        {
-            self.set_state(StorageState::Ok);
         }
     }
 
