@@ -251,6 +251,11 @@ impl Driver {
         result.map_err(|error| fetch::lookup_refusal(&error, topic))
     }
 
+    /// Whether the broker is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
     /// How the broker is.
     pub fn health(&self) -> Health {
         self.lock().health()

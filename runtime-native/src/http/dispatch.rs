@@ -37,6 +37,15 @@ pub(super) struct Dispatch {
     link: Arc<Link>,
 }
 
+/// Which request a handler answers.
+#[derive(Clone)]
+pub(super) struct Asked {
+    /// On which connection.
+    pub(super) link: Arc<Link>,
+    /// The request's id.
+    pub(super) id: HeaderValue,
+}
+
 /// Names requests that bring no name: unique in this process, and most likely among all.
 #[derive(Debug)]
 pub(super) struct RequestIds {
@@ -79,7 +88,7 @@ impl Dispatch {
         Self { router, ids, stats, link }
     }
 
-    async fn route(self, request: Request<Incoming>) -> Response {
+    async fn route(self, request: Request<Incoming>, id: HeaderValue) -> Response {
         if self.link.refused {
             let message = "the server has as many connections as it may";
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message)
@@ -92,7 +101,7 @@ impl Dispatch {
             return error.into_response();
         }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.link);
+        request.extensions_mut().insert(Asked { link: self.link, id });
         let mut router = self.router;
         match router.call(request).await {
             Ok(response) => response,
@@ -115,7 +124,7 @@ impl Service<Request<Incoming>> for Dispatch {
         let this = self.clone();
         let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.stats));
         Box::pin(async move {
-            let mut response = this.route(request).await;
+            let mut response = this.route(request, id.clone()).await;
             let took = began.elapsed();
             log(&method, &path, &id, took, &response);
             stats.answered(&path, response.status(), took);

@@ -46,13 +46,18 @@ impl InFlight {
 
     /// Waits until it is known of the consumer's last answer whether it arrived, or for as long as anyone should.
     pub(super) async fn landed(&self, consumer: ConsumerId) {
+        if timeout(PATIENCE, self.settled(consumer)).await.is_err() {
+            tracing::debug!(%consumer, "an answer is still on its way, and is taken as received");
+        }
+    }
+
+    /// Waits until it is known of the consumer's last answer whether it arrived, however long that takes.
+    pub(super) async fn settled(&self, consumer: ConsumerId) {
         let landed = match self.lock().get_mut(&consumer) {
             None => return,
             Some(flight) => Arc::clone(flight.landed.get_or_insert_default()).notified_owned(),
         };
-        if timeout(PATIENCE, landed).await.is_err() {
-            tracing::debug!(%consumer, "an answer is still on its way, and is taken as received");
-        }
+        landed.await;
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<ConsumerId, Flight>> {

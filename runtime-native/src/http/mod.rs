@@ -24,6 +24,7 @@ mod link;
 mod long_work;
 mod output;
 mod refusal;
+mod resume;
 mod room;
 mod routes;
 mod server;

@@ -12,4 +12,5 @@ mod produce_and_read;
 mod seed_workflow;
 mod settings;
 mod stop;
+mod stream;
 mod wrong_bodies;

@@ -13,6 +13,7 @@ use crate::{
     driver::Answer,
     http::{
         delivery::Receipt,
+        dispatch::Asked,
         error::{ApiError, ApiResult},
         input::{
             body::Received,
@@ -20,7 +21,6 @@ use crate::{
             json::{object, object_or_nothing},
             path::{ConsumerPath, NoQuery},
         },
-        link::Link,
         output::{
             consumers::{
                 AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
@@ -62,7 +62,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
 /// Waits without the body, whose room others may have meanwhile.
 pub(super) async fn consume(
     State(app): State<Arc<App>>,
-    Extension(link): Extension<Arc<Link>>,
+    Extension(asked): Extension<Asked>,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
@@ -78,7 +78,7 @@ pub(super) async fn consume(
         return Err(mismatch(&answer.response));
     };
     let write = || consumed(found, answer.records.as_ref(), now_ms());
-    app.write(consumed_bytes(found), receipt, link, write).await
+    app.write(consumed_bytes(found), receipt, asked.link, write).await
 }
 
 pub(super) async fn commit(
@@ -158,12 +158,12 @@ pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): Consume
 }
 
 impl App {
-    async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
+    pub(super) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
     }
 
     /// Asks something that is answered with a consumer.
-    async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
+    pub(super) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
         described(self.driver.ask(request).await?)
     }
 

@@ -14,6 +14,7 @@ use crate::{
     driver::TopicView,
     http::{
         delivery::Receipt,
+        dispatch::Asked,
         error::{ApiError, ApiResult},
         input::{
             body::Received,
@@ -23,7 +24,6 @@ use crate::{
             produce::{Rules, parse},
             query::Query,
         },
-        link::Link,
         long_work::LONG_TO_WRITE_BYTES,
         output::{
             json, now_ms,
@@ -73,7 +73,7 @@ pub(super) async fn produce(
 /// always, and waits `wait_ms` for the first if the log has none yet.
 pub(super) async fn read(
     State(app): State<Arc<App>>,
-    Extension(link): Extension<Arc<Link>>,
+    Extension(asked): Extension<Asked>,
     TopicPath(topic): TopicPath,
     uri: Uri,
 ) -> ApiResult {
@@ -106,7 +106,7 @@ pub(super) async fn read(
     };
     let records = answer.records.as_ref();
     let write = || Ok(messages(&topic, found, records));
-    let mut response = app.write(messages_bytes(&topic, found, records), Receipt::of_read(), link, write).await?;
+    let mut response = app.write(messages_bytes(&topic, found, records), Receipt::of_read(), asked.link, write).await?;
     response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
     Ok(response)
 }

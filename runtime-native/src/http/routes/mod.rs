@@ -5,6 +5,7 @@ mod groups;
 mod health;
 mod messages;
 mod metrics;
+mod stream;
 mod topics;
 
 use std::{
@@ -26,6 +27,7 @@ use axum::{
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::TopicName;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     config::HttpConfig,
@@ -78,6 +80,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/consumers/{id}/consume", post(consumers::consume)),
         ("/api/consumers/{id}/commit", post(consumers::commit)),
         ("/api/consumers/{id}/seek", post(consumers::seek)),
+        ("/api/consumers/{id}/stream", get(stream::stream)),
         ("/api/consumers/{id}/heartbeat", post(consumers::heartbeat)),
         ("/api/consumers/{id}/position", get(consumers::position)),
         ("/api/consumers/{id}/committed", get(consumers::committed)),
@@ -179,11 +182,21 @@ impl App {
         link: Arc<Link>,
         write: impl FnOnce() -> ApiResult<Vec<u8>>,
     ) -> ApiResult {
+        let (bytes, room) = self.with_room(about_bytes, write).await?;
+        let body = Body::new(TrackedBody::new(bytes.into(), receipt.keeping(room), link));
+        Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
+    }
+
+    /// Writes about so many bytes, and gives them with the room that they take.
+    async fn with_room(
+        &self,
+        about_bytes: usize,
+        write: impl FnOnce() -> ApiResult<Vec<u8>>,
+    ) -> ApiResult<(Vec<u8>, OwnedSemaphorePermit)> {
         let mut room = self.answers.take(about_bytes)?;
         let bytes = self.long_work.run(about_bytes >= LONG_TO_WRITE_BYTES, write).await?;
         self.answers.grow(&mut room, bytes.len())?;
-        let body = Body::new(TrackedBody::new(bytes.into(), receipt.keeping(room), link));
-        Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
+        Ok((bytes, room))
     }
 }
 

@@ -112,3 +112,16 @@ fn an_answer_that_arrives_is_not_given_again() {
     let nothing = world.client().ask("POST", &format!("/api/consumers/{id}/consume"), r#"{"timeout_ms": 0}"#);
     assert_eq!(nothing.json()["records"], json!([]));
 }
+
+#[test]
+fn a_stream_is_not_idle_while_it_goes_on() {
+    let idle_timeout = Duration::from_millis(200);
+    let world = World::with(HttpConfig { idle_timeout, ..HttpConfig::default() });
+    let id = world.consumer_of("orders");
+    let mut client = world.client();
+    client.send(&request("GET", &format!("/api/consumers/{id}/stream?heartbeat_ms=1000"), ""));
+    let mut text = String::new();
+    while text.matches(": heartbeat").count() < 2 {
+        text += &client.line();
+    }
+}

@@ -168,9 +168,11 @@ impl Client {
         while matches!(self.stream.read(&mut sink), Ok(bytes) if bytes > 0) {}
     }
 
-    fn line(&mut self) -> String {
+    /// The next line, without its end.
+    pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stream.read_line(&mut line).expect("a line");
+        let bytes = self.stream.read_line(&mut line).expect("a line");
+        assert_ne!(bytes, 0, "the connection was closed");
         line.trim_end().to_owned()
     }
 }
