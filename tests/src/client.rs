@@ -52,6 +52,11 @@ impl Client {
         Self { base: base.to_owned(), agent: config.into() }
     }
 
+    /// Where the server is, as in `http://127.0.0.1:8080`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// GET `path`.
     pub fn get(&self, path: &str) -> Answer {
         self.answer("GET", path, None)

@@ -108,6 +108,7 @@ impl Script {
         let mut commands = Vec::new();
         let _ = writeln!(self.story, "{:>6} > {}", self.now, json(&event));
         self.core.step(Timestamp(self.now), event.clone(), &mut commands);
+        self.core = kept_and_read_again(&self.core);
         for command in &commands {
             let _ = writeln!(self.story, "       < {}", json(command));
         }
@@ -346,4 +347,12 @@ fn json<T: serde::Serialize>(value: &T) -> String {
         rest = &rest[at + 36..];
     }
     short + rest
+}
+
+/// A core that was written down whole and read again goes on as if nothing had happened.
+fn kept_and_read_again(core: &Core) -> Core {
+    let text = serde_json::to_string(core).expect("a core is plain data");
+    let again = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(serde_json::to_string(&again).expect("a core is plain data"), text);
+    again
 }

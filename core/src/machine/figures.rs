@@ -59,4 +59,10 @@ impl Core {
         });
         Figures { logs: logs.collect(), groups: groups.collect() }
     }
+
+    /// How many topics, partitions, consumers and open requests there are: what it takes to copy the core is
+    /// proportional to that.
+    pub fn size(&self) -> usize {
+        self.topics.len() + self.logs.len() + self.sessions.len() + self.requests.len()
+    }
 }

@@ -2,6 +2,8 @@
 
 use alloc::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Core, Open};
 use crate::{
     command::{AppendedAt, Command, Parts, StorageError},
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// A produce request under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Produce {
     batches: Parts<(ProduceBatch, Option<Result<AppendedAt, StorageError>>)>,
 }

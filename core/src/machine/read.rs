@@ -1,5 +1,7 @@
 //! Reading a partition without a consumer: stateless, and able to wait at the log's end.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Core, Open};
 use crate::{
     command::{Command, FetchPart, FetchedPart, Parts, ReadError},
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// A read under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Read {
     topic: TopicName,
     log: LogId,

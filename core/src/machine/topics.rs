@@ -6,6 +6,8 @@
 
 use alloc::{string::String, vec::Vec};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Core, Open};
 use crate::{
     command::{Command, StorageError},
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// A topic as the catalogue has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Topic {
     pub(super) id: TopicId,
     /// How many partitions can be used; 0 while it is being created.
@@ -28,7 +30,7 @@ pub(super) struct Topic {
 }
 
 /// Partitions on their way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Pending {
     pub(super) request: RequestId,
     pub(super) partitions: u32,

@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use takhin::{
-    driver::{Driver, DriverConfig, Started},
+    driver::{Driver, DriverConfig, Started, TraceConfig},
     engine::local::{Durability, LocalConfig},
     http::{self, HttpConfig},
 };
@@ -58,6 +58,15 @@ pub(super) struct Serve {
         hide_default_value = true
     )]
     auto_create_topics: AutoCreateTopics,
+
+    /// Write every step of the broker's state machine to this file, to be replayed; names, sizes and offsets, and no
+    /// key or value
+    #[arg(long, env = "TAKHIN_RECORD", value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Keep this many of the last steps in memory, for GET /api/debug/trace; 0 for none
+    #[arg(long, env = "TAKHIN_FLIGHT_RECORDER", value_name = "STEPS", default_value_t = 10_000)]
+    flight_recorder: usize,
 
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
@@ -128,7 +137,8 @@ impl Serve {
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };
-        let config = DriverConfig { core: Config::default(), engine };
+        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone() };
+        let config = DriverConfig { core: Config::default(), engine, trace };
         let listeners = listen(&self.listen)?;
         let opened = tokio::task::block_in_place(|| Driver::start(config));
         let Started { driver, report } = opened.map_err(|error| error.to_string())?;

@@ -19,6 +19,8 @@
 
 mod clock;
 mod fetch;
+mod flight;
+mod recording;
 mod start;
 mod state;
 mod stats;
@@ -37,7 +39,8 @@ use takhin_core::{
 use tokio::sync::{Notify, oneshot};
 
 pub use fetch::Fetched;
-pub use start::{DriverConfig, StartError, Started};
+pub use flight::Flight;
+pub use start::{DriverConfig, StartError, Started, TraceConfig};
 pub use takhin_core::TopicView;
 
 use crate::{
@@ -249,6 +252,11 @@ impl Driver {
         let looked = tokio::task::spawn_blocking(move || reader.lookup_time(log, timestamp_ms, bounds.end)).await;
         let result = looked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())));
         result.map_err(|error| fetch::lookup_refusal(&error, topic))
+    }
+
+    /// What the flight recorder has.
+    pub fn flight(&self) -> Flight {
+        self.lock().flight.so_far()
     }
 
     /// Whether the broker is about to stop.

@@ -9,7 +9,7 @@ use takhin_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{Bodies, Fetched, Health, stats::DriverStats};
+use super::{Bodies, Fetched, Health, flight::FlightRecorder, recording::Recording, stats::DriverStats};
 use crate::engine::{
     SubmitError, WriteOp,
     local::{LocalEngine, Submitted},
@@ -29,6 +29,8 @@ pub(super) struct State {
     requests: u64,
     commands: Vec<Command>,
     stats: Arc<DriverStats>,
+    pub(super) flight: FlightRecorder,
+    pub(super) recording: Option<Recording>,
     /// What the clock was last set to.
     pub(super) armed: Option<Timestamp>,
 }
@@ -81,7 +83,7 @@ pub(super) struct Mail {
 }
 
 impl State {
-    pub(super) fn new(core: Core, engine: LocalEngine, stats: Arc<DriverStats>) -> Self {
+    pub(super) fn new(core: Core, engine: LocalEngine, stats: Arc<DriverStats>, flight: FlightRecorder) -> Self {
         Self {
             core,
             engine: Some(engine),
@@ -93,6 +95,8 @@ impl State {
             requests: 0,
             commands: Vec::new(),
             stats,
+            flight,
+            recording: None,
             armed: None,
         }
     }
@@ -123,7 +127,14 @@ impl State {
         let mut failed = Vec::new();
         while let Some(event) = next {
             let mut commands = std::mem::take(&mut self.commands);
+            self.flight.step(&self.core, now, &event);
+            let recorded = self.recording.is_some().then(|| event.clone());
             self.core.step(now, event, &mut commands);
+            if let (Some(event), Some(recording)) = (recorded, &self.recording)
+                && !recording.step(now, event, commands.clone())
+            {
+                self.recording = None;
+            }
             for command in commands.drain(..) {
                 self.carry_out(command, mail, &mut failed);
             }

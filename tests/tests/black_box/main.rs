@@ -13,4 +13,5 @@ mod seed_workflow;
 mod settings;
 mod stop;
 mod stream;
+mod traces;
 mod wrong_bodies;

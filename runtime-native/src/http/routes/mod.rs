@@ -1,6 +1,7 @@
 //! What is where.
 
 mod consumers;
+mod debug;
 mod groups;
 mod health;
 mod messages;
@@ -97,6 +98,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/health", get(health::health)),
         ("/api/health/ready", get(health::ready)),
         ("/api/health/live", get(health::live)),
+        ("/api/debug/trace", get(debug::trace)),
         ("/metrics", get(metrics::metrics)),
     ]
 }

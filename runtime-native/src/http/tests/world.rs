@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    driver::{Driver, DriverConfig},
+    driver::{Driver, DriverConfig, TraceConfig},
     engine::local::LocalConfig,
     http::{HttpConfig, serve},
 };
@@ -40,7 +40,11 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let driver = {
             let _runtime = runtime.enter();
-            let config = DriverConfig { core: Config::default(), engine: LocalConfig::new(directory.path()) };
+            let config = DriverConfig {
+                core: Config::default(),
+                engine: LocalConfig::new(directory.path()),
+                trace: TraceConfig::default(),
+            };
             Driver::start(config).expect("a broker").driver
         };
         let (stop, stopped) = oneshot::channel();
