@@ -9,7 +9,7 @@ use clap::Args;
 use takhin_core::{
     AppendedAt, Boot, Command, Config, ConsumerId, ConsumerOptions, Core, Event, FetchedPart, GroupName, LogId,
     NameError, Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Refusal, Request, RequestId, Response, Timestamp,
-    TopicName, memory::MemoryEngine,
+    TopicConfig, TopicName, memory::MemoryEngine,
 };
 use uuid::Uuid;
 
@@ -177,7 +177,10 @@ impl Bench {
             replies: 0,
         };
         let mut engine = MemoryEngine::default();
-        let created = bench.ask(&mut engine, Request::CreateTopic { name: topic.clone(), partitions: 1 })?;
+        let created = bench.ask(
+            &mut engine,
+            Request::CreateTopic { name: topic.clone(), partitions: 1, config: TopicConfig::default() },
+        )?;
         let Response::Topic(created) = created else { return Err("no topic was created".into()) };
         bench.log = LogId { topic: created.id, partition: 0 };
         let options = ConsumerOptions {

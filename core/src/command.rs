@@ -10,6 +10,7 @@ use crate::{
     ids::{AppendId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
     refusal::Refusal,
     response::Response,
+    topic_config::TopicConfig,
 };
 
 /// A short list, one entry for each partition that a request touches: the usual one lives without the heap.
@@ -70,6 +71,14 @@ pub enum Command {
         first: u32,
         /// How many partitions the topic has with them.
         partitions: u32,
+    },
+    /// Keep a topic's logs, those still to be made too, in this way from now on. Nothing answers: the fact of it is
+    /// durable already, or that of the topic's creation is on its way, and a start of the broker says it anew.
+    ConfigureLogs {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        config: TopicConfig,
     },
     /// Remove a deleted topic's logs. Nothing answers: the fact of the deletion is durable already, and a start
     /// of the broker repeats what was not finished.

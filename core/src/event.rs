@@ -11,6 +11,7 @@ use crate::{
         AppendId, BatchId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicId,
         TopicName,
     },
+    topic_config::{TopicConfig, TopicConfigChange},
 };
 
 /// Something that happened outside. Every event is legal in every state: one that comes late, twice or for
@@ -120,6 +121,19 @@ pub enum Request {
         name: TopicName,
         /// How many partitions.
         partitions: u32,
+        /// How its logs are kept.
+        #[serde(default, skip_serializing_if = "TopicConfig::is_default")]
+        config: TopicConfig,
+    },
+    /// Change how a topic's logs are kept.
+    ConfigureTopic {
+        /// The topic.
+        name: TopicName,
+        /// What is set; the rest stays as it is.
+        change: TopicConfigChange,
+        /// How many partitions it shall have in all, if it is to have more. Both are done, or neither.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partitions: Option<u32>,
     },
     /// Give a topic more partitions.
     AddPartitions {

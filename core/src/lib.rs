@@ -18,14 +18,16 @@
 //!
 //! ```
 //! # #[cfg(feature = "memory")] {
-//! use takhin_core::{Boot, Command, Config, Core, Event, Request, RequestId, Timestamp, TopicName, memory::MemoryEngine};
+//! use takhin_core::{
+//!     Boot, Command, Config, Core, Event, Request, RequestId, Timestamp, TopicConfig, TopicName, memory::MemoryEngine,
+//! };
 //!
 //! let mut core = Core::new(Config::default(), Boot(0));
 //! let mut engine = MemoryEngine::default();
 //! let (mut events, mut commands) = (Vec::new(), Vec::new());
 //!
 //! let name = TopicName::new("orders")?;
-//! let request = Request::CreateTopic { name, partitions: 3 };
+//! let request = Request::CreateTopic { name, partitions: 3, config: TopicConfig::default() };
 //! events.push(Event::Request { id: RequestId(1), request });
 //! while let Some(event) = events.pop() {
 //!     core.step(Timestamp(0), event, &mut commands);
@@ -77,6 +79,7 @@ pub mod response;
 mod session;
 pub mod time;
 mod timers;
+pub mod topic_config;
 #[cfg(feature = "trace")]
 pub mod trace;
 
@@ -94,4 +97,5 @@ pub use crate::{
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
     time::{DurationMs, Timestamp},
+    topic_config::{Cleanup, Compression, TopicConfig, TopicConfigChange},
 };

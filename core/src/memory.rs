@@ -71,7 +71,7 @@ impl MemoryEngine {
                 self.logs.retain(|log, _| log.topic != *topic);
                 None
             }
-            Command::Discard { .. } | Command::Reply { .. } => None,
+            Command::ConfigureLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use takhin_core::{
     Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, Fact, FactSeq, GroupName, LogId,
     Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
-    StorageState, Timestamp, TopicName,
+    StorageState, Timestamp, TopicConfig, TopicConfigChange, TopicName,
     durable::Durable,
     memory::MemoryEngine,
     response::Consumed,
@@ -200,7 +200,17 @@ impl Script {
 
     /// Creates a topic.
     pub fn create(&mut self, name: &str, partitions: u32) -> RequestId {
-        self.ask(Request::CreateTopic { name: topic(name), partitions })
+        self.create_with(name, partitions, TopicConfig::default())
+    }
+
+    /// Creates a topic whose logs are kept in a way of its own.
+    pub fn create_with(&mut self, name: &str, partitions: u32, config: TopicConfig) -> RequestId {
+        self.ask(Request::CreateTopic { name: topic(name), partitions, config })
+    }
+
+    /// Changes how a topic's logs are kept.
+    pub fn configure(&mut self, name: &str, change: TopicConfigChange, partitions: Option<u32>) -> RequestId {
+        self.ask(Request::ConfigureTopic { name: topic(name), change, partitions })
     }
 
     /// Produces records of 100 bytes to one partition.
@@ -453,7 +463,10 @@ fn kind(command: &Command) -> Option<Work> {
         Command::Fetch { .. } => Some(Work::Fetch),
         Command::Persist { .. } => Some(Work::Persist),
         Command::CreateLogs { .. } => Some(Work::CreateLogs),
-        Command::DeleteLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
+        Command::ConfigureLogs { .. }
+        | Command::DeleteLogs { .. }
+        | Command::Discard { .. }
+        | Command::Reply { .. } => None,
     }
 }
 

@@ -84,7 +84,7 @@ impl Driver {
         let (recovery, deleted) = recover(config.core, &opening)?;
         let specs = recovery.logs().flat_map(|spec| {
             let logs = (0..spec.partitions).map(move |partition| LogId { topic: spec.topic, partition });
-            logs.map(move |log| LogSpec { log, name: spec.name.clone() })
+            logs.map(move |log| LogSpec { log, name: spec.name.clone(), config: spec.config })
         });
         let opening = opening.with_deleted(deleted);
         let (engine, bounds, report) = opening.with_logs(specs.collect())?;

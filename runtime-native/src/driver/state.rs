@@ -149,6 +149,9 @@ impl State {
             Command::CreateLogs { topic, name, first, partitions } => {
                 self.submit(WriteOp::CreateLogs { topic, name, partitions: first..partitions }, mail);
             }
+            Command::ConfigureLogs { topic, config } => {
+                self.submit(WriteOp::ConfigureLogs { topic, config }, mail);
+            }
             Command::DeleteLogs { topic, name, partitions } => {
                 self.submit(WriteOp::DeleteLogs { topic, name, partitions }, mail);
             }

@@ -23,7 +23,7 @@ pub mod local;
 
 use std::ops::Range;
 
-use takhin_core::{AppendId, FactSeq, LogId, Offset, TopicId, TopicName};
+use takhin_core::{AppendId, FactSeq, LogId, Offset, TopicConfig, TopicId, TopicName};
 
 use crate::record::EncodedBatch;
 
@@ -58,6 +58,13 @@ pub enum WriteOp {
         /// Which partitions to make.
         partitions: Range<u32>,
     },
+    /// Keep a topic's logs in this way from now on, those too that are made later.
+    ConfigureLogs {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        config: TopicConfig,
+    },
     /// Remove all of a topic's logs and what they hold.
     DeleteLogs {
         /// The topic.
@@ -83,7 +90,7 @@ impl WriteOp {
             Self::Append { batch, .. } => batch.bytes().len(),
             Self::Persist { facts, .. } => facts.iter().map(|(_, fact)| fact.len() + size_of::<FactSeq>()).sum(),
             Self::Checkpoint { snapshot, .. } => snapshot.len(),
-            Self::CreateLogs { .. } | Self::DeleteLogs { .. } => 0,
+            Self::CreateLogs { .. } | Self::ConfigureLogs { .. } | Self::DeleteLogs { .. } => 0,
         };
         size_of::<Self>() + payload
     }

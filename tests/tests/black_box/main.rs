@@ -10,3 +10,4 @@ mod long_poll;
 mod produce_and_read;
 mod seed_workflow;
 mod stop;
+mod topics;

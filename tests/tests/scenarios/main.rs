@@ -18,5 +18,6 @@ mod seek;
 mod session;
 mod sharing;
 mod storage_failure;
+mod topic_config;
 mod topics;
 mod traces;

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use takhin_core::{Boot, FactSeq, LogId, Offset, TopicId, TopicName};
+use takhin_core::{Boot, FactSeq, LogId, Offset, TopicConfig, TopicId, TopicName};
 
 use super::{
     LocalEngine,
@@ -29,6 +29,8 @@ pub struct LogSpec {
     pub log: LogId,
     /// Its topic's name.
     pub name: TopicName,
+    /// How it is kept.
+    pub config: TopicConfig,
 }
 
 /// What a log holds.

@@ -42,11 +42,14 @@ pub(super) fn recover(
     clear_logs_directory(&mut opening, &specs)?;
     let mut dirty = Dirty::default();
     let mut tails = HashMap::default();
-    for LogSpec { log, name } in specs {
+    let mut configs = HashMap::new();
+    for LogSpec { log, name, config } in specs {
+        configs.insert(log.topic, config);
         let directory = opening.home.layout.log_dir(&name, log.partition);
         let point = opening.bounds.get(&log).copied().unwrap_or_default();
         let tail = repair::open_log(&files, &directory, log, point, &mut dirty, &mut opening.report)
             .map_err(at(&directory))?;
+        tail.log.configure(config);
         tails.insert(log, tail);
     }
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
@@ -89,6 +92,7 @@ pub(super) fn recover(
         state: StorageState::Ok,
         done: Vec::new(),
         next_sync: None,
+        configs,
         creations: VecDeque::new(),
         undeleted: Vec::new(),
     };

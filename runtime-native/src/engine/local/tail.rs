@@ -69,7 +69,8 @@ pub(super) enum PutError {
 impl Tail {
     /// A new segment, if the active one is full. The old one's index goes to its files.
     pub(super) fn roll_if_full(&mut self, files: &Files, dirty: &mut Dirty, segment_bytes: u64) -> io::Result<()> {
-        let full = self.size >= segment_bytes || self.end.0 - self.active.base.0 >= SEGMENT_OFFSETS;
+        let limit = segment_bytes.min(self.log.segment_bytes());
+        let full = self.size >= limit || self.end.0 - self.active.base.0 >= SEGMENT_OFFSETS;
         if full && self.size > 0 { self.roll(files, dirty, self.end) } else { Ok(()) }
     }
 

@@ -18,7 +18,7 @@ use std::{
 };
 
 use rustc_hash::FxBuildHasher;
-use takhin_core::{FactSeq, LogId, Offset};
+use takhin_core::{FactSeq, LogId, Offset, TopicConfig, TopicId};
 
 use super::{
     checkpoint::{Dirty, Job},
@@ -52,6 +52,8 @@ pub(super) struct Writer {
     pub(super) state: StorageState,
     pub(super) done: Vec<Completion>,
     pub(super) next_sync: Option<Instant>,
+    /// How each topic's logs are kept.
+    pub(super) configs: HashMap<TopicId, TopicConfig>,
     pub(super) creations: VecDeque<Creation>,
     pub(super) undeleted: Vec<Undeleted>,
 }
@@ -148,6 +150,7 @@ impl Writer {
                     let next = partitions.start;
                     self.creations.push_back(Creation { topic, name, partitions, next });
                 }
+                WriteOp::ConfigureLogs { topic, config } => self.configure_logs(topic, config),
                 WriteOp::DeleteLogs { topic, name, partitions } => {
                     self.write_group(&mut appends);
                     self.delete_logs(topic, &name, partitions, background);

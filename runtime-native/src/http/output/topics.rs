@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use takhin_core::{
-    Offset, TopicName,
+    Offset, TopicConfig, TopicName,
     response::{Bounds, ProducedBatch, ReadResult, TopicDescription},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Topic<'a> {
     name: &'a TopicName,
     partitions: usize,
     offsets: Vec<PartitionBounds>,
+    #[serde(flatten)]
+    config: &'a TopicConfig,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +42,7 @@ impl<'a> Topic<'a> {
             name: &topic.name,
             partitions: topic.partitions.len(),
             offsets: topic.partitions.iter().enumerate().map(bounds).collect(),
+            config: &topic.config,
         }
     }
 }

@@ -21,7 +21,7 @@ use axum::{
     routing::{get, post},
 };
 use rustc_hash::FxBuildHasher;
-use takhin_core::TopicName;
+use takhin_core::{TopicConfig, TopicName};
 
 use super::{
     config::HttpConfig,
@@ -66,7 +66,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         creating: tokio::sync::Mutex::new(()),
     };
     let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::grow);
+    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
     Router::new()
         .route("/api/consumers/subscribe", post(consumers::subscribe))
         .route("/api/consumers/{id}", get(consumers::describe).delete(consumers::close))
@@ -128,7 +128,8 @@ impl App {
         if self.driver.topic(name).is_some() {
             return Ok(());
         }
-        let create = takhin_core::Request::CreateTopic { name: name.clone(), partitions };
+        let create =
+            takhin_core::Request::CreateTopic { name: name.clone(), partitions, config: TopicConfig::default() };
         match self.driver.ask(create).await {
             Ok(_) | Err(takhin_core::Refusal::TopicExists { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),

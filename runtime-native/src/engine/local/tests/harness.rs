@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-use takhin_core::{AppendId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName};
+use takhin_core::{AppendId, FactSeq, LogId, Offset, RequestId, TopicConfig, TopicId, TopicName};
 
 use crate::{
     engine::{
@@ -34,7 +34,9 @@ pub(super) fn name() -> TopicName {
 }
 
 pub(super) fn specs(partitions: u32) -> Vec<LogSpec> {
-    (0..partitions).map(|partition| LogSpec { log: log(partition), name: name() }).collect()
+    (0..partitions)
+        .map(|partition| LogSpec { log: log(partition), name: name(), config: TopicConfig::default() })
+        .collect()
 }
 
 pub(super) fn batch(values: &[&[u8]]) -> EncodedBatch {

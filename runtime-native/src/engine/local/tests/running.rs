@@ -155,7 +155,11 @@ fn a_log_of_an_older_topic_of_the_same_name_is_moved_aside() {
     let newer = takhin_core::LogId { topic: TopicId(2), partition: 0 };
     let (_, bounds, report) = Opening::open(config(dir.path()))
         .unwrap()
-        .with_logs(vec![LogSpec { log: newer, name: TopicName::new("orders").unwrap() }])
+        .with_logs(vec![LogSpec {
+            log: newer,
+            name: TopicName::new("orders").unwrap(),
+            config: takhin_core::TopicConfig::default(),
+        }])
         .unwrap();
     assert_eq!((bounds[0].log, bounds[0].end.0), (newer, 0));
     assert!(matches!(&report.notes[..], [RecoveryNote::Stray { to, .. }] if to.is_dir()), "{report}");
