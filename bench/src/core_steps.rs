@@ -219,7 +219,8 @@ impl Bench {
     }
 
     fn produce_request(&mut self) -> Event {
-        let batches = Parts::from_buf([ProduceBatch { partition: 0, records: 1, bytes: 1024 }]);
+        let batches =
+            Parts::from_buf([ProduceBatch { partition: 0, records: 1, bytes: 1024, ..ProduceBatch::default() }]);
         let topic = self.topic.clone();
         self.request(Request::Produce { topic, batches })
     }
@@ -270,7 +271,7 @@ impl Bench {
         let (id, log, records) = found.ok_or("no append was commanded")?;
         let base_offset = Offset(self.end);
         self.end += records;
-        Ok(Event::Appended { id, log, result: Ok(AppendedAt { base_offset, end: Offset(self.end) }) })
+        Ok(Event::Appended { id, log, result: Ok(AppendedAt { base_offset, end: Offset(self.end), duplicate: false }) })
     }
 
     /// What the engine says to the fetch that was commanded.

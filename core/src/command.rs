@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::{
     fact::Fact,
     ids::{AppendId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
+    producers::{AppendRefusal, ProducerStamp},
     refusal::Refusal,
     response::Response,
     topic_config::TopicConfig,
@@ -32,6 +33,13 @@ pub enum Command {
         records: u32,
         /// Their size as stored.
         bytes: u32,
+        /// Only if the log ends here, once everything before has been appended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected_offset: Option<Offset>,
+        /// Only if the producer's batch is not there yet, and is what comes next of it: see
+        /// [`Producers`](crate::producers::Producers).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        producer: Option<ProducerStamp>,
     },
     /// Read; [`Event::Fetched`](crate::Event::Fetched) answers. What was read is kept under the fetch's id until
     /// a reply uses it or [`Command::Discard`] drops it.
@@ -135,6 +143,9 @@ pub struct AppendedAt {
     pub base_offset: Offset,
     /// The log's end after it.
     pub end: Offset,
+    /// Whether they had been appended before, and nothing was done now.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub duplicate: bool,
 }
 
 /// Why a log could not be read on.
@@ -176,4 +187,7 @@ pub enum StorageError {
     /// It failed, and whether something was done is not known: it may be there after the next start, or not.
     #[error("{0}; whether it was written is not known")]
     Uncertain(String),
+    /// It could have been done, and what the request asks for forbids it. Nothing was done.
+    #[error(transparent)]
+    Refused(AppendRefusal),
 }

@@ -11,6 +11,7 @@ use crate::{
         AppendId, BatchId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicId,
         TopicName,
     },
+    producers::ProducerStamp,
     topic_config::{TopicConfig, TopicConfigChange},
 };
 
@@ -242,7 +243,7 @@ pub enum Request {
 }
 
 /// The records of one request for one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProduceBatch {
     /// The partition.
     pub partition: u32,
@@ -250,6 +251,12 @@ pub struct ProduceBatch {
     pub records: u32,
     /// Their size as stored.
     pub bytes: u32,
+    /// Where the log has to end for them to be appended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_offset: Option<Offset>,
+    /// What they are recognised by, if they are sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer: Option<ProducerStamp>,
 }
 
 /// One partition's entry in a commit.

@@ -74,6 +74,7 @@ mod machine;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod outbox;
+pub mod producers;
 pub mod refusal;
 pub mod response;
 mod session;
@@ -94,6 +95,7 @@ pub use crate::{
         RequestId, TopicId, TopicName,
     },
     machine::{Core, LogSpec, Recovery, TopicView, Violation},
+    producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
     time::{DurationMs, Timestamp},

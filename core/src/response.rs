@@ -78,6 +78,9 @@ pub struct ProducedBatch {
     pub records: u32,
     /// The first record's offset, or why the batch was not appended.
     pub result: Result<Offset, StorageError>,
+    /// Whether it had been appended by an earlier request.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub duplicate: bool,
 }
 
 /// What a read found.

@@ -11,8 +11,8 @@ use std::{
 
 use takhin_core::{
     Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, Fact, FactSeq, GroupName, LogId,
-    Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
-    StorageState, Timestamp, TopicConfig, TopicConfigChange, TopicName,
+    Offset, OffsetReset, Parts, PollLimits, ProduceBatch, ProducerId, ProducerStamp, Recovery, Refusal, Request,
+    RequestId, Response, SeekTo, StorageState, Timestamp, TopicConfig, TopicConfigChange, TopicName,
     durable::Durable,
     memory::MemoryEngine,
     response::Consumed,
@@ -215,8 +215,37 @@ impl Script {
 
     /// Produces records of 100 bytes to one partition.
     pub fn produce(&mut self, name: &str, partition: u32, records: u32) -> RequestId {
-        let batch = ProduceBatch { partition, records, bytes: records * 100 };
+        let batch = ProduceBatch { partition, records, bytes: records * 100, ..ProduceBatch::default() };
         self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
+    }
+
+    /// Produces records of 100 bytes to partition 0, if the log ends there.
+    pub fn produce_at(&mut self, name: &str, expected_offset: u64, records: u32) -> RequestId {
+        let expected_offset = Some(Offset(expected_offset));
+        let batch = ProduceBatch { records, bytes: records * 100, expected_offset, ..ProduceBatch::default() };
+        self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
+    }
+
+    /// Produces records of 100 bytes to partition 0 as an idempotent producer.
+    pub fn produce_as(&mut self, producer: u64, epoch: u16, sequence: u32, records: u32) -> RequestId {
+        self.produce_stamped(ProducerStamp { producer: ProducerId(producer), epoch, sequence }, records)
+    }
+
+    /// Produces records of 100 bytes to partition 0 of `orders` under a stamp.
+    pub fn produce_stamped(&mut self, stamp: ProducerStamp, records: u32) -> RequestId {
+        let batch = ProduceBatch { records, bytes: records * 100, producer: Some(stamp), ..ProduceBatch::default() };
+        self.ask(Request::Produce { topic: topic("orders"), batches: Parts::from_elem(batch, 1) })
+    }
+
+    /// Where the records of a produce request went, and whether they had been there before.
+    pub fn produced(&self, id: RequestId) -> (u64, bool) {
+        match self.replies.get(&id) {
+            Some(Ok(Response::Produced(batches))) => {
+                let batch = &batches[0];
+                (batch.result.clone().expect("appended").0, batch.duplicate)
+            }
+            other => panic!("{id:?} was not produced: {other:?}\n{}", self.story),
+        }
     }
 
     /// Subscribes consumer `n`.

@@ -277,7 +277,7 @@ impl World {
 
     fn produce(&mut self) {
         let (records, partition) = (1 + self.chance.below(3), self.chance.below(3));
-        let batch = ProduceBatch { partition, records, bytes: records * 10 };
+        let batch = ProduceBatch { partition, records, bytes: records * 10, ..ProduceBatch::default() };
         let topic = topic(TOPICS[self.chance.index(3)]);
         self.ask(None, Request::Produce { topic, batches: Parts::from_elem(batch, 1) });
     }

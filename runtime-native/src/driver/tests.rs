@@ -31,7 +31,7 @@ async fn create(driver: &Driver) {
 async fn produce(driver: &Driver, value: &str) {
     let mut batch = BatchBuilder::with_capacity(64);
     batch.push(7, Some(b"k"), Some(value.as_bytes()), std::iter::empty()).expect("a small record");
-    driver.produce(topic(), smallvec![(0, batch.finish().expect("a record"))]).await.expect("appended");
+    driver.produce(topic(), smallvec![(0, batch.finish().expect("a record"))], None).await.expect("appended");
 }
 
 async fn subscribe(driver: &Driver, consumer: ConsumerId) {

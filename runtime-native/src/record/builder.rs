@@ -1,9 +1,9 @@
 //! Writing a batch.
 
-use takhin_core::Offset;
+use takhin_core::{Offset, ProducerStamp};
 
 use super::{
-    header::{self, HEADER_BYTES, MAX_BATCH_BYTES},
+    header::{self, Contents, HEADER_BYTES, MAX_BATCH_BYTES},
     varint,
 };
 
@@ -19,6 +19,7 @@ pub struct BatchBuilder {
     records: u32,
     base_timestamp: i64,
     max_timestamp: i64,
+    producer: Option<ProducerStamp>,
 }
 
 impl Default for BatchBuilder {
@@ -32,7 +33,12 @@ impl BatchBuilder {
     pub fn with_capacity(record_bytes: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record_bytes.min(MAX_BATCH_BYTES));
         bytes.resize(HEADER_BYTES, 0);
-        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN }
+        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN, producer: None }
+    }
+
+    /// Makes the batch recognisable, if it is sent again.
+    pub fn stamp(&mut self, producer: ProducerStamp) {
+        self.producer = Some(producer);
     }
 
     /// How many records have been pushed.
@@ -93,8 +99,9 @@ impl BatchBuilder {
         if self.records == 0 {
             return None;
         }
-        header::write(&mut self.bytes, self.records, self.base_timestamp, self.max_timestamp);
-        Some(EncodedBatch { bytes: self.bytes, records: self.records, max_timestamp: self.max_timestamp })
+        let Self { records, base_timestamp, max_timestamp, producer, .. } = self;
+        header::write(&mut self.bytes, Contents { records, base_timestamp, max_timestamp, producer });
+        Some(EncodedBatch { bytes: self.bytes, records, max_timestamp, producer })
     }
 }
 
@@ -122,6 +129,7 @@ pub struct EncodedBatch {
     bytes: Vec<u8>,
     records: u32,
     max_timestamp: i64,
+    producer: Option<ProducerStamp>,
 }
 
 impl EncodedBatch {
@@ -138,6 +146,11 @@ impl EncodedBatch {
     /// The greatest timestamp in it, in milliseconds since 1970.
     pub fn max_timestamp(&self) -> i64 {
         self.max_timestamp
+    }
+
+    /// What it is recognised by, if it comes again.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        self.producer
     }
 
     /// Gives the batch its place in a log. The checksum does not cover it.

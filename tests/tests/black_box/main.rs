@@ -8,6 +8,7 @@ mod groups;
 mod harness;
 mod long_poll;
 mod produce_and_read;
+mod producers;
 mod seed_workflow;
 mod stop;
 mod topics;

@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use takhin_core::{LogId, Offset, TopicId, TopicName};
+use takhin_core::{LogId, Offset, Producers, TopicId, TopicName};
 
 use super::{
     LocalEngine,
@@ -24,6 +24,7 @@ use super::{
     layout::{DELETED, FileKind, Layout, STRAY, metadata_file},
     log::{Log, Segment},
     opening::{LogBounds, LogSpec, Opening},
+    producers,
     queue::Queue,
     reader::Shared,
     repair,
@@ -53,6 +54,8 @@ pub(super) fn recover(
         tails.insert(log, tail);
     }
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
+    let known = std::mem::take(&mut opening.producers);
+    producers::recover(&files, &mut tails, known).map_err(at(opening.home.layout.logs()))?;
 
     let layout = opening.home.layout.clone();
     let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
@@ -116,7 +119,7 @@ pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &Topic
     let log = Arc::new(Log::new(id, directory, vec![Arc::clone(&segment)]));
     // What an attempt that failed has left is empty or was never acknowledged.
     files.open(log.key(segment.base, FileKind::Log), &log.directory, true)?.set_len(0)?;
-    Ok(Tail { log, active: segment, size: 0, end: Offset(0) })
+    Ok(Tail { log, active: segment, size: 0, end: Offset(0), producers: Producers::default() })
 }
 
 /// Removes what deletions have left, and moves aside what belongs to no log that is wanted.

@@ -160,11 +160,13 @@ impl Writer {
             let result = Err(StorageError::Failed(why));
             return self.done.push(Completion::CheckpointDone { through, result });
         }
+        let with_producers = self.tails.values().filter(|tail| !tail.producers.is_empty());
         let snapshot = Snapshot {
             number: self.snapshots.next,
             through,
             journal_from: self.journal.needed_from(through),
             bounds: self.tails.values().map(|tail| (tail.log.id, tail.end)).collect(),
+            producers: with_producers.map(|tail| (tail.log.id, tail.producers.clone())).collect(),
             state,
         };
         self.snapshots.next += 1;

@@ -98,7 +98,7 @@ impl Running {
         *next += 1;
         let id = AppendId { request: RequestId(*next), partition: log.partition };
         drop(next);
-        self.submit(WriteOp::Append { id, log, batch });
+        self.submit(WriteOp::Append { id, log, batch, expected_offset: None });
         id
     }
 

@@ -7,6 +7,7 @@ mod deletion;
 mod failures;
 mod faulty_disk;
 mod harness;
+mod producers;
 mod reads;
 mod rounds;
 mod running;

@@ -201,7 +201,7 @@ fn a_full_queue_refuses_appends_and_takes_facts() {
     let (engine, ..) = opening.with_logs(specs(1)).unwrap();
     let append = || {
         let id = takhin_core::AppendId { request: takhin_core::RequestId(1), partition: 0 };
-        engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[&[0; 300]]) })
+        engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[&[0; 300]]), expected_offset: None })
     };
     let taken = (0..100).take_while(|_| append().is_ok()).count();
     assert_eq!(taken, 2);
