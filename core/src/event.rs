@@ -249,7 +249,7 @@ pub struct ProduceBatch {
     pub partition: u32,
     /// How many records, at least 1.
     pub records: u32,
-    /// Their size as stored.
+    /// Their size as they are read.
     pub bytes: u32,
     /// Where the log has to end for them to be appended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

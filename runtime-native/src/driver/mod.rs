@@ -129,7 +129,7 @@ impl Driver {
         let batches = bodies.iter().map(|(partition, batch)| ProduceBatch {
             partition: *partition,
             records: batch.records(),
-            bytes: u32::try_from(batch.bytes().len()).unwrap_or(u32::MAX),
+            bytes: u32::try_from(batch.unpacked_bytes()).unwrap_or(u32::MAX),
             expected_offset,
             producer: batch.producer(),
         });

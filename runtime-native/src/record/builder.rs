@@ -1,8 +1,9 @@
 //! Writing a batch.
 
-use takhin_core::{Offset, ProducerStamp};
+use takhin_core::{Compression, Offset, ProducerStamp};
 
 use super::{
+    compression::{self, MAX_UNPACKED_BYTES},
     header::{self, Contents, HEADER_BYTES, MAX_BATCH_BYTES},
     varint,
 };
@@ -20,6 +21,7 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     producer: Option<ProducerStamp>,
+    compression: Compression,
 }
 
 impl Default for BatchBuilder {
@@ -33,12 +35,18 @@ impl BatchBuilder {
     pub fn with_capacity(record_bytes: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record_bytes.min(MAX_BATCH_BYTES));
         bytes.resize(HEADER_BYTES, 0);
-        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN, producer: None }
+        let compression = Compression::None;
+        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN, producer: None, compression }
     }
 
     /// Makes the batch recognisable, if it is sent again.
     pub fn stamp(&mut self, producer: ProducerStamp) {
         self.producer = Some(producer);
+    }
+
+    /// Has the records compressed in the end, if that makes them smaller and they are not too many to be unpacked.
+    pub fn compress(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// How many records have been pushed.
@@ -99,9 +107,28 @@ impl BatchBuilder {
         if self.records == 0 {
             return None;
         }
+        let unpacked_bytes = self.bytes.len();
+        let compression = self.pack();
         let Self { records, base_timestamp, max_timestamp, producer, .. } = self;
-        header::write(&mut self.bytes, Contents { records, base_timestamp, max_timestamp, producer });
-        Some(EncodedBatch { bytes: self.bytes, records, max_timestamp, producer })
+        header::write(&mut self.bytes, Contents { records, base_timestamp, max_timestamp, producer, compression });
+        Some(EncodedBatch { bytes: self.bytes, records, max_timestamp, producer, unpacked_bytes })
+    }
+
+    /// Compresses the records as wished. The codec that they are compressed with then.
+    fn pack(&mut self) -> i16 {
+        let records = &self.bytes[HEADER_BYTES..];
+        if self.compression == Compression::None || records.len() > MAX_UNPACKED_BYTES {
+            return 0;
+        }
+        let mut packed = Vec::with_capacity(HEADER_BYTES + records.len() / 2);
+        packed.resize(HEADER_BYTES, 0);
+        // Into memory it can't fail; if it did, the records would be stored as they are.
+        let done = compression::compress(self.compression, records, &mut packed);
+        if done.is_err() || packed.len() >= self.bytes.len() {
+            return 0;
+        }
+        self.bytes = packed;
+        compression::number(self.compression)
     }
 }
 
@@ -130,6 +157,7 @@ pub struct EncodedBatch {
     records: u32,
     max_timestamp: i64,
     producer: Option<ProducerStamp>,
+    unpacked_bytes: usize,
 }
 
 impl EncodedBatch {
@@ -146,6 +174,11 @@ impl EncodedBatch {
     /// The greatest timestamp in it, in milliseconds since 1970.
     pub fn max_timestamp(&self) -> i64 {
         self.max_timestamp
+    }
+
+    /// What it takes once its records are not compressed, which is how it is read.
+    pub fn unpacked_bytes(&self) -> usize {
+        self.unpacked_bytes
     }
 
     /// What it is recognised by, if it comes again.

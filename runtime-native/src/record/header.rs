@@ -43,9 +43,12 @@ pub enum BatchError {
         /// As its bytes have it.
         computed: u32,
     },
-    /// It is compressed with this codec, which is not supported.
-    #[error("unsupported compression codec {0}")]
+    /// Its records are compressed by this codec, and were to be read as they are.
+    #[error("compression codec {0}")]
     Compressed(i16),
+    /// Its records do not unpack by this codec, or to too much.
+    #[error("records that codec {0} can't unpack")]
+    Unpackable(i16),
     /// A record does not decode.
     #[error("record {index} of the batch: impossible {field}")]
     Record {
@@ -189,13 +192,15 @@ pub(super) struct Contents {
     pub(super) max_timestamp: i64,
     /// What it is recognised by, if it comes again.
     pub(super) producer: Option<ProducerStamp>,
+    /// The codec that the records are compressed with, 0 for none.
+    pub(super) compression: i16,
 }
 
 /// Writes the header of a batch into the room left for it at the front of `batch`.
 ///
 /// The caller has bounded `batch` by [`MAX_BATCH_BYTES`] and has put at least one record into it.
 pub(super) fn write(batch: &mut [u8], contents: Contents) {
-    let Contents { records, base_timestamp, max_timestamp, producer } = contents;
+    let Contents { records, base_timestamp, max_timestamp, producer, compression } = contents;
     let length = i32::try_from(batch.len() - UNCOUNTED).expect("a batch is shorter than 2 GiB");
     let count = i32::try_from(records).expect("a record has several bytes, so there are fewer than 2^31");
     let mut put = |at: usize, bytes: &[u8]| batch[at..at + bytes.len()].copy_from_slice(bytes);
@@ -203,7 +208,7 @@ pub(super) fn write(batch: &mut [u8], contents: Contents) {
     put(8, &length.to_be_bytes());
     put(12, &0i32.to_be_bytes());
     put(16, &MAGIC.to_be_bytes());
-    put(21, &0i16.to_be_bytes());
+    put(21, &compression.to_be_bytes());
     put(23, &(count - 1).to_be_bytes());
     put(27, &base_timestamp.to_be_bytes());
     put(35, &max_timestamp.to_be_bytes());
@@ -213,6 +218,14 @@ pub(super) fn write(batch: &mut [u8], contents: Contents) {
     put(57, &count.to_be_bytes());
     let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
     batch[17..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
+}
+
+/// Makes the header at the front of `batch` that of records which are no longer compressed.
+pub(super) fn write_unpacked(batch: &mut [u8]) {
+    let length = i32::try_from(batch.len() - UNCOUNTED).expect("a batch is shorter than 2 GiB");
+    let attributes = i16::from_be_bytes([batch[21], batch[22]]) & !COMPRESSION;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
 }
 
 fn field<const N: usize>(head: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {

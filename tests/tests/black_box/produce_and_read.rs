@@ -289,3 +289,36 @@ fn a_topic_is_made_on_first_use_by_many_at_once_and_not_by_a_refused_request() {
         assert_eq!(client.get("/api/topics/refused").0, 404, "{refused}");
     }
 }
+
+#[test]
+fn compressed_records_are_read_as_they_were_produced() {
+    let (mut broker, client) = broker();
+    client.create_topic("t", 1);
+    let text = "the same words again and again, ".repeat(50);
+    let mut sent = Vec::new();
+    for compression in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let produced: Vec<_> = (0..10).map(|n| format!("{compression} {n} {text}")).collect();
+        let records: Vec<_> = produced.iter().map(|value| json!({"value": value})).collect();
+        let body = json!({"compression": compression, "records": records});
+        let (status, answer) = client.post("/api/topics/t/produce", &body);
+        assert_eq!(status, 200, "{answer}");
+        sent.extend(produced);
+    }
+    broker.kill9();
+    broker.restart();
+    let client = broker.client();
+    assert_eq!(values(&Value::from(client.read_from("t", 0, 0))), sent);
+    let consumer = client.subscribe("g", &["t"], &json!({}));
+    assert_eq!(client.poll_values(&consumer), sent);
+    // What a topic is set to holds for requests that don't say.
+    let size = || std::fs::metadata(broker.data_dir().join("logs/t-0/00000000000000000000.log")).expect("a log").len();
+    let before = size();
+    assert_eq!(client.patch("/api/topics/t", &json!({"compression": "zstd"})).0, 200);
+    client.produce_values("t", 0, &[&text]);
+    let packed = size() - before;
+    assert!(packed < 300, "{packed} bytes for {}", text.len());
+    let body = json!({"compression": "none", "records": [{"value": text}]});
+    assert_eq!(client.post("/api/topics/t/produce", &body).0, 200);
+    assert!(size() - before - packed > 1_500);
+    assert_eq!(client.post("/api/topics/t/produce", &json!({"compression": "rar", "records": [{}]})).0, 422);
+}

@@ -2,7 +2,7 @@
 //! where the log has to end.
 
 use axum::http::{HeaderMap, HeaderName};
-use takhin_core::{Offset, ProducerId, ProducerStamp};
+use takhin_core::{Compression, Offset, ProducerId, ProducerStamp};
 use uuid::Uuid;
 
 use crate::http::error::ApiError;
@@ -52,6 +52,7 @@ pub(super) struct Wishes {
     pub(super) epoch: Option<i64>,
     pub(super) sequence: Option<i64>,
     pub(super) expected_offset: Option<i64>,
+    pub(super) compression: Option<Compression>,
 }
 
 /// What has to hold.

@@ -143,7 +143,11 @@ impl<'c> Sink<'c> {
         if let Some(stamp) = producer {
             self.builders.iter_mut().for_each(|(_, builder)| builder.stamp(stamp));
         }
-        let finish = |(partition, builder): (u32, BatchBuilder)| Some((partition, builder.finish()?));
+        let compression = self.wishes.compression.unwrap_or(self.rules.topic.compression);
+        let finish = |(partition, mut builder): (u32, BatchBuilder)| {
+            builder.compress(compression);
+            Some((partition, builder.finish()?))
+        };
         let batches = self.builders.into_iter().filter_map(finish).collect();
         Ok(ParsedRecords { batches, places: self.places, expected_offset })
     }
@@ -318,6 +322,7 @@ enum BodyField {
     Epoch,
     Sequence,
     ExpectedOffset,
+    Compression,
 }
 
 impl BodyField {
@@ -328,6 +333,7 @@ impl BodyField {
             Self::Epoch => "epoch",
             Self::Sequence => "sequence",
             Self::ExpectedOffset => "expected_offset",
+            Self::Compression => "compression",
         }
     }
 }
@@ -362,6 +368,7 @@ impl<'de> Visitor<'de> for BodySeed<'_, '_> {
                 BodyField::Epoch => wishes.epoch = map.next_value()?,
                 BodyField::Sequence => wishes.sequence = map.next_value()?,
                 BodyField::ExpectedOffset => wishes.expected_offset = map.next_value()?,
+                BodyField::Compression => wishes.compression = map.next_value()?,
             }
         }
         let found = seen & 1 << BodyField::Records as u8 != 0;
