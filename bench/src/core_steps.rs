@@ -9,7 +9,7 @@ use clap::Args;
 use takhin_core::{
     AppendedAt, Boot, Command, Config, ConsumerId, ConsumerOptions, Core, Event, FetchedPart, GroupName, LogId,
     NameError, Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Refusal, Request, RequestId, Response, Timestamp,
-    TopicName, memory::MemoryEngine,
+    TopicConfig, TopicName, memory::MemoryEngine,
 };
 use uuid::Uuid;
 
@@ -177,7 +177,10 @@ impl Bench {
             replies: 0,
         };
         let mut engine = MemoryEngine::default();
-        let created = bench.ask(&mut engine, Request::CreateTopic { name: topic.clone(), partitions: 1 })?;
+        let created = bench.ask(
+            &mut engine,
+            Request::CreateTopic { name: topic.clone(), partitions: 1, config: TopicConfig::default() },
+        )?;
         let Response::Topic(created) = created else { return Err("no topic was created".into()) };
         bench.log = LogId { topic: created.id, partition: 0 };
         let options = ConsumerOptions {
@@ -216,7 +219,8 @@ impl Bench {
     }
 
     fn produce_request(&mut self) -> Event {
-        let batches = Parts::from_buf([ProduceBatch { partition: 0, records: 1, bytes: 1024 }]);
+        let batches =
+            Parts::from_buf([ProduceBatch { partition: 0, records: 1, bytes: 1024, ..ProduceBatch::default() }]);
         let topic = self.topic.clone();
         self.request(Request::Produce { topic, batches })
     }
@@ -267,7 +271,7 @@ impl Bench {
         let (id, log, records) = found.ok_or("no append was commanded")?;
         let base_offset = Offset(self.end);
         self.end += records;
-        Ok(Event::Appended { id, log, result: Ok(AppendedAt { base_offset, end: Offset(self.end) }) })
+        Ok(Event::Appended { id, log, result: Ok(AppendedAt { base_offset, end: Offset(self.end), duplicate: false }) })
     }
 
     /// What the engine says to the fetch that was commanded.

@@ -8,8 +8,10 @@ use smallvec::SmallVec;
 use crate::{
     fact::Fact,
     ids::{AppendId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
+    producers::{AppendRefusal, ProducerStamp},
     refusal::Refusal,
     response::Response,
+    topic_config::TopicConfig,
 };
 
 /// A short list, one entry for each partition that a request touches: the usual one lives without the heap.
@@ -31,6 +33,13 @@ pub enum Command {
         records: u32,
         /// Their size as stored.
         bytes: u32,
+        /// Only if the log ends here, once everything before has been appended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected_offset: Option<Offset>,
+        /// Only if the producer's batch is not there yet, and is what comes next of it: see
+        /// [`Producers`](crate::producers::Producers).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        producer: Option<ProducerStamp>,
     },
     /// Read; [`Event::Fetched`](crate::Event::Fetched) answers. What was read is kept under the fetch's id until
     /// a reply uses it or [`Command::Discard`] drops it.
@@ -70,6 +79,14 @@ pub enum Command {
         first: u32,
         /// How many partitions the topic has with them.
         partitions: u32,
+    },
+    /// Keep a topic's logs, those still to be made too, in this way from now on. Nothing answers: the fact of it is
+    /// durable already, or that of the topic's creation is on its way, and a start of the broker says it anew.
+    ConfigureLogs {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        config: TopicConfig,
     },
     /// Remove a deleted topic's logs. Nothing answers: the fact of the deletion is durable already, and a start
     /// of the broker repeats what was not finished.
@@ -126,6 +143,9 @@ pub struct AppendedAt {
     pub base_offset: Offset,
     /// The log's end after it.
     pub end: Offset,
+    /// Whether they had been appended before, and nothing was done now.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub duplicate: bool,
 }
 
 /// Why a log could not be read on.
@@ -167,4 +187,7 @@ pub enum StorageError {
     /// It failed, and whether something was done is not known: it may be there after the next start, or not.
     #[error("{0}; whether it was written is not known")]
     Uncertain(String),
+    /// It could have been done, and what the request asks for forbids it. Nothing was done.
+    #[error(transparent)]
+    Refused(AppendRefusal),
 }

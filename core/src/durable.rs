@@ -16,6 +16,7 @@ use crate::{
     fact::{Fact, OpenBatch, RebalanceReason, Subscription},
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
+    topic_config::TopicConfig,
 };
 
 /// Everything that outlives a crash. Also the snapshot's content.
@@ -42,6 +43,9 @@ pub struct TopicRecord {
     pub name: TopicName,
     /// How many partitions it has.
     pub partitions: u32,
+    /// How its logs are kept.
+    #[serde(default, skip_serializing_if = "TopicConfig::is_default")]
+    pub config: TopicConfig,
 }
 
 /// A group.
@@ -94,8 +98,14 @@ impl Durable {
     /// `ended_remembered` bounds [`Durable::ended`].
     pub fn apply(&mut self, fact: &Fact, ended_remembered: u32) {
         match fact {
-            Fact::TopicCreated { topic, name, partitions } => {
-                self.topics.insert(*topic, TopicRecord { name: name.clone(), partitions: *partitions });
+            Fact::TopicCreated { topic, name, partitions, config } => {
+                let record = TopicRecord { name: name.clone(), partitions: *partitions, config: *config };
+                self.topics.insert(*topic, record);
+            }
+            Fact::TopicConfigured { topic, config } => {
+                if let Some(record) = self.topics.get_mut(topic) {
+                    record.config = *config;
+                }
             }
             Fact::PartitionsAdded { topic, partitions } => {
                 if let Some(record) = self.topics.get_mut(topic) {

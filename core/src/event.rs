@@ -11,6 +11,8 @@ use crate::{
         AppendId, BatchId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicId,
         TopicName,
     },
+    producers::ProducerStamp,
+    topic_config::{TopicConfig, TopicConfigChange},
 };
 
 /// Something that happened outside. Every event is legal in every state: one that comes late, twice or for
@@ -120,6 +122,19 @@ pub enum Request {
         name: TopicName,
         /// How many partitions.
         partitions: u32,
+        /// How its logs are kept.
+        #[serde(default, skip_serializing_if = "TopicConfig::is_default")]
+        config: TopicConfig,
+    },
+    /// Change how a topic's logs are kept.
+    ConfigureTopic {
+        /// The topic.
+        name: TopicName,
+        /// What is set; the rest stays as it is.
+        change: TopicConfigChange,
+        /// How many partitions it shall have in all, if it is to have more. Both are done, or neither.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        partitions: Option<u32>,
     },
     /// Give a topic more partitions.
     AddPartitions {
@@ -228,14 +243,20 @@ pub enum Request {
 }
 
 /// The records of one request for one partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProduceBatch {
     /// The partition.
     pub partition: u32,
     /// How many records, at least 1.
     pub records: u32,
-    /// Their size as stored.
+    /// Their size as they are read.
     pub bytes: u32,
+    /// Where the log has to end for them to be appended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_offset: Option<Offset>,
+    /// What they are recognised by, if they are sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producer: Option<ProducerStamp>,
 }
 
 /// One partition's entry in a commit.

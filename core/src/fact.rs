@@ -15,6 +15,7 @@ use crate::{
     config::ConsumerOptions,
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
+    topic_config::TopicConfig,
 };
 
 /// One durable change.
@@ -29,6 +30,16 @@ pub enum Fact {
         name: TopicName,
         /// How many partitions it has.
         partitions: u32,
+        /// How its logs are kept.
+        #[serde(default, skip_serializing_if = "TopicConfig::is_default")]
+        config: TopicConfig,
+    },
+    /// A topic's logs are kept in another way.
+    TopicConfigured {
+        /// The topic.
+        topic: TopicId,
+        /// How, all of it.
+        config: TopicConfig,
     },
     /// A topic has more partitions.
     PartitionsAdded {

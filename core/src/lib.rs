@@ -18,14 +18,16 @@
 //!
 //! ```
 //! # #[cfg(feature = "memory")] {
-//! use takhin_core::{Boot, Command, Config, Core, Event, Request, RequestId, Timestamp, TopicName, memory::MemoryEngine};
+//! use takhin_core::{
+//!     Boot, Command, Config, Core, Event, Request, RequestId, Timestamp, TopicConfig, TopicName, memory::MemoryEngine,
+//! };
 //!
 //! let mut core = Core::new(Config::default(), Boot(0));
 //! let mut engine = MemoryEngine::default();
 //! let (mut events, mut commands) = (Vec::new(), Vec::new());
 //!
 //! let name = TopicName::new("orders")?;
-//! let request = Request::CreateTopic { name, partitions: 3 };
+//! let request = Request::CreateTopic { name, partitions: 3, config: TopicConfig::default() };
 //! events.push(Event::Request { id: RequestId(1), request });
 //! while let Some(event) = events.pop() {
 //!     core.step(Timestamp(0), event, &mut commands);
@@ -72,11 +74,13 @@ mod machine;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod outbox;
+pub mod producers;
 pub mod refusal;
 pub mod response;
 mod session;
 pub mod time;
 mod timers;
+pub mod topic_config;
 #[cfg(feature = "trace")]
 pub mod trace;
 
@@ -91,7 +95,9 @@ pub use crate::{
         RequestId, TopicId, TopicName,
     },
     machine::{Core, Figures, GroupFigures, LogFigures, LogSpec, Recovery, TopicView, Violation},
+    producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
     time::{DurationMs, Timestamp},
+    topic_config::{Cleanup, Compression, TopicConfig, TopicConfigChange},
 };

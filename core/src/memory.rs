@@ -6,11 +6,12 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use crate::{
-    command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError},
+    command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     durable::Durable,
     event::Event,
     fact::Fact,
     ids::{FactSeq, LogId, Offset},
+    producers::{AppendRefusal, ProducerStamp, Producers, Verdict},
     response::Bounds,
 };
 
@@ -26,11 +27,37 @@ pub struct MemoryEngine {
 struct MemoryLog {
     start: Offset,
     sizes: Vec<u32>,
+    producers: Producers,
 }
 
 impl MemoryLog {
     fn end(&self) -> Offset {
         Offset(self.start.0 + self.sizes.len() as u64)
+    }
+
+    fn append(
+        &mut self,
+        records: u32,
+        bytes: u32,
+        expected: Option<Offset>,
+        producer: Option<ProducerStamp>,
+    ) -> Result<AppendedAt, AppendRefusal> {
+        let base_offset = self.end();
+        if let Some(stamp) = producer
+            && let Verdict::Duplicate { base_offset } = self.producers.check(stamp, records, 0)?
+        {
+            let end = Offset(base_offset.0 + u64::from(records));
+            return Ok(AppendedAt { base_offset, end, duplicate: true });
+        }
+        if expected.is_some_and(|expected| expected != base_offset) {
+            return Err(AppendRefusal::OffsetMismatch { end: base_offset });
+        }
+        self.sizes.extend((0..records).map(|_| bytes / records.max(1)));
+        if let Some(stamp) = producer {
+            self.producers.note(stamp, records, base_offset, 0);
+            self.producers.commit();
+        }
+        Ok(AppendedAt { base_offset, end: self.end(), duplicate: false })
     }
 
     fn sizes_from(&self, from: Offset, to: Offset) -> &[u32] {
@@ -46,12 +73,10 @@ impl MemoryEngine {
     /// Carries out one command. What comes of it, unless nothing does: replies and discards are the runtime's.
     pub fn execute(&mut self, command: &Command) -> Option<Event> {
         match command {
-            Command::Append { id, log, records, bytes } => {
+            Command::Append { id, log, records, bytes, expected_offset, producer } => {
                 let entry = self.logs.entry(*log).or_default();
-                let base_offset = entry.end();
-                entry.sizes.extend((0..*records).map(|_| bytes / records.max(&1)));
-                let at = AppendedAt { base_offset, end: entry.end() };
-                Some(Event::Appended { id: *id, log: *log, result: Ok(at) })
+                let result = entry.append(*records, *bytes, *expected_offset, *producer);
+                Some(Event::Appended { id: *id, log: *log, result: result.map_err(StorageError::Refused) })
             }
             Command::Fetch { id, max_records, max_bytes, parts, .. } => {
                 Some(Event::Fetched { id: *id, parts: self.read(parts, *max_records, *max_bytes) })
@@ -71,7 +96,7 @@ impl MemoryEngine {
                 self.logs.retain(|log, _| log.topic != *topic);
                 None
             }
-            Command::Discard { .. } | Command::Reply { .. } => None,
+            Command::ConfigureLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
         }
     }
 

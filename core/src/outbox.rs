@@ -21,6 +21,7 @@ use crate::{
     ids::{FactSeq, RequestId, TopicId, TopicName},
     refusal::{Applied, Refusal},
     response::Response,
+    topic_config::TopicConfig,
 };
 
 /// The commands of the step under way, and what waits for facts.
@@ -40,13 +41,13 @@ pub(crate) struct Outbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Held {
     Reply(RequestId),
-    Deletion(TopicId),
+    Effect(TopicId),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Answer {
     Reply(Result<Response, Refusal>),
-    DeleteLogs { name: TopicName, partitions: u32 },
+    Effect(Command),
 }
 
 impl Outbox {
@@ -86,14 +87,21 @@ impl Outbox {
 
     /// Removes a topic's logs once the fact of its deletion, the last one decided, is durable.
     pub(crate) fn delete_logs(&mut self, topic: TopicId, name: TopicName, partitions: u32) {
-        self.held.insert((self.decided, Held::Deletion(topic)), Answer::DeleteLogs { name, partitions });
+        let command = Command::DeleteLogs { topic, name, partitions };
+        self.held.insert((self.decided, Held::Effect(topic)), Answer::Effect(command));
+    }
+
+    /// Has a topic's logs kept in another way once the fact of that, the last one decided, is durable.
+    pub(crate) fn configure_logs(&mut self, topic: TopicId, config: TopicConfig) {
+        let command = Command::ConfigureLogs { topic, config };
+        self.held.insert((self.decided, Held::Effect(topic)), Answer::Effect(command));
     }
 
     /// Takes back a reply that was held, and gives it.
     pub(crate) fn withdraw(&mut self, request: RequestId, after: FactSeq) -> Option<Result<Response, Refusal>> {
         match self.held.remove(&(after, Held::Reply(request)))? {
             Answer::Reply(response) => Some(response),
-            Answer::DeleteLogs { .. } => None,
+            Answer::Effect(_) => None,
         }
     }
 
@@ -107,14 +115,12 @@ impl Outbox {
                 break;
             }
             match (held, entry.remove()) {
-                (Held::Deletion(topic), Answer::DeleteLogs { name, partitions }) => {
-                    self.send(Command::DeleteLogs { topic, name, partitions });
-                }
+                (Held::Effect(_), Answer::Effect(command)) => self.send(command),
                 (Held::Reply(request), Answer::Reply(response)) => {
                     self.send(Command::Reply { request, response });
                     answered.push(request);
                 }
-                (Held::Deletion(_), Answer::Reply(_)) | (Held::Reply(_), Answer::DeleteLogs { .. }) => {}
+                (Held::Effect(_), Answer::Reply(_)) | (Held::Reply(_), Answer::Effect(_)) => {}
             }
         }
         answered
@@ -124,7 +130,7 @@ impl Outbox {
     pub(crate) fn next_held_reply(&self) -> Option<(FactSeq, RequestId)> {
         self.held.keys().find_map(|(after, held)| match held {
             Held::Reply(request) => Some((*after, *request)),
-            Held::Deletion(_) => None,
+            Held::Effect(_) => None,
         })
     }
 
@@ -140,7 +146,7 @@ impl Outbox {
     pub(crate) fn held_replies(&self) -> impl Iterator<Item = (FactSeq, RequestId)> + '_ {
         self.held.keys().filter_map(|(after, held)| match held {
             Held::Reply(request) => Some((*after, *request)),
-            Held::Deletion(_) => None,
+            Held::Effect(_) => None,
         })
     }
 }

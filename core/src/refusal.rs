@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::StorageError,
     ids::{BatchId, ConsumerId, Generation, GroupName, Offset, TopicName},
+    producers::ProducerId,
 };
 
 /// Why a request was refused, with what a caller needs to answer well.
@@ -193,6 +194,54 @@ pub enum Refusal {
         offset: Offset,
         /// The first after it that can.
         next: Offset,
+    },
+    /// The log does not end where the request expects it to.
+    #[error("{topic}/{partition} ends at {end}, and not at {expected}", end = end.0, expected = expected.0)]
+    OffsetMismatch {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
+        /// The end that the request expects.
+        expected: Offset,
+        /// The next offset to be written.
+        end: Offset,
+    },
+    /// A producer's batch is neither its next one nor one of its last.
+    #[error("the next sequence of producer {producer_id} in {topic}/{partition} is {expected}, and not {given}", producer_id = producer_id.0)]
+    SequenceGap {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
+        /// The producer.
+        producer_id: ProducerId,
+        /// The sequence of the batch.
+        given: u32,
+        /// What comes next.
+        expected: u32,
+    },
+    /// A producer of the same id has begun a newer epoch.
+    #[error("producer {producer_id} is in epoch {current} of {topic}/{partition}: epoch {given} is over", producer_id = producer_id.0)]
+    ProducerFenced {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
+        /// The producer.
+        producer_id: ProducerId,
+        /// The epoch of the batch.
+        given: u16,
+        /// The newest.
+        current: u16,
+    },
+    /// The idempotency key came with another request before.
+    #[error("the idempotency key was used for another request to {topic}/{partition}")]
+    IdempotencyKeyReused {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
     },
     /// Storage can't take or give it now.
     #[error("storage is unavailable: {error}")]

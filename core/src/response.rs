@@ -9,6 +9,7 @@ use crate::{
     config::ConsumerOptions,
     fact::RebalanceReason,
     ids::{BatchId, ConsumerId, FetchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    topic_config::TopicConfig,
 };
 
 /// The answer to a request.
@@ -54,6 +55,9 @@ pub struct TopicDescription {
     pub name: TopicName,
     /// Each partition's bounds, in order.
     pub partitions: Vec<Bounds>,
+    /// How its logs are kept.
+    #[serde(default, skip_serializing_if = "TopicConfig::is_default")]
+    pub config: TopicConfig,
 }
 
 /// What can be read of a log: `start <= offset < end`.
@@ -74,6 +78,9 @@ pub struct ProducedBatch {
     pub records: u32,
     /// The first record's offset, or why the batch was not appended.
     pub result: Result<Offset, StorageError>,
+    /// Whether it had been appended by an earlier request.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub duplicate: bool,
 }
 
 /// What a read found.

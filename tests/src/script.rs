@@ -171,6 +171,17 @@ impl Script {
         !self.replies.contains_key(&id)
     }
 
+    /// Where the records of a produce request went, and whether they had been there before.
+    pub fn produced(&self, id: RequestId) -> (u64, bool) {
+        match self.replies.get(&id) {
+            Some(Ok(Response::Produced(batches))) => {
+                let batch = &batches[0];
+                (batch.result.clone().expect("appended").0, batch.duplicate)
+            }
+            other => panic!("{id:?} was not produced: {other:?}\n{}", self.story),
+        }
+    }
+
     /// The broker dies and is started anew from what was persisted.
     pub fn crash(&mut self) {
         self.say("crash and restart");
@@ -331,7 +342,10 @@ fn kind(command: &Command) -> Option<Work> {
         Command::Fetch { .. } => Some(Work::Fetch),
         Command::Persist { .. } => Some(Work::Persist),
         Command::CreateLogs { .. } => Some(Work::CreateLogs),
-        Command::DeleteLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
+        Command::ConfigureLogs { .. }
+        | Command::DeleteLogs { .. }
+        | Command::Discard { .. }
+        | Command::Reply { .. } => None,
     }
 }
 

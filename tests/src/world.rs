@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use takhin_core::{
     Boot, Command, Config, Core, DurationMs, Event, Fact, FactSeq, FetchId, Generation, LogId, Offset, Parts,
-    ProduceBatch, Recovery, Request, RequestId, StorageError, StorageState, Timestamp, durable::Durable,
+    ProduceBatch, Recovery, Request, RequestId, StorageError, StorageState, Timestamp, TopicConfig, durable::Durable,
     memory::MemoryEngine,
 };
 
@@ -175,7 +175,7 @@ impl World {
                 Command::Discard { id } => {
                     self.buffers.remove(&id);
                 }
-                Command::DeleteLogs { .. } => {
+                Command::ConfigureLogs { .. } | Command::DeleteLogs { .. } => {
                     self.engine.execute(&command);
                 }
                 Command::Append { log, .. } => self.queue(Lane::Log(log), command),
@@ -277,7 +277,7 @@ impl World {
 
     fn produce(&mut self) {
         let (records, partition) = (1 + self.chance.below(3), self.chance.below(3));
-        let batch = ProduceBatch { partition, records, bytes: records * 10 };
+        let batch = ProduceBatch { partition, records, bytes: records * 10, ..ProduceBatch::default() };
         let topic = topic(TOPICS[self.chance.index(3)]);
         self.ask(None, Request::Produce { topic, batches: Parts::from_elem(batch, 1) });
     }
@@ -288,7 +288,7 @@ impl World {
         let request = match self.chance.below(8) {
             0 => Request::DeleteTopic { name },
             1..3 => Request::AddPartitions { name, partitions },
-            _ => Request::CreateTopic { name, partitions },
+            _ => Request::CreateTopic { name, partitions, config: TopicConfig::default() },
         };
         self.ask(None, request);
     }

@@ -189,7 +189,10 @@ impl Core {
 
     fn request(&mut self, id: RequestId, request: Request) {
         match request {
-            Request::CreateTopic { name, partitions } => self.create_topic(id, name, partitions),
+            Request::CreateTopic { name, partitions, config } => self.create_topic(id, name, partitions, config),
+            Request::ConfigureTopic { name, change, partitions } => {
+                self.configure_topic(id, name, change, partitions);
+            }
             Request::AddPartitions { name, partitions } => self.add_partitions(id, name, partitions),
             Request::DeleteTopic { name } => self.delete_topic(id, name),
             Request::ListTopics => self.list_topics(id),

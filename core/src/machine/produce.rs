@@ -8,8 +8,9 @@ use super::{Core, Open};
 use crate::{
     command::{AppendedAt, Command, Parts, StorageError},
     event::ProduceBatch,
-    ids::{AppendId, LogId, RequestId, TopicName},
+    ids::{AppendId, LogId, RequestId, TopicId, TopicName},
     log::Waiter,
+    producers::{AppendRefusal, ProducerStamp},
     refusal::{Applied, Refusal},
     response::{ProducedBatch, Response},
     session::Gathered,
@@ -18,6 +19,7 @@ use crate::{
 /// A produce request under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Produce {
+    topic: TopicId,
     batches: Parts<(ProduceBatch, Option<Result<AppendedAt, StorageError>>)>,
 }
 
@@ -30,14 +32,14 @@ impl Core {
         for batch in batches {
             let log = LogId { topic: id, partition: batch.partition };
             let append = AppendId { request, partition: batch.partition };
-            let ProduceBatch { records, bytes, .. } = *batch;
-            self.outbox.send(Command::Append { id: append, log, records, bytes });
+            let ProduceBatch { records, bytes, expected_offset, producer, .. } = *batch;
+            self.outbox.send(Command::Append { id: append, log, records, bytes, expected_offset, producer });
         }
         let batches = batches.iter().map(|batch| (*batch, None)).collect();
-        self.requests.insert(request, Open::Produce(Produce { batches }));
+        self.requests.insert(request, Open::Produce(Produce { topic: id, batches }));
     }
 
-    fn may_produce(&self, topic: &TopicName, batches: &[ProduceBatch]) -> Result<crate::TopicId, Refusal> {
+    fn may_produce(&self, topic: &TopicName, batches: &[ProduceBatch]) -> Result<TopicId, Refusal> {
         Self::not_empty("records", batches.is_empty())?;
         if self.draining {
             return Err(Refusal::ShuttingDown);
@@ -80,21 +82,50 @@ impl Core {
         let (mut failed, mut appended, mut applied) = (None, false, Applied::Nothing);
         let results = produce.batches.into_iter().filter_map(|(batch, outcome)| {
             let ProduceBatch { partition, records, .. } = batch;
-            let result = outcome?.map(|at| at.base_offset).inspect_err(|error| {
+            let outcome = outcome?;
+            let duplicate = outcome.as_ref().is_ok_and(|at| at.duplicate);
+            let result = outcome.map(|at| at.base_offset).inspect_err(|error| {
                 if let StorageError::Uncertain(_) = error {
                     applied = Applied::Unknown;
                 }
-                failed = Some(error.clone());
+                failed = Some((batch, error.clone()));
             });
             appended |= result.is_ok();
-            Some(ProducedBatch { partition, records, result })
+            Some(ProducedBatch { partition, records, result, duplicate })
         });
         let results = results.collect();
         match failed {
-            Some(error) if !appended => {
-                self.refuse(request, Refusal::StorageUnavailable { error, applied });
+            Some((batch, error)) if !appended => {
+                let refusal = self.append_refusal(produce.topic, batch, error, applied);
+                self.refuse(request, refusal);
             }
             _ => self.reply(request, Response::Produced(results)),
+        }
+    }
+
+    /// How an append that was not done is told to a client.
+    fn append_refusal(&self, topic: TopicId, batch: ProduceBatch, error: StorageError, applied: Applied) -> Refusal {
+        let ProduceBatch { partition, expected_offset, producer, .. } = batch;
+        let (StorageError::Refused(refused), Some(record)) = (&error, self.durable.topics.get(&topic)) else {
+            return Refusal::StorageUnavailable { error, applied };
+        };
+        let topic = record.name.clone();
+        match (*refused, producer) {
+            (AppendRefusal::OffsetMismatch { end }, _) => {
+                Refusal::OffsetMismatch { topic, partition, expected: expected_offset.unwrap_or_default(), end }
+            }
+            (AppendRefusal::SequenceGap { expected }, Some(stamp)) => {
+                let ProducerStamp { producer: producer_id, sequence: given, .. } = stamp;
+                Refusal::SequenceGap { topic, partition, producer_id, given, expected }
+            }
+            (AppendRefusal::ProducerFenced { current }, Some(stamp)) => {
+                let ProducerStamp { producer: producer_id, epoch: given, .. } = stamp;
+                Refusal::ProducerFenced { topic, partition, producer_id, given, current }
+            }
+            (AppendRefusal::KeyReused, _) => Refusal::IdempotencyKeyReused { topic, partition },
+            (AppendRefusal::SequenceGap { .. } | AppendRefusal::ProducerFenced { .. }, None) => {
+                Refusal::StorageUnavailable { error, applied }
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     response::Bounds,
     session::{Batch, News, Partition, Range, Receipts, Session},
     time::Timestamp,
+    topic_config::TopicConfig,
 };
 
 /// A recovery under way.
@@ -35,6 +36,8 @@ pub struct LogSpec {
     pub name: TopicName,
     /// How many partitions it has.
     pub partitions: u32,
+    /// How they are kept.
+    pub config: TopicConfig,
 }
 
 impl Recovery {
@@ -62,6 +65,7 @@ impl Recovery {
             topic: *id,
             name: record.name.clone(),
             partitions: record.partitions,
+            config: record.config,
         })
     }
 
@@ -92,7 +96,13 @@ impl Recovery {
 impl Core {
     fn recover_topics(&mut self, bounds: &BTreeMap<LogId, Bounds>) {
         for (id, record) in &self.durable.topics {
-            let topic = Topic { id: *id, usable: record.partitions, pending: None };
+            let topic = Topic {
+                id: *id,
+                usable: record.partitions,
+                pending: None,
+                config: record.config,
+                configured: self.outbox.persisted(),
+            };
             self.topics.insert(record.name.clone(), topic);
             for partition in 0..record.partitions {
                 let log = LogId { topic: *id, partition };

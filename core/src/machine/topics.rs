@@ -18,6 +18,7 @@ use crate::{
     refusal::{Applied, Bounded, Refusal},
     response::{Bounds, Response, TopicDescription},
     session::Gathered,
+    topic_config::{TopicConfig, TopicConfigChange},
 };
 
 /// A topic as the catalogue has it.
@@ -27,6 +28,10 @@ pub(super) struct Topic {
     /// How many partitions can be used; 0 while it is being created.
     pub(super) usable: u32,
     pub(super) pending: Option<Pending>,
+    /// How its logs are kept.
+    pub(super) config: TopicConfig,
+    /// The fact that decided it; nobody is told before that is durable.
+    pub(super) configured: FactSeq,
 }
 
 /// Partitions on their way.
@@ -47,13 +52,16 @@ pub struct TopicView {
     pub id: TopicId,
     /// How many partitions it has.
     pub partitions: u32,
+    /// How its logs are kept.
+    pub config: TopicConfig,
 }
 
 impl Core {
     /// Looks a topic up by its name.
     pub fn topic(&self, name: &str) -> Option<TopicView> {
         let (name, topic) = self.topics.get_key_value(name)?;
-        (topic.usable > 0).then(|| TopicView { name: name.clone(), id: topic.id, partitions: topic.usable })
+        let Topic { id, usable: partitions, config, .. } = *topic;
+        (partitions > 0).then(|| TopicView { name: name.clone(), id, partitions, config })
     }
 
     /// Looks up what can be read of a partition.
@@ -65,17 +73,59 @@ impl Core {
         Ok((log, self.logs[&log].bounds))
     }
 
-    pub(super) fn create_topic(&mut self, request: RequestId, name: TopicName, partitions: u32) {
-        if let Err(refusal) = self.may_create(&name, partitions) {
+    pub(super) fn create_topic(&mut self, request: RequestId, name: TopicName, partitions: u32, config: TopicConfig) {
+        if let Err(refusal) = config.check().and_then(|()| self.may_create(&name, partitions)) {
             return self.refuse(request, refusal);
         }
         let id = TopicId::from(request);
-        let after = self.record(Fact::TopicCreated { topic: id, name: name.clone(), partitions });
+        let after = self.record(Fact::TopicCreated { topic: id, name: name.clone(), partitions, config });
         let pending = Pending { request, partitions, after, logs_created: false };
-        self.topics.insert(name.clone(), Topic { id, usable: 0, pending: Some(pending) });
+        let topic = Topic { id, usable: 0, pending: Some(pending), config, configured: after };
+        self.topics.insert(name.clone(), topic);
         self.becoming.insert(after, id);
         self.requests.insert(request, Open::Topic);
+        if !config.is_default() {
+            self.outbox.send(Command::ConfigureLogs { topic: id, config });
+        }
         self.outbox.send(Command::CreateLogs { topic: id, name, first: 0, partitions });
+    }
+
+    pub(super) fn configure_topic(
+        &mut self,
+        request: RequestId,
+        name: TopicName,
+        change: TopicConfigChange,
+        partitions: Option<u32>,
+    ) {
+        let (id, config) = match self.may_configure(&name, &change, partitions) {
+            Ok(decided) => decided,
+            Err(refusal) => return self.refuse(request, refusal),
+        };
+        let after = self.record(Fact::TopicConfigured { topic: id, config });
+        self.outbox.configure_logs(id, config);
+        if let Some(topic) = self.topics.get_mut(&name) {
+            (topic.config, topic.configured) = (config, after);
+        }
+        match partitions {
+            Some(partitions) => self.add_partitions(request, name, partitions),
+            None => self.describe_topic(request, &name),
+        }
+    }
+
+    fn may_configure(
+        &self,
+        name: &TopicName,
+        change: &TopicConfigChange,
+        partitions: Option<u32>,
+    ) -> Result<(TopicId, TopicConfig), Refusal> {
+        self.may_write()?;
+        let topic = self.usable_topic(name)?;
+        let config = change.applied_to(&topic.config);
+        config.check()?;
+        if let Some(partitions) = partitions {
+            self.may_grow(name, partitions)?;
+        }
+        Ok((topic.id, config))
     }
 
     fn may_create(&self, name: &TopicName, partitions: u32) -> Result<(), Refusal> {
@@ -248,15 +298,17 @@ impl Core {
 
     pub(super) fn list_topics(&mut self, request: RequestId) {
         let usable = self.topics.iter().filter(|(_, topic)| topic.usable > 0);
+        let after = usable.clone().map(|(_, topic)| topic.configured).max().unwrap_or_default();
         let topics = usable.map(|(name, _)| self.topic_description(name)).collect();
-        self.reply(request, Response::Topics(topics));
+        self.reply_after(request, after, Response::Topics(topics));
     }
 
     pub(super) fn describe_topic(&mut self, request: RequestId, name: &TopicName) {
         match self.usable_topic(name) {
-            Ok(_) => {
+            Ok(topic) => {
+                let after = topic.configured;
                 let description = self.topic_description(name);
-                self.reply(request, Response::Topic(description));
+                self.reply_after(request, after, Response::Topic(description));
             }
             Err(refusal) => self.refuse(request, refusal),
         }
@@ -266,7 +318,7 @@ impl Core {
         let topic = &self.topics[name];
         let logs = (0..topic.usable).map(|partition| LogId { topic: topic.id, partition });
         let partitions = logs.map(|log| self.logs[&log].bounds).collect();
-        TopicDescription { id: topic.id, name: name.clone(), partitions }
+        TopicDescription { id: topic.id, name: name.clone(), partitions, config: topic.config }
     }
 
     pub(super) fn usable_topic(&self, name: &TopicName) -> Result<&Topic, Refusal> {

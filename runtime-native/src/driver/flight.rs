@@ -98,7 +98,7 @@ impl Flight {
 #[cfg(test)]
 mod tests {
     use takhin_core::{
-        Boot, Config, Request, RequestId, TopicName,
+        Boot, Config, Request, RequestId, TopicConfig, TopicName,
         trace::{read, replay},
     };
 
@@ -110,7 +110,7 @@ mod tests {
         let mut commands = Vec::new();
         for n in 0..events {
             let name = TopicName::new(&format!("t{n}")).expect("a name");
-            let request = Request::CreateTopic { name, partitions: 1 };
+            let request = Request::CreateTopic { name, partitions: 1, config: TopicConfig::default() };
             let (now, event) = (Timestamp(n), Event::Request { id: RequestId(n), request });
             recorder.step(&core, now, &event);
             core.step(now, event, &mut commands);

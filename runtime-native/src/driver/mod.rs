@@ -122,15 +122,23 @@ impl Driver {
         self.ask_with(request, Bodies::new()).await
     }
 
-    /// Appends a batch to each of some partitions of a topic. To drop the future is not to know what came of it.
+    /// Appends a batch to each of some partitions of a topic, if each of those ends at `expected_offset` or none is
+    /// given. To drop the future is not to know what came of it.
     ///
     /// # Errors
     /// The core's refusal; nothing was appended then, unless it says otherwise.
-    pub async fn produce(&self, topic: TopicName, bodies: Bodies) -> Result<Answer, Refusal> {
+    pub async fn produce(
+        &self,
+        topic: TopicName,
+        bodies: Bodies,
+        expected_offset: Option<Offset>,
+    ) -> Result<Answer, Refusal> {
         let batches = bodies.iter().map(|(partition, batch)| ProduceBatch {
             partition: *partition,
             records: batch.records(),
-            bytes: u32::try_from(batch.bytes().len()).unwrap_or(u32::MAX),
+            bytes: u32::try_from(batch.unpacked_bytes()).unwrap_or(u32::MAX),
+            expected_offset,
+            producer: batch.producer(),
         });
         let batches: Parts<ProduceBatch> = batches.collect();
         self.ask_with(Request::Produce { topic, batches }, bodies).await

@@ -22,7 +22,7 @@ use super::{
     state::{Mail, State},
 };
 use crate::engine::{
-    Completion, StorageError as EngineError, StorageState as EngineState, WriteOp,
+    AppendedAt as EngineAppendedAt, Completion, StorageError as EngineError, StorageState as EngineState, WriteOp,
     local::{LocalConfig, LogSpec, OpenError, Opening, RecoveryReport},
 };
 
@@ -106,7 +106,7 @@ impl Driver {
         let (recovery, deleted) = recover(config.core, &opening)?;
         let specs = recovery.logs().flat_map(|spec| {
             let logs = (0..spec.partitions).map(move |partition| LogId { topic: spec.topic, partition });
-            logs.map(move |log| LogSpec { log, name: spec.name.clone() })
+            logs.map(move |log| LogSpec { log, name: spec.name.clone(), config: spec.config })
         });
         let opening = opening.with_deleted(deleted);
         let (engine, bounds, report) = opening.with_logs(specs.collect())?;
@@ -253,7 +253,9 @@ enum Done {
 fn event(completion: Completion) -> Done {
     Done::Event(match completion {
         Completion::Appended { id, log, result } => {
-            let result = result.map(|at| AppendedAt { base_offset: at.base_offset, end: at.end }).map_err(core_error);
+            let at =
+                |at: EngineAppendedAt| AppendedAt { base_offset: at.base_offset, end: at.end, duplicate: at.duplicate };
+            let result = result.map(at).map_err(core_error);
             Event::Appended { id, log, result }
         }
         Completion::Persisted { through } => Event::Persisted { through },
@@ -289,6 +291,7 @@ fn core_error(error: EngineError) -> StorageError {
     match error {
         EngineError::Full => StorageError::Full,
         EngineError::Uncertain(why) => StorageError::Uncertain(why),
+        EngineError::Refused(refusal) => StorageError::Refused(refusal),
         EngineError::NoSuchLog | EngineError::Failed(_) => StorageError::Failed(error.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use rustc_hash::FxHashMap;
 use takhin_core::{
-    AppendId, Command, Core, Event, FactSeq, FetchId, FetchPart, LogId, Parts, Refusal, RequestId, Response,
+    AppendId, Command, Core, Event, FactSeq, FetchId, FetchPart, LogId, Offset, Parts, Refusal, RequestId, Response,
     StorageError, StorageState, Timestamp,
 };
 use tokio::sync::oneshot;
@@ -145,8 +145,8 @@ impl State {
 
     fn carry_out(&mut self, command: Command, mail: &mut Mail, failed: &mut Vec<Event>) {
         match command {
-            Command::Append { id, log, .. } => {
-                if let Err(error) = self.append(id, log, mail) {
+            Command::Append { id, log, expected_offset, .. } => {
+                if let Err(error) = self.append(id, log, expected_offset, mail) {
                     failed.push(Event::Appended { id, log, result: Err(error) });
                 }
             }
@@ -168,6 +168,9 @@ impl State {
             Command::CreateLogs { topic, name, first, partitions } => {
                 self.submit(WriteOp::CreateLogs { topic, name, partitions: first..partitions }, mail);
             }
+            Command::ConfigureLogs { topic, config } => {
+                self.submit(WriteOp::ConfigureLogs { topic, config }, mail);
+            }
             Command::DeleteLogs { topic, name, partitions } => {
                 self.submit(WriteOp::DeleteLogs { topic, name, partitions }, mail);
             }
@@ -182,16 +185,23 @@ impl State {
         }
     }
 
-    fn append(&mut self, id: AppendId, log: LogId, mail: &mut Mail) -> Result<(), StorageError> {
+    fn append(
+        &mut self,
+        id: AppendId,
+        log: LogId,
+        expected_offset: Option<Offset>,
+        mail: &mut Mail,
+    ) -> Result<(), StorageError> {
         let missing = || StorageError::Failed("the records are gone".to_owned());
         let bodies = self.bodies.get_mut(&id.request).ok_or_else(missing)?;
         let at = bodies.iter().position(|(partition, _)| *partition == id.partition).ok_or_else(missing)?;
         let (_, batch) = bodies.swap_remove(at);
         let engine = self.engine.as_ref().ok_or_else(|| StorageError::Failed("the broker has stopped".to_owned()))?;
-        let submitted = engine.submit(WriteOp::Append { id, log, batch }).map_err(|refused| match refused {
-            SubmitError::QueueFull(_) => StorageError::Overloaded,
-            SubmitError::Stopped(_) => StorageError::Failed("the storage engine has stopped".to_owned()),
-        })?;
+        let submitted =
+            engine.submit(WriteOp::Append { id, log, batch, expected_offset }).map_err(|refused| match refused {
+                SubmitError::QueueFull(_) => StorageError::Overloaded,
+                SubmitError::Stopped(_) => StorageError::Failed("the storage engine has stopped".to_owned()),
+            })?;
         mail.unwritten |= submitted == Submitted::First;
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use smallvec::smallvec;
 use takhin_core::{
-    Config, ConsumerId, ConsumerOptions, GroupName, OffsetReset, PollLimits, Refusal, Request, Response, TopicName,
+    Config, ConsumerId, ConsumerOptions, GroupName, OffsetReset, PollLimits, Refusal, Request, Response, TopicConfig,
+    TopicName,
 };
 use uuid::Uuid;
 
@@ -22,13 +23,16 @@ fn topic() -> TopicName {
 }
 
 async fn create(driver: &Driver) {
-    driver.ask(Request::CreateTopic { name: topic(), partitions: 1 }).await.expect("a topic");
+    driver
+        .ask(Request::CreateTopic { name: topic(), partitions: 1, config: TopicConfig::default() })
+        .await
+        .expect("a topic");
 }
 
 async fn produce(driver: &Driver, value: &str) {
     let mut batch = BatchBuilder::with_capacity(64);
     batch.push(7, Some(b"k"), Some(value.as_bytes()), std::iter::empty()).expect("a small record");
-    driver.produce(topic(), smallvec![(0, batch.finish().expect("a record"))]).await.expect("appended");
+    driver.produce(topic(), smallvec![(0, batch.finish().expect("a record"))], None).await.expect("appended");
 }
 
 async fn subscribe(driver: &Driver, consumer: ConsumerId) {
@@ -104,7 +108,10 @@ async fn a_poll_that_is_dropped_leaves_nothing_behind() {
 async fn a_reply_on_its_way_to_a_client_that_hangs_up_is_not_taken_for_delivered() {
     let directory = tempfile::tempdir().expect("a directory");
     let driver = start(directory.path());
-    driver.ask(Request::CreateTopic { name: topic(), partitions: 2 }).await.expect("a topic");
+    driver
+        .ask(Request::CreateTopic { name: topic(), partitions: 2, config: TopicConfig::default() })
+        .await
+        .expect("a topic");
     let [first, second] = [1, 2].map(|number| ConsumerId(Uuid::from_u128(number)));
     subscribe(&driver, first).await;
     poll(&driver, first, 0).await.expect("nothing to read yet");

@@ -23,7 +23,7 @@ pub mod local;
 
 use std::ops::Range;
 
-use takhin_core::{AppendId, FactSeq, LogId, Offset, TopicId, TopicName};
+use takhin_core::{AppendId, AppendRefusal, FactSeq, LogId, Offset, TopicConfig, TopicId, TopicName};
 
 use crate::record::EncodedBatch;
 
@@ -38,8 +38,10 @@ pub enum WriteOp {
         id: AppendId,
         /// The log.
         log: LogId,
-        /// The records.
+        /// The records. If they bear a producer's stamp, they are appended only if they are what comes next of it.
         batch: EncodedBatch,
+        /// Only if the log ends here, once everything before has been appended.
+        expected_offset: Option<Offset>,
     },
     /// Keep facts. They are never refused: they wait until there is room for them.
     Persist {
@@ -57,6 +59,13 @@ pub enum WriteOp {
         name: TopicName,
         /// Which partitions to make.
         partitions: Range<u32>,
+    },
+    /// Keep a topic's logs in this way from now on, those too that are made later.
+    ConfigureLogs {
+        /// The topic.
+        topic: TopicId,
+        /// How.
+        config: TopicConfig,
     },
     /// Remove all of a topic's logs and what they hold.
     DeleteLogs {
@@ -83,7 +92,7 @@ impl WriteOp {
             Self::Append { batch, .. } => batch.bytes().len(),
             Self::Persist { facts, .. } => facts.iter().map(|(_, fact)| fact.len() + size_of::<FactSeq>()).sum(),
             Self::Checkpoint { snapshot, .. } => snapshot.len(),
-            Self::CreateLogs { .. } | Self::DeleteLogs { .. } => 0,
+            Self::CreateLogs { .. } | Self::ConfigureLogs { .. } | Self::DeleteLogs { .. } => 0,
         };
         size_of::<Self>() + payload
     }
@@ -144,6 +153,8 @@ pub struct AppendedAt {
     pub end: Offset,
     /// What the batch takes in the log.
     pub bytes: u64,
+    /// Whether it was there already, and nothing was written.
+    pub duplicate: bool,
 }
 
 /// Whether an engine can write.
@@ -176,6 +187,9 @@ pub enum StorageError {
     /// It was written, but whether it is durable can't be told: it may be there after the next start, or not.
     #[error("the storage failed and the outcome is unknown: {0}")]
     Uncertain(String),
+    /// The log is not in the state that the append asks for. Nothing was written.
+    #[error(transparent)]
+    Refused(AppendRefusal),
 }
 
 /// Where an engine reports what it has done.

@@ -16,8 +16,6 @@ pub struct HttpConfig {
     pub max_headers: usize,
     /// Records in one produce request at most; more are refused with 413.
     pub max_records_per_request: usize,
-    /// One record's key, value and headers together, at most; a bigger one is refused with 413.
-    pub max_record_bytes: usize,
     /// Headers of one record at most; more are refused with 422.
     pub max_headers_per_record: usize,
     /// Connections at most. One more is answered 503 and closed.
@@ -52,7 +50,6 @@ impl Default for HttpConfig {
             max_header_bytes: 64 << 10,
             max_headers: 100,
             max_records_per_request: 100_000,
-            max_record_bytes: 1 << 20,
             max_headers_per_record: 100,
             max_connections: 100_000,
             max_bodies_bytes: 512 << 20,

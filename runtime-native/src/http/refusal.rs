@@ -59,6 +59,10 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many")
             }
         },
+        Refusal::OffsetMismatch { .. } => (StatusCode::PRECONDITION_FAILED, "offset_mismatch"),
+        Refusal::SequenceGap { .. } => (StatusCode::CONFLICT, "sequence_gap"),
+        Refusal::ProducerFenced { .. } => (StatusCode::CONFLICT, "producer_fenced"),
+        Refusal::IdempotencyKeyReused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         Refusal::StorageUnavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         Refusal::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
     }
@@ -85,7 +89,7 @@ pub(super) fn not_produced(error: StorageError) -> ApiError {
 pub(super) fn storage_retry_after(error: &StorageError) -> u32 {
     match error {
         StorageError::Overloaded => SHORTLY,
-        StorageError::Full | StorageError::Failed(_) | StorageError::Uncertain(_) => LATER,
+        StorageError::Full | StorageError::Failed(_) | StorageError::Uncertain(_) | StorageError::Refused(_) => LATER,
     }
 }
 
@@ -99,7 +103,7 @@ pub(super) fn invalid_name(field: &str, name: &str, error: NameError) -> ApiErro
 
 #[cfg(test)]
 mod tests {
-    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, TopicName};
+    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, ProducerId, TopicName};
     use uuid::Uuid;
 
     use super::*;
@@ -110,7 +114,7 @@ mod tests {
         let consumer = ConsumerId(Uuid::nil());
         let reason = LeaveReason::SessionTimeout;
         let (partition, limit) = (3, 7);
-        let start = Offset(5);
+        let (start, producer_id) = (Offset(5), ProducerId(8));
         let too_many = |what| Refusal::TooMany { what, limit };
         let storage = |error, applied| Refusal::StorageUnavailable { error, applied };
         let t = || topic.clone();
@@ -148,6 +152,18 @@ mod tests {
                 409,
                 "batch_unknown",
             ),
+            no(
+                Refusal::OffsetMismatch { topic: t(), partition, expected: Offset(3), end: start },
+                412,
+                "offset_mismatch",
+            ),
+            no(Refusal::SequenceGap { topic: t(), partition, producer_id, given: 9, expected: 5 }, 409, "sequence_gap"),
+            no(
+                Refusal::ProducerFenced { topic: t(), partition, producer_id, given: 1, current: 2 },
+                409,
+                "producer_fenced",
+            ),
+            no(Refusal::IdempotencyKeyReused { topic: t(), partition }, 422, "idempotency_key_reused"),
             no(Refusal::DataCorrupt { topic: t(), partition, offset: start, next: Offset(6) }, 409, "data_corrupt"),
             (storage(StorageError::Overloaded, Applied::Nothing), 503, "storage_unavailable", true, Some(SHORTLY)),
             (storage(StorageError::Full, Applied::Nothing), 503, "storage_unavailable", true, Some(LATER)),

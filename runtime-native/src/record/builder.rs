@@ -1,9 +1,10 @@
 //! Writing a batch.
 
-use takhin_core::Offset;
+use takhin_core::{Compression, Offset, ProducerStamp};
 
 use super::{
-    header::{self, HEADER_BYTES, MAX_BATCH_BYTES},
+    compression::{self, MAX_UNPACKED_BYTES},
+    header::{self, Contents, HEADER_BYTES, MAX_BATCH_BYTES},
     varint,
 };
 
@@ -19,6 +20,8 @@ pub struct BatchBuilder {
     records: u32,
     base_timestamp: i64,
     max_timestamp: i64,
+    producer: Option<ProducerStamp>,
+    compression: Compression,
 }
 
 impl Default for BatchBuilder {
@@ -32,7 +35,18 @@ impl BatchBuilder {
     pub fn with_capacity(record_bytes: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record_bytes.min(MAX_BATCH_BYTES));
         bytes.resize(HEADER_BYTES, 0);
-        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN }
+        let compression = Compression::None;
+        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN, producer: None, compression }
+    }
+
+    /// Makes the batch recognisable, if it is sent again.
+    pub fn stamp(&mut self, producer: ProducerStamp) {
+        self.producer = Some(producer);
+    }
+
+    /// Has the records compressed in the end, if that makes them smaller and they are not too many to be unpacked.
+    pub fn compress(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// How many records have been pushed.
@@ -93,8 +107,28 @@ impl BatchBuilder {
         if self.records == 0 {
             return None;
         }
-        header::write(&mut self.bytes, self.records, self.base_timestamp, self.max_timestamp);
-        Some(EncodedBatch { bytes: self.bytes, records: self.records, max_timestamp: self.max_timestamp })
+        let unpacked_bytes = self.bytes.len();
+        let compression = self.pack();
+        let Self { records, base_timestamp, max_timestamp, producer, .. } = self;
+        header::write(&mut self.bytes, Contents { records, base_timestamp, max_timestamp, producer, compression });
+        Some(EncodedBatch { bytes: self.bytes, records, max_timestamp, producer, unpacked_bytes })
+    }
+
+    /// Compresses the records as wished. The codec that they are compressed with then.
+    fn pack(&mut self) -> i16 {
+        let records = &self.bytes[HEADER_BYTES..];
+        if self.compression == Compression::None || records.len() > MAX_UNPACKED_BYTES {
+            return 0;
+        }
+        let mut packed = Vec::with_capacity(HEADER_BYTES + records.len() / 2);
+        packed.resize(HEADER_BYTES, 0);
+        // Into memory it can't fail; if it did, the records would be stored as they are.
+        let done = compression::compress(self.compression, records, &mut packed);
+        if done.is_err() || packed.len() >= self.bytes.len() {
+            return 0;
+        }
+        self.bytes = packed;
+        compression::number(self.compression)
     }
 }
 
@@ -122,6 +156,8 @@ pub struct EncodedBatch {
     bytes: Vec<u8>,
     records: u32,
     max_timestamp: i64,
+    producer: Option<ProducerStamp>,
+    unpacked_bytes: usize,
 }
 
 impl EncodedBatch {
@@ -138,6 +174,16 @@ impl EncodedBatch {
     /// The greatest timestamp in it, in milliseconds since 1970.
     pub fn max_timestamp(&self) -> i64 {
         self.max_timestamp
+    }
+
+    /// What it takes once its records are not compressed, which is how it is read.
+    pub fn unpacked_bytes(&self) -> usize {
+        self.unpacked_bytes
+    }
+
+    /// What it is recognised by, if it comes again.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        self.producer
     }
 
     /// Gives the batch its place in a log. The checksum does not cover it.

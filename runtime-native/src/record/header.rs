@@ -1,6 +1,6 @@
 //! What stands before a batch's records.
 
-use takhin_core::Offset;
+use takhin_core::{Offset, ProducerId, ProducerStamp};
 
 /// The bytes before the first record.
 pub const HEADER_BYTES: usize = 61;
@@ -43,9 +43,12 @@ pub enum BatchError {
         /// As its bytes have it.
         computed: u32,
     },
-    /// It is compressed with this codec, which is not supported.
-    #[error("unsupported compression codec {0}")]
+    /// Its records are compressed by this codec, and were to be read as they are.
+    #[error("compression codec {0}")]
     Compressed(i16),
+    /// Its records do not unpack by this codec, or to too much.
+    #[error("records that codec {0} can't unpack")]
+    Unpackable(i16),
     /// A record does not decode.
     #[error("record {index} of the batch: impossible {field}")]
     Record {
@@ -143,6 +146,20 @@ impl BatchHeader {
         self.bytes - HEADER_BYTES
     }
 
+    /// How many offsets it takes, which is at least as many as it has records.
+    pub fn offsets(&self) -> u32 {
+        u32::try_from(self.last_offset.0 - self.base_offset.0 + 1).unwrap_or(u32::MAX)
+    }
+
+    /// What it is recognised by, if a producer has given it that.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        Some(ProducerStamp {
+            producer: ProducerId(u64::try_from(self.producer_id).ok()?),
+            epoch: u16::try_from(self.producer_epoch).ok()?,
+            sequence: u32::try_from(self.base_sequence).ok()?,
+        })
+    }
+
     /// Whether it holds a transaction's markers instead of records for readers.
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
@@ -166,10 +183,24 @@ impl BatchHeader {
     }
 }
 
-/// Writes the header of a batch of `records` records into the room left for it at the front of `batch`.
+/// What a header says beside what the bytes behind it say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contents {
+    /// How many records there are.
+    pub(super) records: u32,
+    pub(super) base_timestamp: i64,
+    pub(super) max_timestamp: i64,
+    /// What it is recognised by, if it comes again.
+    pub(super) producer: Option<ProducerStamp>,
+    /// The codec that the records are compressed with, 0 for none.
+    pub(super) compression: i16,
+}
+
+/// Writes the header of a batch into the room left for it at the front of `batch`.
 ///
 /// The caller has bounded `batch` by [`MAX_BATCH_BYTES`] and has put at least one record into it.
-pub(super) fn write(batch: &mut [u8], records: u32, base_timestamp: i64, max_timestamp: i64) {
+pub(super) fn write(batch: &mut [u8], contents: Contents) {
+    let Contents { records, base_timestamp, max_timestamp, producer, compression } = contents;
     let length = i32::try_from(batch.len() - UNCOUNTED).expect("a batch is shorter than 2 GiB");
     let count = i32::try_from(records).expect("a record has several bytes, so there are fewer than 2^31");
     let mut put = |at: usize, bytes: &[u8]| batch[at..at + bytes.len()].copy_from_slice(bytes);
@@ -177,16 +208,24 @@ pub(super) fn write(batch: &mut [u8], records: u32, base_timestamp: i64, max_tim
     put(8, &length.to_be_bytes());
     put(12, &0i32.to_be_bytes());
     put(16, &MAGIC.to_be_bytes());
-    put(21, &0i16.to_be_bytes());
+    put(21, &compression.to_be_bytes());
     put(23, &(count - 1).to_be_bytes());
     put(27, &base_timestamp.to_be_bytes());
     put(35, &max_timestamp.to_be_bytes());
-    put(43, &(-1i64).to_be_bytes());
-    put(51, &(-1i16).to_be_bytes());
-    put(53, &(-1i32).to_be_bytes());
+    put(43, &producer.map_or(-1, |stamp| stamp.producer.0.cast_signed()).to_be_bytes());
+    put(51, &producer.map_or(-1, |stamp| stamp.epoch.cast_signed()).to_be_bytes());
+    put(53, &producer.map_or(-1, |stamp| stamp.sequence.cast_signed()).to_be_bytes());
     put(57, &count.to_be_bytes());
     let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
     batch[17..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
+}
+
+/// Makes the header at the front of `batch` that of records which are no longer compressed.
+pub(super) fn write_unpacked(batch: &mut [u8]) {
+    let length = i32::try_from(batch.len() - UNCOUNTED).expect("a batch is shorter than 2 GiB");
+    let attributes = i16::from_be_bytes([batch[21], batch[22]]) & !COMPRESSION;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
 }
 
 fn field<const N: usize>(head: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {

@@ -8,6 +8,7 @@
 //!
 //! * [`BatchBuilder`] writes the records of one request for one partition straight into one buffer.
 //! * [`BatchHeader`] reads and checks what stands before the records; [`records`] walks over them without a copy.
+//! * [`unpack`] gives a batch whose records are compressed as one whose records are not.
 //! * [`partition_for_key`] picks the partition that Kafka's own producers would pick.
 //!
 //! Nothing here panics, or allocates by a length that it was told, whatever the bytes are. The checksum is
@@ -16,6 +17,9 @@
 //! there. Source: Kafka's protocol guide, "Record Batch".
 
 mod builder;
+mod compression;
+#[cfg(test)]
+mod compression_tests;
 mod header;
 mod partition;
 mod reader;
@@ -24,6 +28,7 @@ mod tests;
 mod varint;
 
 pub use builder::{BatchBuilder, BatchTooLarge, EncodedBatch};
+pub use compression::{MAX_UNPACKED_BYTES, unpack};
 pub use header::{BatchError, BatchHeader, HEADER_BYTES, MAX_BATCH_BYTES};
 pub use partition::{murmur2, partition_for_key};
 pub use reader::{Headers, RecordRef, Records, records};

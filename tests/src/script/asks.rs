@@ -1,8 +1,8 @@
 //! What the clients of a scenario ask for, in a word each: consumers are numbers, and names are known to be good.
 
 use takhin_core::{
-    BatchId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, OffsetReset, Parts, PollLimits,
-    ProduceBatch, Request, RequestId, SeekTo, TopicName,
+    BatchId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, Offset, OffsetReset, Parts, PollLimits,
+    ProduceBatch, ProducerId, ProducerStamp, Request, RequestId, SeekTo, TopicConfig, TopicConfigChange, TopicName,
 };
 use uuid::Uuid;
 
@@ -41,13 +41,41 @@ pub fn wait(timeout_ms: u32) -> PollLimits {
 impl Script {
     /// Creates a topic.
     pub fn create(&mut self, name: &str, partitions: u32) -> RequestId {
-        self.ask(Request::CreateTopic { name: topic(name), partitions })
+        self.create_with(name, partitions, TopicConfig::default())
+    }
+
+    /// Creates a topic whose logs are kept in a way of its own.
+    pub fn create_with(&mut self, name: &str, partitions: u32, config: TopicConfig) -> RequestId {
+        self.ask(Request::CreateTopic { name: topic(name), partitions, config })
+    }
+
+    /// Changes how a topic's logs are kept.
+    pub fn configure(&mut self, name: &str, change: TopicConfigChange, partitions: Option<u32>) -> RequestId {
+        self.ask(Request::ConfigureTopic { name: topic(name), change, partitions })
     }
 
     /// Produces records of 100 bytes to one partition.
     pub fn produce(&mut self, name: &str, partition: u32, records: u32) -> RequestId {
-        let batch = ProduceBatch { partition, records, bytes: records * 100 };
+        let batch = ProduceBatch { partition, records, bytes: records * 100, ..ProduceBatch::default() };
         self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
+    }
+
+    /// Produces records of 100 bytes to partition 0, if the log ends there.
+    pub fn produce_at(&mut self, name: &str, expected_offset: u64, records: u32) -> RequestId {
+        let expected_offset = Some(Offset(expected_offset));
+        let batch = ProduceBatch { records, bytes: records * 100, expected_offset, ..ProduceBatch::default() };
+        self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
+    }
+
+    /// Produces records of 100 bytes to partition 0 as an idempotent producer.
+    pub fn produce_as(&mut self, producer: u64, epoch: u16, sequence: u32, records: u32) -> RequestId {
+        self.produce_stamped(ProducerStamp { producer: ProducerId(producer), epoch, sequence }, records)
+    }
+
+    /// Produces records of 100 bytes to partition 0 of `orders` under a stamp.
+    pub fn produce_stamped(&mut self, stamp: ProducerStamp, records: u32) -> RequestId {
+        let batch = ProduceBatch { records, bytes: records * 100, producer: Some(stamp), ..ProduceBatch::default() };
+        self.ask(Request::Produce { topic: topic("orders"), batches: Parts::from_elem(batch, 1) })
     }
 
     /// Subscribes consumer `n`.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use takhin_tests::client::Client;
 
 use crate::errors::{broker, error, expect, send};
 
@@ -32,6 +33,45 @@ fn broken_json_is_told_with_its_place() {
     assert_eq!(error(&not_utf8), expect(400, "malformed_json", json!({"line": 1, "column": 11})));
 }
 
+const WRONG_TYPE: (u16, &str) = (400, "invalid_field");
+const OUT_OF_RANGE: (u16, &str) = (422, "out_of_range");
+
+fn must_name(client: &Client, (method, path): (&str, &str), body: &Value, (status, code): (u16, &str), field: &str) {
+    let found = send(client, method, path, Some(&body.to_string()));
+    let shown: String = body.to_string().chars().take(100).collect();
+    assert_eq!((found.0, found.1.as_str(), &found.2["field"]), (status, code, &json!(field)), "{path} {shown}");
+}
+
+#[test]
+fn a_wrong_topic_names_its_field() {
+    let (_broker, client) = broker();
+    let (topics, wrong, out) = ("/api/topics", WRONG_TYPE, OUT_OF_RANGE);
+    for (method, path, body, refusal, field) in [
+        ("POST", topics, json!({"name": ".."}), (422, "invalid_name"), "name"),
+        ("POST", topics, json!({"name": "a/b"}), (422, "invalid_name"), "name"),
+        ("POST", topics, json!({"name": "x".repeat(250)}), (422, "invalid_name"), "name"),
+        ("POST", topics, json!({"name": "a", "partitions": 0}), out, "partitions"),
+        ("POST", topics, json!({"name": "a", "partitions": 10_001}), out, "partitions"),
+        ("POST", topics, json!({"name": "a", "partitions": 1.5}), wrong, "partitions"),
+        ("POST", topics, json!({"name": "a", "retention_ms": -2}), out, "retention_ms"),
+        ("POST", topics, json!({"name": "a", "retention_bytes": -2}), out, "retention_bytes"),
+        ("POST", topics, json!({"name": "a", "segment_bytes": 1023}), out, "segment_bytes"),
+        ("POST", topics, json!({"name": "a", "segment_ms": 0}), out, "segment_ms"),
+        ("POST", topics, json!({"name": "a", "max_message_bytes": 0}), out, "max_message_bytes"),
+        ("POST", topics, json!({"name": "a", "min_compaction_lag_ms": -1}), out, "min_compaction_lag_ms"),
+        ("POST", topics, json!({"name": "a", "delete_retention_ms": -1}), out, "delete_retention_ms"),
+        ("POST", topics, json!({"name": "a", "cleanup": "never"}), (422, "invalid_value"), "cleanup"),
+        ("POST", topics, json!({"name": "a", "compression": "rar"}), (422, "invalid_value"), "compression"),
+        ("POST", topics, json!({"name": "a", "retention": 5}), (400, "unknown_field"), "retention"),
+        ("PATCH", "/api/topics/t", json!({}), (400, "missing_field"), "partitions"),
+        ("PATCH", "/api/topics/t", json!({"name": "u"}), (400, "unknown_field"), "name"),
+        ("PATCH", "/api/topics/t", json!({"segment_bytes": 1_073_741_825}), out, "segment_bytes"),
+        ("PATCH", "/api/topics/t", json!({"segment_bytes": 4096, "partitions": 0}), out, "partitions"),
+    ] {
+        must_name(&client, (method, path), &body, refusal, field);
+    }
+}
+
 /// For each request: what is wrong with its body, and how that is answered.
 #[test]
 fn a_wrong_body_names_its_field() {
@@ -39,10 +79,9 @@ fn a_wrong_body_names_its_field() {
     let consumer = client.subscribe("g", &["t"], &json!({}));
     let [consume, commit, seek, assignment] =
         ["consume", "commit", "seek", "assignment"].map(|action| format!("{consumer}/{action}"));
-    let (subscribe, topics, produce) = ("/api/consumers/subscribe", "/api/topics", "/api/topics/t/produce");
-    let (status, code, field) = (400, "invalid_field", 422);
-    let (wrong, out) = ((status, code), (field, "out_of_range"));
-    for (method, path, body, (status, code), field) in [
+    let (subscribe, produce) = ("/api/consumers/subscribe", "/api/topics/t/produce");
+    let (wrong, out) = (WRONG_TYPE, OUT_OF_RANGE);
+    for (method, path, body, refusal, field) in [
         ("POST", subscribe, json!({"topics": ["t"]}), (400, "missing_field"), "group_id"),
         ("POST", subscribe, json!({"group_id": "g"}), (400, "missing_field"), "topics"),
         ("POST", subscribe, json!({"group_id": 7, "topics": ["t"]}), wrong, "group_id"),
@@ -95,13 +134,6 @@ fn a_wrong_body_names_its_field() {
         ("PUT", &assignment, json!({"topics": {"t": [0, -1]}}), out, "topics.t[1]"),
         ("PUT", &assignment, json!({"topics": ["t"]}), wrong, "topics"),
         ("PUT", &assignment, json!({}), (400, "missing_field"), "topics"),
-        ("POST", topics, json!({"name": ".."}), (422, "invalid_name"), "name"),
-        ("POST", topics, json!({"name": "a/b"}), (422, "invalid_name"), "name"),
-        ("POST", topics, json!({"name": "x".repeat(250)}), (422, "invalid_name"), "name"),
-        ("POST", topics, json!({"name": "a", "partitions": 0}), out, "partitions"),
-        ("POST", topics, json!({"name": "a", "partitions": 10_001}), out, "partitions"),
-        ("POST", topics, json!({"name": "a", "partitions": 1.5}), wrong, "partitions"),
-        ("PATCH", "/api/topics/t", json!({}), (400, "missing_field"), "partitions"),
         ("POST", produce, json!({}), (400, "missing_field"), "records"),
         ("POST", produce, json!({"records": []}), (422, "empty"), "records"),
         ("POST", produce, json!({"records": {}}), wrong, "records"),
@@ -127,9 +159,7 @@ fn a_wrong_body_names_its_field() {
             "records[0]",
         ),
     ] {
-        let found = send(&client, method, path, Some(&body.to_string()));
-        let shown: String = body.to_string().chars().take(100).collect();
-        assert_eq!((found.0, found.1.as_str(), &found.2["field"]), (status, code, &json!(field)), "{path} {shown}");
+        must_name(&client, (method, path), &body, refusal, field);
     }
     assert_eq!(
         send(&client, "POST", &consume, Some(r#"{"timeout_ms": -1}"#)).2,

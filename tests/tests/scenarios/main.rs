@@ -4,9 +4,11 @@
 
 mod auto_commit;
 mod commit_rules;
+mod expected_offset;
 mod fencing;
 mod first_message;
 mod handover;
+mod idempotence;
 mod long_poll;
 mod lost_response;
 mod membership;
@@ -18,5 +20,6 @@ mod seek;
 mod session;
 mod sharing;
 mod storage_failure;
+mod topic_config;
 mod topics;
 mod traces;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use takhin_core::{
     Command, Config, ConsumerOptions, Event, FetchedPart, Offset, OffsetReset, Parts, PollLimits, ProduceBatch,
-    ReadError, Refusal, Request, StorageError, StorageState,
+    ProducerId, ProducerStamp, ReadError, Refusal, Request, StorageError, StorageState,
 };
 use takhin_tests::script::{Script, Work, consumer, group, manual, topic, wait};
 
@@ -32,6 +32,10 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::OffsetTrimmed { .. } => "offset_trimmed",
         Refusal::BatchUnknown { .. } => "batch_unknown",
         Refusal::DataCorrupt { .. } => "data_corrupt",
+        Refusal::OffsetMismatch { .. } => "offset_mismatch",
+        Refusal::SequenceGap { .. } => "sequence_gap",
+        Refusal::ProducerFenced { .. } => "producer_fenced",
+        Refusal::IdempotencyKeyReused { .. } => "idempotency_key_reused",
         Refusal::StorageUnavailable { .. } => "storage_unavailable",
         Refusal::ShuttingDown => "shutting_down",
     }
@@ -59,6 +63,8 @@ fn every_refusal_is_reached() {
         script.delete("visits"),
         script.produce("visits", 0, 1),
         script.produce("orders", 2, 1),
+        script.produce_at("orders", 6, 1),
+        script.produce_as(7, 1, 1, 1),
         script.produce("orders", 0, 0),
         script.ask(Request::Produce { topic: topic("orders"), batches: Parts::new() }),
         script.read("orders", 0, 6, wait(0)),
@@ -94,6 +100,7 @@ fn every_refusal_is_reached() {
     refused.push(parked);
     script.close(3);
     refused.push(newer);
+    refused.extend(idempotent_producers(&mut script));
     refused.extend(reads_that_fail(&mut script));
     script.pass(30_000);
     refused.push(script.describe(1));
@@ -106,7 +113,16 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 23, "{distinct:?}");
+    assert_eq!(distinct.len(), 27, "{distinct:?}");
+}
+
+/// A producer of an older epoch, and an idempotency key that came before with another request.
+fn idempotent_producers(script: &mut Script) -> [takhin_core::RequestId; 2] {
+    script.produce_as(7, 1, 0, 1);
+    let fenced = script.produce_as(7, 0, 0, 1);
+    let keyed = |sequence| ProducerStamp { producer: ProducerId::keyed(1), epoch: 0, sequence };
+    script.produce_stamped(keyed(1), 1);
+    [fenced, script.produce_stamped(keyed(2), 1)]
 }
 
 /// A poll over a damaged record, and a read of a trimmed one.
@@ -146,7 +162,7 @@ fn told(script: &Script, refused: &[takhin_core::RequestId]) -> String {
 fn a_produce_request_with_one_bad_partition_appends_nothing() {
     let mut script = Script::default();
     script.create("orders", 1);
-    let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100 };
+    let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100, ..ProduceBatch::default() };
     let batches = Parts::from_vec(vec![batch(0), batch(1)]);
     let id = script.ask(Request::Produce { topic: topic("orders"), batches });
     assert!(matches!(script.refusal(id), Refusal::PartitionNotFound { partition: 1, .. }));

@@ -36,12 +36,12 @@ fn an_append_that_failed_is_refused_and_never_seen() {
 fn of_two_partitions_the_one_that_failed_is_named() {
     let mut script = delivering();
     script.hold(Work::Append);
-    let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100 };
+    let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100, ..ProduceBatch::default() };
     let batches = Parts::from_vec(vec![batch(0), batch(1)]);
     let id = script.ask(Request::Produce { topic: topic("orders"), batches });
     for command in script.take(Work::Append) {
         let Command::Append { id, log, .. } = command else { continue };
-        let at = AppendedAt { base_offset: Offset(3), end: Offset(4) };
+        let at = AppendedAt { base_offset: Offset(3), end: Offset(4), duplicate: false };
         let result = if id.partition == 0 { Ok(at) } else { Err(StorageError::Overloaded) };
         script.event(Event::Appended { id, log, result });
     }
@@ -133,7 +133,7 @@ fn one_uncertain_partition_makes_the_whole_request_uncertain() {
     for uncertain in 0..2 {
         let mut script = delivering();
         script.hold(Work::Append);
-        let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100 };
+        let batch = |partition| ProduceBatch { partition, records: 1, bytes: 100, ..ProduceBatch::default() };
         let batches = Parts::from_vec(vec![batch(0), batch(1)]);
         let id = script.ask(Request::Produce { topic: topic("orders"), batches });
         for command in script.take(Work::Append) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::{Chunk, ReadMode, ReadOutcome, ReadPart},
-    record::{BatchHeader, HEADER_BYTES, records},
+    record::{BatchHeader, HEADER_BYTES, records, unpack},
 };
 
 /// How much is read beyond what is wanted, since the index doesn't lead to the very batch.
@@ -29,6 +29,20 @@ pub(super) struct Collector<'a> {
     /// How much the next look at the file takes, unless less is wanted or a batch is larger.
     window: usize,
     full: bool,
+}
+
+/// What comes next in a segment.
+enum Next {
+    /// A batch of which something is wanted, all of it at hand.
+    Take(BatchHeader),
+    /// A batch of which nothing is wanted.
+    Pass(BatchHeader),
+    /// More bytes are needed to tell, this many in all.
+    More(usize),
+    /// A batch behind all that is wanted.
+    Beyond,
+    /// No batch, or not the one that must be there.
+    Damaged,
 }
 
 /// Where a batch begins, and what is known of it.
@@ -109,41 +123,101 @@ impl<'a> Collector<'a> {
     fn take_window(&mut self, mut at: usize, size: u64, step: &mut Step) -> Result<(usize, usize), Unread> {
         loop {
             let rest = &self.chunk.bytes()[at..];
-            if rest.len() < HEADER_BYTES {
-                return Ok((at, HEADER_BYTES));
-            }
-            let Ok(header) = BatchHeader::read(rest) else {
-                return self.after_damage(at);
-            };
-            let fits = step.expected.is_none_or(|expected| header.base_offset == expected)
-                && step.ends_at.is_none_or(|last| header.last_offset == last)
-                && header.leader_epoch == 0
-                && step.position + header.bytes as u64 <= size;
-            if !fits {
-                return self.after_damage(at);
-            }
-            if header.base_offset >= self.part.to {
-                self.full = true;
-                return Ok((at, HEADER_BYTES));
-            }
-            if header.last_offset >= self.outcome.next {
-                if rest.len() < header.bytes {
-                    return Ok((at, header.bytes));
+            match self.look(rest, size, step) {
+                Next::Damaged => return self.after_damage(at),
+                Next::Beyond => {
+                    self.full = true;
+                    return Ok((at, HEADER_BYTES));
                 }
-                if !self.take(at, &header) {
-                    return self.after_damage(at);
+                Next::More(least) => return Ok((at, least)),
+                Next::Pass(header) => {
+                    // Not wanted: the rest of it need not be read.
+                    let whole = rest.len() >= header.bytes;
+                    step.pass(&header);
+                    if !whole {
+                        return Ok((at, HEADER_BYTES));
+                    }
+                    at += header.bytes;
                 }
-                if self.full {
-                    return Ok((at + if self.first.is_some() { header.bytes } else { 0 }, HEADER_BYTES));
+                Next::Take(header) if header.compression() != 0 => return self.unpack_window(at, size, step),
+                Next::Take(header) => {
+                    if header.verify(rest).is_err() || !self.take(at, &header) {
+                        return self.after_damage(at);
+                    }
+                    if self.full {
+                        return Ok((at + if self.first.is_some() { header.bytes } else { 0 }, HEADER_BYTES));
+                    }
+                    step.pass(&header);
+                    at += header.bytes;
                 }
-            } else if rest.len() < header.bytes {
-                // Not wanted: skip it without reading it.
-                step.pass(&header);
-                return Ok((at, HEADER_BYTES));
             }
-            step.pass(&header);
-            at += header.bytes;
         }
+    }
+
+    /// The same where batches are compressed: what stands in the chunk from `at` on is taken out of it, and comes back
+    /// batch by batch as it is read.
+    fn unpack_window(&mut self, at: usize, size: u64, step: &mut Step) -> Result<(usize, usize), Unread> {
+        let stored = self.chunk.bytes()[at..].to_vec();
+        self.chunk.truncate(at);
+        let (mut rest, mut unpacked) = (&stored[..], Vec::new());
+        loop {
+            let at = self.chunk.filled();
+            match self.look(rest, size, step) {
+                Next::Damaged => return self.after_damage(at),
+                Next::Beyond => {
+                    self.full = true;
+                    return Ok((at, HEADER_BYTES));
+                }
+                Next::More(least) => return Ok((at, least)),
+                Next::Pass(header) => {
+                    step.pass(&header);
+                    let Some(behind) = rest.get(header.bytes..) else { return Ok((at, HEADER_BYTES)) };
+                    rest = behind;
+                }
+                Next::Take(header) => {
+                    unpacked.clear();
+                    let whole = header.verify(rest).and_then(|()| unpack(rest, &header, &mut unpacked));
+                    let Ok(as_read) = whole.and_then(|()| BatchHeader::read(&unpacked)) else {
+                        return self.after_damage(at);
+                    };
+                    self.chunk.room(unpacked.len()).copy_from_slice(&unpacked);
+                    self.chunk.keep(unpacked.len());
+                    if !self.take(at, &as_read) {
+                        return self.after_damage(at);
+                    }
+                    if self.full {
+                        return Ok((self.chunk.filled(), HEADER_BYTES));
+                    }
+                    if self.first.is_none() {
+                        self.chunk.truncate(at);
+                    }
+                    step.pass(&header);
+                    rest = &rest[header.bytes..];
+                }
+            }
+        }
+    }
+
+    /// What is to be done with the batch at the front of `rest`.
+    fn look(&self, rest: &[u8], size: u64, step: &Step) -> Next {
+        if rest.len() < HEADER_BYTES {
+            return Next::More(HEADER_BYTES);
+        }
+        let Ok(header) = BatchHeader::read(rest) else { return Next::Damaged };
+        let fits = step.expected.is_none_or(|expected| header.base_offset == expected)
+            && step.ends_at.is_none_or(|last| header.last_offset == last)
+            && header.leader_epoch == 0
+            && step.position + header.bytes as u64 <= size;
+        if !fits {
+            return Next::Damaged;
+        }
+        if header.base_offset >= self.part.to {
+            return Next::Beyond;
+        }
+        if header.last_offset < self.outcome.next {
+            return Next::Pass(header);
+        }
+        if rest.len() < header.bytes { Next::More(header.bytes) } else { Next::Take(header) }
     }
 
     /// Ends before a batch that doesn't fit: with what there is, else with an error.
@@ -155,12 +229,9 @@ impl<'a> Collector<'a> {
         Ok((at, HEADER_BYTES))
     }
 
-    /// Takes what is wanted of the whole batch at `at`; false if it is damaged.
+    /// Takes what is wanted of the batch at `at`, which is whole and not compressed; false if it is damaged.
     fn take(&mut self, at: usize, header: &BatchHeader) -> bool {
         let batch = &self.chunk.bytes()[at..at + header.bytes];
-        if header.verify(batch).is_err() {
-            return false;
-        }
         let part = self.part;
         let all_wanted = header.base_offset >= self.outcome.next
             && header.last_offset < part.to
@@ -189,7 +260,7 @@ impl<'a> Collector<'a> {
             self.outcome.bytes += record.bytes;
             self.outcome.next = Offset(record.offset.0 + 1);
         }
-        self.outcome.next = header.end_offset();
+        self.outcome.next = header.end_offset().min(part.to);
         self.full = self.outcome.records == part.max_records || self.outcome.bytes >= part.max_bytes;
         true
     }

@@ -22,7 +22,7 @@ pub struct LocalConfig {
     pub data_dir: PathBuf,
     /// When an append is done.
     pub durability: Durability,
-    /// A segment with at least this size takes no more batches; at most 1 GiB.
+    /// A segment with at least this size takes no more batches, whatever its topic is set to; at most 1 GiB.
     pub segment_bytes: u64,
     /// A journal file with at least this size takes no more frames; at most 1 GiB.
     pub journal_file_bytes: u64,
@@ -41,7 +41,7 @@ impl LocalConfig {
         Self {
             data_dir: data_dir.into(),
             durability: Durability::default(),
-            segment_bytes: 128 << 20,
+            segment_bytes: 1 << 30,
             journal_file_bytes: 64 << 20,
             checkpoint_bytes: 64 << 20,
             queue_bytes: 64 << 20,

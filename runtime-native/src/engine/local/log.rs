@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use takhin_core::{LogId, Offset};
+use takhin_core::{LogId, Offset, TopicConfig};
 
 use super::{
     disk::{DiskFile, write_all},
@@ -25,13 +25,35 @@ pub(super) struct Log {
     pub(super) id: LogId,
     pub(super) directory: PathBuf,
     segments: RwLock<Arc<[Arc<Segment>]>>,
+    config: RwLock<TopicConfig>,
     deleted: AtomicBool,
 }
 
 impl Log {
     /// A log of at least one segment.
     pub(super) fn new(id: LogId, directory: PathBuf, segments: Vec<Arc<Segment>>) -> Self {
-        Self { id, directory, segments: RwLock::new(segments.into()), deleted: AtomicBool::new(false) }
+        Self {
+            id,
+            directory,
+            segments: RwLock::new(segments.into()),
+            config: RwLock::default(),
+            deleted: AtomicBool::new(false),
+        }
+    }
+
+    /// How it is kept.
+    pub(super) fn config(&self) -> TopicConfig {
+        *self.config.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps it in this way from now on.
+    pub(super) fn configure(&self, config: TopicConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// A segment with at least this size takes no more batches.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.config().segment_bytes.unsigned_abs()
     }
 
     /// Its segments, oldest first; the last one is being written.

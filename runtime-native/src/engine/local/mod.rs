@@ -39,6 +39,7 @@ mod layout;
 mod log;
 mod opening;
 mod probe;
+mod producers;
 mod queue;
 mod reader;
 mod recover;

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use takhin_core::{Boot, FactSeq, LogId, Offset, TopicId, TopicName};
+use takhin_core::{Boot, FactSeq, LogId, Offset, Producers, TopicConfig, TopicId, TopicName};
 
 use super::{
     LocalEngine,
@@ -29,6 +29,8 @@ pub struct LogSpec {
     pub log: LogId,
     /// Its topic's name.
     pub name: TopicName,
+    /// How it is kept.
+    pub config: TopicConfig,
 }
 
 /// What a log holds.
@@ -54,6 +56,8 @@ pub struct Opening {
     deleted: BTreeSet<TopicId>,
     /// How far each log is known to be whole and durable.
     pub(super) bounds: HashMap<LogId, Offset>,
+    /// The producers of each log in the snapshot, and up to where.
+    pub(super) producers: HashMap<LogId, (Offset, Producers)>,
     /// The journal's files, with the last fact in each.
     pub(super) files: VecDeque<(u64, FactSeq)>,
 }
@@ -85,6 +89,7 @@ impl Opening {
             facts: Vec::new(),
             deleted: BTreeSet::new(),
             bounds: HashMap::new(),
+            producers: HashMap::new(),
             files: VecDeque::new(),
         };
         opening.read_snapshot()?;
@@ -149,8 +154,11 @@ impl Opening {
         }
         for number in snapshot::numbers(&names).into_iter().rev() {
             let path = snapshot::path(&directory, number);
-            if let Some(found) = snapshot::read(&*self.disk, &directory, number).map_err(at(&path))? {
+            if let Some(mut found) = snapshot::read(&*self.disk, &directory, number).map_err(at(&path))? {
                 self.bounds.extend(found.bounds.iter().copied());
+                let mut known: HashMap<_, _> = found.producers.drain(..).collect();
+                let with = |&(log, end): &(LogId, Offset)| (log, (end, known.remove(&log).unwrap_or_default()));
+                self.producers = found.bounds.iter().map(with).collect();
                 self.snapshot = Some(found);
                 return Ok(());
             }

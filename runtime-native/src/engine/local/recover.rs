@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use takhin_core::{LogId, Offset, TopicId, TopicName};
+use takhin_core::{LogId, Offset, Producers, TopicId, TopicName};
 
 use super::{
     LocalEngine,
@@ -27,6 +27,7 @@ use super::{
     layout::{DELETED, FileKind, Layout, STRAY, metadata_file},
     log::{Log, Segment},
     opening::{LogBounds, LogSpec, Opening},
+    producers,
     queue::Queue,
     reader::Shared,
     repair,
@@ -45,16 +46,21 @@ pub(super) fn recover(
     clear_logs_directory(&mut opening, &specs)?;
     let mut dirty = Dirty::default();
     let mut tails = HashMap::default();
-    for LogSpec { log, name } in specs {
+    let mut configs = HashMap::new();
+    for LogSpec { log, name, config } in specs {
+        configs.insert(log.topic, config);
         let directory = opening.home.layout.log_dir(&name, log.partition);
         let point = opening.bounds.get(&log).copied().unwrap_or_default();
         let tail = repair::open_log(&files, &directory, log, point, &mut dirty, &mut opening.report)
             .map_err(at(&directory))?;
+        tail.log.configure(config);
         tails.insert(log, tail);
     }
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
     let end = |log| tails.get(&log).map(|tail| tail.end);
     aside::remove_needless(&*opening.disk, &mut opening.report, end).map_err(at(opening.home.layout.logs()))?;
+    let known = std::mem::take(&mut opening.producers);
+    producers::recover(&files, &mut tails, known).map_err(at(opening.home.layout.logs()))?;
 
     let layout = opening.home.layout.clone();
     let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
@@ -95,6 +101,7 @@ pub(super) fn recover(
         state: StorageState::Ok,
         done: Vec::new(),
         next_sync: None,
+        configs,
         creations: VecDeque::new(),
         undeleted: Vec::new(),
         anchors,
@@ -120,7 +127,7 @@ pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &Topic
     let log = Arc::new(Log::new(id, directory, vec![Arc::clone(&segment)]));
     // What an attempt that failed has left is empty or was never acknowledged.
     files.open(log.key(segment.base, FileKind::Log), &log.directory, true)?.set_len(0)?;
-    Ok(Tail { log, active: segment, size: 0, end: Offset(0) })
+    Ok(Tail { log, active: segment, size: 0, end: Offset(0), producers: Producers::default() })
 }
 
 /// Removes what deletions have left, and moves aside what belongs to no log that is wanted.

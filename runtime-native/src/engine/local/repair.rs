@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use takhin_core::{LogId, Offset};
+use takhin_core::{LogId, Offset, Producers};
 
 use super::{
     aside,
@@ -66,7 +66,7 @@ pub(super) fn open_log(
     for segment in &touched {
         dirty.segment(&log, segment);
     }
-    let mut tail = Tail { log, size: active.size(), active, end };
+    let mut tail = Tail { log, size: active.size(), active, end, producers: Producers::default() };
     if end < point {
         report.notes.push(RecoveryNote::MissingRecords { log: id, from: end, to: point });
         tail.roll(files, dirty, point)?;

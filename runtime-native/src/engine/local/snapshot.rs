@@ -3,16 +3,19 @@
 //! `snapshots/<20 digits>.snap`, numbered from 1, the last two kept:
 //!
 //! ```text
-//!  | magic 8 | crc u32 | through u64 | journal from u64 | n u32 | n * (topic u64, partition u32, end u64) | state |
-//!                      '------------------------------ covered by the crc ----------------------------------'
+//!  | magic 8 | crc u32 | through u64 | journal from u64 | n u32 | n * (topic u64, partition u32, end u64) | ...
+//!                      '------------------------- covered by the crc, to the end ---------------------- ...
+//!  ... | bytes u32 | producers, as JSON | state |
 //! ```
+//!
+//! The first version of it has no producers.
 
 use std::{
     io::{self, IoSlice},
     path::{Path, PathBuf},
 };
 
-use takhin_core::{FactSeq, LogId, Offset};
+use takhin_core::{FactSeq, LogId, Offset, Producers};
 
 use super::{
     disk::{self, Disk},
@@ -20,7 +23,8 @@ use super::{
     layout,
 };
 
-const MAGIC: &[u8; 8] = b"takhin\x001";
+const MAGIC: &[u8; 8] = b"takhin\x002";
+const MAGIC_WITHOUT_PRODUCERS: &[u8; 8] = b"takhin\x001";
 const EXTENSION: &str = ".snap";
 const BOUND_BYTES: usize = 20;
 
@@ -32,6 +36,8 @@ pub(super) struct Snapshot {
     /// The first journal file that holds something which the snapshot does not.
     pub(super) journal_from: u64,
     pub(super) bounds: Vec<(LogId, Offset)>,
+    /// What the logs know of producers up to there; logs that know of none are left out.
+    pub(super) producers: Vec<(LogId, Producers)>,
     pub(super) state: Vec<u8>,
 }
 
@@ -43,6 +49,9 @@ pub(super) fn write(disk: &dyn Disk, directory: &Path, snapshot: &Snapshot) -> i
     head.extend_from_slice(&snapshot.journal_from.to_be_bytes());
     head.extend_from_slice(&count.to_be_bytes());
     Bounds::encode(&mut head, snapshot.bounds.iter().copied());
+    let producers = serde_json::to_vec(&snapshot.producers)?;
+    head.extend_from_slice(&u32::try_from(producers.len()).map_err(|_| io::ErrorKind::InvalidInput)?.to_be_bytes());
+    head.extend_from_slice(&producers);
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&head), &snapshot.state).to_be_bytes();
     let mut parts = [&MAGIC[..], &checksum, &head, &snapshot.state].map(IoSlice::new);
     disk::replace_file(disk, &path(directory, snapshot.number), &mut parts)
@@ -55,19 +64,29 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path, number: u64) -> io::Result
 }
 
 fn parse(bytes: &[u8], number: u64) -> Option<Snapshot> {
-    let (checksum, checked) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+    let has_producers = bytes.starts_with(MAGIC);
+    let magic = if has_producers { MAGIC } else { MAGIC_WITHOUT_PRODUCERS };
+    let (checksum, checked) = bytes.strip_prefix(magic)?.split_first_chunk()?;
     if crc32c::crc32c(checked) != u32::from_be_bytes(*checksum) {
         return None;
     }
     let (through, rest) = checked.split_first_chunk()?;
     let (journal_from, rest) = rest.split_first_chunk()?;
     let (count, rest) = rest.split_first_chunk()?;
-    let (bounds, state) = rest.split_at_checked(u32::from_be_bytes(*count) as usize * BOUND_BYTES)?;
+    let (bounds, rest) = rest.split_at_checked(u32::from_be_bytes(*count) as usize * BOUND_BYTES)?;
+    let (producers, state) = if has_producers {
+        let (length, rest) = rest.split_first_chunk()?;
+        let (producers, state) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        (serde_json::from_slice(producers).ok()?, state)
+    } else {
+        (Vec::new(), rest)
+    };
     Some(Snapshot {
         number,
         through: FactSeq(u64::from_be_bytes(*through)),
         journal_from: u64::from_be_bytes(*journal_from),
         bounds: Bounds::new(bounds)?.ends().collect(),
+        producers,
         state: state.to_vec(),
     })
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use takhin_core::{AppendId, LogId, Offset};
+use takhin_core::{AppendId, AppendRefusal, LogId, Offset, Producers, producers::Verdict};
 
 use super::{
     checkpoint::Dirty,
@@ -13,6 +13,7 @@ use super::{
     files::Files,
     layout::FileKind,
     log::{Log, Segment},
+    producers::wall_clock_ms,
 };
 use crate::{
     engine::{AppendedAt, StorageError},
@@ -32,6 +33,7 @@ pub(super) struct Tail {
     /// The size of the active segment's file up to the last committed batch.
     pub(super) size: u64,
     pub(super) end: Offset,
+    pub(super) producers: Producers,
 }
 
 /// An append on its way.
@@ -40,7 +42,22 @@ pub(super) struct Append {
     pub(super) id: AppendId,
     pub(super) log: LogId,
     pub(super) batch: EncodedBatch,
+    pub(super) expected_offset: Option<Offset>,
+    /// What comes of it though it isn't written: it is in the log already, or must not be.
+    pub(super) settled: Option<Result<AppendedAt, StorageError>>,
     pub(super) placed: Result<Placed, StorageError>,
+}
+
+impl Append {
+    /// Whether it has not failed in storage so far.
+    pub(super) fn is_good(&self) -> bool {
+        self.placed.is_ok() || self.settled.is_some()
+    }
+
+    /// What was settled may rest on what is now taken back, so that fails too.
+    pub(super) fn fail(&mut self, error: StorageError) {
+        (self.settled, self.placed) = (None, Err(error));
+    }
 }
 
 /// Where an append's batch is in the active segment.
@@ -53,7 +70,8 @@ pub(super) struct Placed {
 impl Placed {
     pub(super) fn appended_at(&self) -> AppendedAt {
         let header = &self.header;
-        AppendedAt { base_offset: header.base_offset, end: header.end_offset(), bytes: header.bytes as u64 }
+        let (base_offset, end) = (header.base_offset, header.end_offset());
+        AppendedAt { base_offset, end, bytes: header.bytes as u64, duplicate: false }
     }
 }
 
@@ -69,7 +87,8 @@ pub(super) enum PutError {
 impl Tail {
     /// A new segment, if the active one is full. The old one's index goes to its files.
     pub(super) fn roll_if_full(&mut self, files: &Files, dirty: &mut Dirty, segment_bytes: u64) -> io::Result<()> {
-        let full = self.size >= segment_bytes || self.end.0 - self.active.base.0 >= SEGMENT_OFFSETS;
+        let limit = segment_bytes.min(self.log.segment_bytes());
+        let full = self.size >= limit || self.end.0 - self.active.base.0 >= SEGMENT_OFFSETS;
         if full && self.size > 0 { self.roll(files, dirty, self.end) } else { Ok(()) }
     }
 
@@ -89,19 +108,24 @@ impl Tail {
         Ok(())
     }
 
-    /// Gives the batches their offsets and writes them behind the last committed one. They are not seen before
-    /// [`Tail::commit`].
-    pub(super) fn put(&self, files: &Files, appends: &mut [Append]) -> Result<(), PutError> {
+    /// Gives the batches their offsets and writes them behind the last committed one, but for those that are settled
+    /// without. They are not seen before [`Tail::commit`].
+    pub(super) fn put(&mut self, files: &Files, appends: &mut [Append]) -> Result<(), PutError> {
         let (mut position, mut base) = (self.size, self.end);
         for append in &mut *appends {
             append.batch.set_base_offset(base);
             let header = BatchHeader::read(append.batch.bytes()).expect("an encoded batch has a good header");
+            append.settled = self.settle(&header, append.expected_offset);
+            if append.settled.is_some() {
+                continue;
+            }
             append.placed = Ok(Placed { header, position });
             position += header.bytes as u64;
             base = header.end_offset();
         }
         let file = self.log.open(files, self.active.base, FileKind::Log).map_err(PutError::Undone)?;
-        let mut parts: Vec<_> = appends.iter().map(|append| IoSlice::new(append.batch.bytes())).collect();
+        let written = appends.iter().filter(|append| append.settled.is_none());
+        let mut parts: Vec<_> = written.map(|append| IoSlice::new(append.batch.bytes())).collect();
         write_all(&*file, &mut parts, self.size).map_err(|error| match self.undo(files) {
             Ok(()) => PutError::Undone(error),
             Err(_) => PutError::Left(error),
@@ -130,5 +154,30 @@ impl Tail {
             self.end = last.header.end_offset();
         }
         self.active.commit(batches.map(|placed| (&placed.header, placed.position)));
+        self.producers.commit();
+    }
+
+    /// What comes of a batch that isn't to be written here. One that is, is noted.
+    fn settle(&mut self, header: &BatchHeader, expected: Option<Offset>) -> Option<Result<AppendedAt, StorageError>> {
+        let refused = |refusal| Some(Err(StorageError::Refused(refusal)));
+        let base = header.base_offset;
+        let stamp = header.producer();
+        // Only who has a stamp needs to know the time.
+        let now_ms = stamp.map_or(0, |_| wall_clock_ms());
+        match stamp.map(|stamp| self.producers.check(stamp, header.offsets(), now_ms)) {
+            Some(Ok(Verdict::Duplicate { base_offset })) => {
+                let end = Offset(base_offset.0 + u64::from(header.offsets()));
+                return Some(Ok(AppendedAt { base_offset, end, bytes: header.bytes as u64, duplicate: true }));
+            }
+            Some(Err(refusal)) => return refused(refusal),
+            Some(Ok(Verdict::Append)) | None => {}
+        }
+        if expected.is_some_and(|expected| expected != base) {
+            return refused(AppendRefusal::OffsetMismatch { end: base });
+        }
+        if let Some(stamp) = stamp {
+            self.producers.note(stamp, header.offsets(), base, now_ms);
+        }
+        None
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use takhin_core::{FactSeq, LogId, TopicId, TopicName};
+use takhin_core::{FactSeq, LogId, TopicConfig, TopicId, TopicName};
 
 use super::{
     checkpoint::{CheckpointEnd, CheckpointError, Job},
@@ -96,12 +96,21 @@ impl Writer {
         }
         let made = recover::create_log(&self.shared.files, &self.layout, id, &creation.name);
         let tail = made.map_err(|error| storage_error(&error))?;
+        tail.log.configure(self.configs.get(&id.topic).copied().unwrap_or_default());
         self.dirty.new_log(&tail.log);
         self.dirty.segment(&tail.log, &tail.active);
         let mut logs = self.shared.logs.write().unwrap_or_else(PoisonError::into_inner);
         logs.insert(id, Arc::clone(&tail.log));
         self.tails.insert(id, tail);
         Ok(())
+    }
+
+    /// Keeps a topic's logs in this way from now on.
+    pub(super) fn configure_logs(&mut self, topic: TopicId, config: TopicConfig) {
+        self.configs.insert(topic, config);
+        for tail in self.tails.values().filter(|tail| tail.log.id.topic == topic) {
+            tail.log.configure(config);
+        }
     }
 
     pub(super) fn delete_logs(&mut self, topic: TopicId, name: &TopicName, partitions: u32, background: &Sender<Job>) {
@@ -112,6 +121,7 @@ impl Writer {
             let result = Err(StorageError::NoSuchLog);
             Completion::LogsCreated { topic, partitions, result }
         }));
+        self.configs.remove(&topic);
         let mut result = Ok(());
         let mut directories = Vec::new();
         for partition in 0..partitions {
@@ -177,11 +187,13 @@ impl Writer {
             let result = Err(StorageError::Failed(why));
             return self.done.push(Completion::CheckpointDone { through, result });
         }
+        let with_producers = self.tails.values().filter(|tail| !tail.producers.is_empty());
         let snapshot = Snapshot {
             number: self.snapshots.next,
             through,
             journal_from: self.journal.needed_from(through),
             bounds: self.tails.values().map(|tail| (tail.log.id, tail.end)).collect(),
+            producers: with_producers.map(|tail| (tail.log.id, tail.producers.clone())).collect(),
             state,
         };
         self.snapshots.next += 1;

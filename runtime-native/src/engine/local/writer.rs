@@ -18,7 +18,7 @@ use std::{
 };
 
 use rustc_hash::FxBuildHasher;
-use takhin_core::{FactSeq, LogId, Offset};
+use takhin_core::{FactSeq, LogId, Offset, TopicConfig, TopicId};
 
 use super::{
     anchors::Anchors,
@@ -52,6 +52,8 @@ pub(super) struct Writer {
     pub(super) state: StorageState,
     pub(super) done: Vec<Completion>,
     pub(super) next_sync: Option<Instant>,
+    /// How each topic's logs are kept.
+    pub(super) configs: HashMap<TopicId, TopicConfig>,
     pub(super) creations: VecDeque<Creation>,
     pub(super) undeleted: Vec<Undeleted>,
     pub(super) anchors: Anchors,
@@ -150,14 +152,16 @@ impl Writer {
         let mut appends = Vec::new();
         for op in ops.drain(..) {
             match op {
-                WriteOp::Append { id, log, batch } => {
-                    appends.push(Append { id, log, batch, placed: Err(StorageError::NoSuchLog) });
+                WriteOp::Append { id, log, batch, expected_offset } => {
+                    let placed = Err(StorageError::NoSuchLog);
+                    appends.push(Append { id, log, batch, expected_offset, settled: None, placed });
                 }
                 WriteOp::Persist { through, facts } => self.keep_facts(through, facts),
                 WriteOp::CreateLogs { topic, name, partitions } => {
                     let next = partitions.start;
                     self.creations.push_back(Creation { topic, name, partitions, next });
                 }
+                WriteOp::ConfigureLogs { topic, config } => self.configure_logs(topic, config),
                 WriteOp::DeleteLogs { topic, name, partitions } => {
                     self.write_group(&mut appends);
                     self.delete_logs(topic, &name, partitions, background);
@@ -214,7 +218,7 @@ impl Writer {
         for append in appends.drain(..) {
             let result = match (&failed_before, append.placed) {
                 (Some(why), _) => Err(StorageError::Failed(why.clone())),
-                (None, placed) => placed.map(|placed| placed.appended_at()),
+                (None, placed) => append.settled.unwrap_or_else(|| placed.map(|placed| placed.appended_at())),
             };
             self.done.push(Completion::Appended { id: append.id, log: append.log, result });
         }
@@ -244,13 +248,14 @@ impl Writer {
             })
         });
         let Err(error) = put else { return };
+        tail.producers.roll_back();
         for append in run {
-            append.placed = Err(error.clone());
+            append.fail(error.clone());
         }
         match error {
             StorageError::Uncertain(why) => self.fail(format!("a write could not be undone: {why}")),
             StorageError::Full => self.set_state(StorageState::Full),
-            StorageError::Failed(_) | StorageError::NoSuchLog => {}
+            StorageError::Failed(_) | StorageError::NoSuchLog | StorageError::Refused(_) => {}
         }
     }
 
@@ -303,8 +308,9 @@ impl Writer {
         let mut undone = self.journal.cut_off();
         for run in appends.chunk_by(|a, b| a.log == b.log) {
             if run.iter().any(|append| append.placed.is_ok())
-                && let Some(tail) = self.tails.get(&run[0].log)
+                && let Some(tail) = self.tails.get_mut(&run[0].log)
             {
+                tail.producers.roll_back();
                 undone = undone.and_then(|()| tail.undo(&self.shared.files));
             }
         }
@@ -316,14 +322,14 @@ impl Writer {
         if error == StorageError::Full {
             self.set_state(StorageState::Full);
         }
-        appends.iter_mut().filter(|append| append.placed.is_ok()).for_each(|append| append.placed = Err(error.clone()));
+        appends.iter_mut().filter(|append| append.is_good()).for_each(|append| append.fail(error.clone()));
     }
 
     /// Says of all that was written that it may or may not be there.
     fn doubt(&self, appends: &mut [Append]) {
         let why = self.failure().unwrap_or_default();
-        for append in appends.iter_mut().filter(|append| append.placed.is_ok()) {
-            append.placed = Err(StorageError::Uncertain(why.clone()));
+        for append in appends.iter_mut().filter(|append| append.is_good()) {
+            append.fail(StorageError::Uncertain(why.clone()));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Requests in: from bytes to the core's vocabulary, or to an error that says where the fault lies.
 
 pub(super) mod body;
+pub(super) mod conditions;
 pub(super) mod consumers;
 pub(super) mod explain;
 pub(super) mod headers;

@@ -20,8 +20,10 @@ use serde::{
 use serde_json::value::RawValue;
 use serde_path_to_error::Track;
 use smallvec::SmallVec;
+use takhin_core::{Offset, TopicConfig};
 
 use super::{
+    conditions::{Conditions, IdempotencyKey, Wishes},
     explain::{expect_object, explain, utf8},
     record::{Draft, RecordSeed, Scratch, not_base64},
     text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
@@ -44,6 +46,10 @@ pub(crate) struct Rules<'c> {
     pub(crate) sticky_partition: u32,
     /// The time of records that don't bear one.
     pub(crate) now_ms: i64,
+    /// How the topic's logs are kept.
+    pub(crate) topic: &'c TopicConfig,
+    /// The request's idempotency key, if it has one.
+    pub(crate) key: Option<IdempotencyKey>,
 }
 
 /// A request's records, ready to be appended.
@@ -53,6 +59,8 @@ pub(crate) struct ParsedRecords {
     pub(crate) batches: SmallVec<[(u32, EncodedBatch); 1]>,
     /// Where each record of the request went, in the request's order.
     pub(crate) places: Vec<Place>,
+    /// Where the partition's log has to end.
+    pub(crate) expected_offset: Option<Offset>,
 }
 
 /// Where one record went.
@@ -64,6 +72,8 @@ pub(crate) struct Place {
     pub(crate) index: u32,
     /// The record's time.
     pub(crate) timestamp_ms: i64,
+    /// Whether the request says so.
+    pub(crate) has_own_timestamp: bool,
 }
 
 /// Parses and checks a request's records.
@@ -99,6 +109,9 @@ struct Sink<'c> {
     builders: SmallVec<[(u32, BatchBuilder); 1]>,
     batch_of: FxHashMap<u32, u32>,
     places: Vec<Place>,
+    wishes: Wishes,
+    /// The first record that could have gone to another partition as well.
+    anywhere: Option<usize>,
     scratch: Scratch,
     /// What ended the parsing, if it was no fault of the JSON's shape.
     fault: Option<ApiError>,
@@ -112,22 +125,51 @@ impl<'c> Sink<'c> {
             builders: SmallVec::new(),
             batch_of: FxHashMap::default(),
             places: Vec::new(),
+            wishes: Wishes::default(),
+            anywhere: None,
             scratch: Scratch::new(rules.config.max_headers_per_record),
             fault: None,
         }
     }
 
-    fn finish(self) -> Result<ParsedRecords, ApiError> {
+    fn finish(mut self) -> Result<ParsedRecords, ApiError> {
         if self.places.is_empty() {
             return Err(ApiError::unacceptable("empty", "records", "records must not be empty"));
         }
-        let finish = |(partition, builder): (u32, BatchBuilder)| Some((partition, builder.finish()?));
-        Ok(ParsedRecords { batches: self.builders.into_iter().filter_map(finish).collect(), places: self.places })
+        let Conditions { producer, expected_offset } = self.wishes.check(self.rules.key)?;
+        if self.wishes.need_one_partition() {
+            self.one_partition()?;
+        }
+        if let Some(stamp) = producer {
+            self.builders.iter_mut().for_each(|(_, builder)| builder.stamp(stamp));
+        }
+        let compression = self.wishes.compression.unwrap_or(self.rules.topic.compression);
+        let finish = |(partition, mut builder): (u32, BatchBuilder)| {
+            builder.compress(compression);
+            Some((partition, builder.finish()?))
+        };
+        let batches = self.builders.into_iter().filter_map(finish).collect();
+        Ok(ParsedRecords { batches, places: self.places, expected_offset })
+    }
+
+    /// Refuses records for several partitions, and records of which only chance says where they go.
+    fn one_partition(&self) -> Result<(), ApiError> {
+        if let Some(index) = self.anywhere {
+            let field = field(index, "partition");
+            let message = format!("{field} is needed: with a sequence or an expected_offset no record may go anywhere");
+            return Err(ApiError::unacceptable("partition_needed", &field, message));
+        }
+        if self.builders.len() > 1 {
+            let message = "a sequence or an expected_offset is that of one partition, and the records go to several";
+            return Err(ApiError::unacceptable("several_partitions", "records", message)
+                .with("partitions", self.builders.iter().map(|(partition, _)| *partition).collect::<Vec<_>>()));
+        }
+        Ok(())
     }
 
     fn take(&mut self, draft: Draft<'_>) -> Result<(), ApiError> {
         let index = self.places.len();
-        let Rules { config, now_ms, .. } = self.rules;
+        let Rules { config, now_ms, topic, .. } = self.rules;
         if index == config.max_records_per_request {
             let message = format!("a request may have at most {index} records");
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_records", message)
@@ -140,8 +182,16 @@ impl<'c> Sink<'c> {
             return Err(ApiError::out_of_range(&field, timestamp_ms, 0, MAX_TIMESTAMP_MS));
         }
         let key = self.key(index, draft.key, draft.key_encoding)?;
+        if key.is_none() && topic.cleanup.compacts() {
+            let field = field(index, "key");
+            let message = format!("{field} is needed: the topic keeps the latest record of each key");
+            return Err(ApiError::unacceptable("key_needed", &field, message));
+        }
         let value = self.value(index, draft.value, draft.value_encoding)?;
         let partition = self.partition(index, draft.partition, key.as_ref())?;
+        if draft.partition.is_none() && key.is_none() && self.rules.partitions > 1 {
+            self.anywhere.get_or_insert(index);
+        }
         let batch = self.batch(partition);
 
         let scratch = &self.scratch;
@@ -150,11 +200,13 @@ impl<'c> Sink<'c> {
         let headers = scratch.headers();
         let header_bytes = headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
         let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + header_bytes.sum::<usize>();
-        if bytes > config.max_record_bytes {
-            return Err(too_large(index, bytes, config.max_record_bytes));
+        let max_bytes = usize::try_from(topic.max_message_bytes).unwrap_or(usize::MAX);
+        if bytes > max_bytes {
+            return Err(too_large(index, bytes, max_bytes));
         }
         let builder = &mut self.builders[batch as usize].1;
-        self.places.push(Place { batch, index: builder.records(), timestamp_ms });
+        let has_own_timestamp = draft.timestamp.is_some();
+        self.places.push(Place { batch, index: builder.records(), timestamp_ms, has_own_timestamp });
         builder.push(timestamp_ms, key, value, headers).map_err(|error| {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "batch_too_large", error.to_string())
                 .with("field", format!("records[{index}]"))
@@ -259,10 +311,28 @@ struct BodySeed<'s, 'c>(&'s mut Sink<'c>);
 
 struct RecordsSeed<'s, 'c>(&'s mut Sink<'c>);
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum BodyField {
     Records,
+    ProducerId,
+    Epoch,
+    Sequence,
+    ExpectedOffset,
+    Compression,
+}
+
+impl BodyField {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::ProducerId => "producer_id",
+            Self::Epoch => "epoch",
+            Self::Sequence => "sequence",
+            Self::ExpectedOffset => "expected_offset",
+            Self::Compression => "compression",
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for BodySeed<'_, '_> {
@@ -281,14 +351,24 @@ impl<'de> Visitor<'de> for BodySeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut found = false;
-        while let Some(BodyField::Records) = map.next_key()? {
-            if found {
-                return Err(A::Error::duplicate_field("records"));
+        let mut seen = 0u8;
+        while let Some(field) = map.next_key::<BodyField>()? {
+            let bit = 1 << field as u8;
+            if seen & bit != 0 {
+                return Err(A::Error::duplicate_field(field.name()));
             }
-            found = true;
-            map.next_value_seed(RecordsSeed(self.0))?;
+            seen |= bit;
+            let wishes = &mut self.0.wishes;
+            match field {
+                BodyField::Records => map.next_value_seed(RecordsSeed(self.0))?,
+                BodyField::ProducerId => wishes.producer_id = map.next_value()?,
+                BodyField::Epoch => wishes.epoch = map.next_value()?,
+                BodyField::Sequence => wishes.sequence = map.next_value()?,
+                BodyField::ExpectedOffset => wishes.expected_offset = map.next_value()?,
+                BodyField::Compression => wishes.compression = map.next_value()?,
+            }
         }
+        let found = seen & 1 << BodyField::Records as u8 != 0;
         if found { Ok(()) } else { Err(A::Error::missing_field("records")) }
     }
 }

@@ -9,7 +9,11 @@ const NOW: i64 = 1_704_537_600_000;
 type Seen = (u32, i64, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
 fn parse_with(body: &str, config: &HttpConfig) -> Result<ParsedRecords, ApiError> {
-    let rules = Rules { config, partitions: 3, sticky_partition: 2, now_ms: NOW };
+    parse_for(body, config, &TopicConfig::default())
+}
+
+fn parse_for(body: &str, config: &HttpConfig, topic: &TopicConfig) -> Result<ParsedRecords, ApiError> {
+    let rules = Rules { config, partitions: 3, sticky_partition: 2, now_ms: NOW, topic, key: None };
     parse(body.as_bytes(), rules)
 }
 
@@ -170,17 +174,13 @@ fn a_wrong_body_is_named() {
 
 #[test]
 fn bounds_are_told() {
-    let config = HttpConfig {
-        max_records_per_request: 2,
-        max_record_bytes: 8,
-        max_headers_per_record: 1,
-        ..HttpConfig::default()
-    };
+    let config = HttpConfig { max_records_per_request: 2, max_headers_per_record: 1, ..HttpConfig::default() };
     assert_eq!(fault_with(r#"{"records": [{}, {}, {}]}"#, &config), (413, "too_many_records", json!("records")));
-    assert_eq!(
-        fault_with(r#"{"records": [{"key": "1234", "value": "12345"}]}"#, &config),
-        (413, "record_too_large", json!("records[0]"))
-    );
+    let topic = TopicConfig { max_message_bytes: 8, ..TopicConfig::default() };
+    let error = parse_for(r#"{"records": [{}, {"key": "1234", "value": "12345"}]}"#, &config, &topic);
+    let error = error.expect_err("nine bytes");
+    assert_eq!((error.status().as_u16(), error.code()), (413, "record_too_large"));
+    assert_eq!(json!(error.details()), json!({"field": "records[1]", "bytes": 9, "max_bytes": 8}));
     for (field, headers) in
         [("headers", r#"{"a": "", "b": "", "c": ""}"#), ("headers_list", r#"[{"key": "a"}, {}, 5]"#)]
     {
@@ -190,4 +190,36 @@ fn bounds_are_told() {
         assert_eq!((error.status().as_u16(), error.code()), (422, "out_of_range"));
         assert_eq!(Value::from(error.details().clone()), details);
     }
+}
+
+#[test]
+fn a_topic_that_keeps_the_latest_of_each_key_needs_keys() {
+    let topic = TopicConfig { cleanup: takhin_core::Cleanup::Compact, ..TopicConfig::default() };
+    let body = r#"{"records": [{"key": "a"}, {"value": "b"}]}"#;
+    let error = parse_for(body, &HttpConfig::default(), &topic).expect_err("no key");
+    assert_eq!((error.status().as_u16(), error.code()), (422, "key_needed"));
+    assert_eq!(error.details()["field"], "records[1].key");
+}
+
+#[test]
+fn a_stamp_is_that_of_one_partition_and_stands_in_the_batch() {
+    let body = r#"{"records": [{"partition": 1}, {"partition": 1}], "producer_id": 7, "epoch": 2, "sequence": 40}"#;
+    let parsed = parse_with(body, &HttpConfig::default()).expect("good");
+    let header = crate::record::BatchHeader::read(parsed.batches[0].1.bytes()).expect("a batch");
+    assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (7, 2, 40));
+    assert_eq!(header.producer(), parsed.batches[0].1.producer());
+    let wrong = |more: &str, records: &str| fault(&format!(r#"{{"records": {records}, {more}}}"#));
+    let one = r#"[{"partition": 0}]"#;
+    let stamp = r#""producer_id": 7, "sequence": 0"#;
+    assert_eq!(wrong(stamp, r#"[{"partition": 0}, {"partition": 1}]"#), (422, "several_partitions", json!("records")));
+    assert_eq!(wrong(stamp, r#"[{"key": "a"}, {}]"#), (422, "partition_needed", json!("records[1].partition")));
+    assert_eq!(wrong(r#""expected_offset": 0"#, "[{}]"), (422, "partition_needed", json!("records[0].partition")));
+    assert_eq!(wrong(r#""producer_id": 7"#, one), (400, "missing_field", json!("sequence")));
+    assert_eq!(wrong(r#""sequence": 7"#, one), (400, "missing_field", json!("producer_id")));
+    assert_eq!(wrong(r#""producer_id": -1, "sequence": 0"#, one), (422, "out_of_range", json!("producer_id")));
+    assert_eq!(wrong(r#""producer_id": 1, "sequence": -1"#, one), (422, "out_of_range", json!("sequence")));
+    let epoch = r#""producer_id": 1, "sequence": 0, "epoch": 32768"#;
+    assert_eq!(wrong(epoch, one), (422, "out_of_range", json!("epoch")));
+    assert_eq!(wrong(r#""expected_offset": -1"#, one), (422, "out_of_range", json!("expected_offset")));
+    assert_eq!(wrong(r#""sequence": 0, "sequence": 0"#, one).1, "invalid_field");
 }

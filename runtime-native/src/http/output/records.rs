@@ -222,7 +222,8 @@ mod tests {
             }
             let body = json!({"records": [json]}).to_string();
             let config = HttpConfig::default();
-            let rules = Rules { config: &config, partitions: 1, sticky_partition: 0, now_ms: 0 };
+            let topic = takhin_core::TopicConfig::default();
+            let rules = Rules { config: &config, partitions: 1, sticky_partition: 0, now_ms: 0, topic: &topic, key: None };
             let parsed = parse(body.as_bytes(), rules).expect("it is a good request");
             let record = records(parsed.batches[0].1.bytes()).next().expect("one record").expect("whole");
             prop_assert_eq!(record.key, key.as_deref());

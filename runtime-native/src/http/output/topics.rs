@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use takhin_core::{
-    Offset, TopicName,
+    Offset, TopicConfig, TopicName,
     response::{Bounds, ProducedBatch, ReadResult, TopicDescription},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Topic<'a> {
     name: &'a TopicName,
     partitions: usize,
     offsets: Vec<PartitionBounds>,
+    #[serde(flatten)]
+    config: &'a TopicConfig,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,6 +42,7 @@ impl<'a> Topic<'a> {
             name: &topic.name,
             partitions: topic.partitions.len(),
             offsets: topic.partitions.iter().enumerate().map(bounds).collect(),
+            config: &topic.config,
         }
     }
 }
@@ -70,13 +73,18 @@ pub(crate) const PLACE_BYTES: usize = 64;
 #[derive(Debug, Serialize)]
 pub(crate) struct Produced {
     offsets: Vec<RecordPlace>,
+    /// Whether an earlier request had appended all of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct RecordPlace {
     partition: u32,
     offset: u64,
-    timestamp: i64,
+    /// Left out where only the earlier request's answer knew it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<i64>,
 }
 
 impl Produced {
@@ -100,7 +108,8 @@ impl Produced {
                 .retry_after(storage_retry_after(error)));
         }
         let place = |place| place_of(place, batches)?.ok_or_else(|| ApiError::bug("a batch has no offset"));
-        Ok(Self { offsets: places.iter().map(place).collect::<Result<_, _>>()? })
+        let duplicate = batches.iter().all(|batch| batch.duplicate);
+        Ok(Self { offsets: places.iter().map(place).collect::<Result<_, _>>()?, duplicate })
     }
 }
 
@@ -112,7 +121,7 @@ fn place_of(place: &Place, batches: &[ProducedBatch]) -> Result<Option<RecordPla
     Ok(batch.result.as_ref().ok().map(|base| RecordPlace {
         partition: batch.partition,
         offset: base.0 + u64::from(place.index),
-        timestamp: place.timestamp_ms,
+        timestamp: (!batch.duplicate || place.has_own_timestamp).then_some(place.timestamp_ms),
     }))
 }
 
@@ -167,13 +176,13 @@ mod tests {
     use super::*;
 
     const PLACES: [Place; 3] = [
-        Place { batch: 0, index: 0, timestamp_ms: 5 },
-        Place { batch: 1, index: 0, timestamp_ms: 6 },
-        Place { batch: 0, index: 1, timestamp_ms: 7 },
+        Place { batch: 0, index: 0, timestamp_ms: 5, has_own_timestamp: true },
+        Place { batch: 1, index: 0, timestamp_ms: 6, has_own_timestamp: true },
+        Place { batch: 0, index: 1, timestamp_ms: 7, has_own_timestamp: false },
     ];
 
     fn batch(partition: u32, result: Result<Offset, StorageError>) -> ProducedBatch {
-        ProducedBatch { partition, records: 2, result }
+        ProducedBatch { partition, records: 2, result, duplicate: false }
     }
 
     #[test]
@@ -188,6 +197,22 @@ mod tests {
                 {"partition": 4, "offset": 11, "timestamp": 7},
             ]})
         );
+    }
+
+    #[test]
+    fn a_duplicate_has_the_original_offsets_and_no_time_that_may_not_be_the_original() {
+        let duplicate = |partition, base| ProducedBatch { duplicate: true, ..batch(partition, Ok(Offset(base))) };
+        let produced = Produced::new(&PLACES, &[duplicate(4, 10), duplicate(2, 7)]).expect("all went well");
+        assert_eq!(
+            json!(produced),
+            json!({"duplicate": true, "offsets": [
+                {"partition": 4, "offset": 10, "timestamp": 5},
+                {"partition": 2, "offset": 7, "timestamp": 6},
+                {"partition": 4, "offset": 11},
+            ]})
+        );
+        let produced = Produced::new(&PLACES, &[duplicate(4, 10), batch(2, Ok(Offset(7)))]).expect("all went well");
+        assert_eq!(json!(produced)["duplicate"], Value::Null, "a part of it is new");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderName, HeaderValue, Uri},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri},
 };
-use takhin_core::{Offset, PollLimits, Refusal, Request, Response, TopicName, response::Bounds};
+use takhin_core::{Offset, PollLimits, Refusal, Request, Response, TopicConfig, TopicName, response::Bounds};
 
 use super::{App, mismatch};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         error::{ApiError, ApiResult},
         input::{
             body::Received,
+            conditions::IdempotencyKey,
             consumers::{as_given, or_default},
             offsets::partition_number,
             path::{NoQuery, PartitionPath, TopicPath},
@@ -40,29 +41,40 @@ pub(super) async fn produce(
     State(app): State<Arc<App>>,
     TopicPath(topic): TopicPath,
     _: NoQuery,
+    headers: HeaderMap,
     body: Received,
 ) -> ApiResult {
+    let key = IdempotencyKey::of(&headers, &body.bytes)?;
     // A topic that is missing is made once the records are known to be good.
     let found = app.driver.topic(&topic);
     let missing = found.is_none();
-    let will_have = found.map(|view| (view.name, view.partitions));
-    let will_have = will_have.or_else(|| Some((topic.clone(), app.config.auto_create_partitions?)));
-    let (name, partitions) = will_have.ok_or(Refusal::TopicNotFound { topic })?;
+    let will_have = found.map(|view| (view.name, view.partitions, view.config));
+    let made = || Some((topic.clone(), app.config.auto_create_partitions?, TopicConfig::default()));
+    let (name, partitions, kept) = will_have.or_else(made).ok_or(Refusal::TopicNotFound { topic })?;
     let rules = Rules {
         config: &app.config,
         partitions,
-        sticky_partition: app.sticky.next(&name, partitions),
+        sticky_partition: match key {
+            Some(key) => key.partition(partitions),
+            None => app.sticky.next(&name, partitions),
+        },
         now_ms: now_ms(),
+        topic: &kept,
+        key,
     };
     let parsed = app.read(&body, |json| parse(json, rules)).await?;
     let _room = body.without_bytes();
     if missing {
         app.ensure_topic(&name).await?;
     }
-    match app.driver.produce(name, parsed.batches).await?.response {
+    // What is recognised when it comes again can be sent again.
+    let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());
+    let again = |error: ApiError| if recognised { error.repeatable() } else { error };
+    let answer = app.driver.produce(name, parsed.batches, parsed.expected_offset).await;
+    match answer.map_err(|refusal| again(refusal.into()))?.response {
         Response::Produced(batches) => {
             let long = parsed.places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
-            app.long_work.run(long, || json(&Produced::new(&parsed.places, &batches)?)).await
+            app.long_work.run(long, || json(&Produced::new(&parsed.places, &batches).map_err(again)?)).await
         }
         other => Err(mismatch(&other)),
     }

@@ -27,7 +27,7 @@ use axum::{
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
-use takhin_core::TopicName;
+use takhin_core::{TopicConfig, TopicName};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -74,7 +74,7 @@ impl StickyPartitions {
 /// What is asked under which path.
 fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
     let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::grow);
+    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
     vec![
         ("/api/consumers/subscribe", post(consumers::subscribe)),
         ("/api/consumers/{id}", get(consumers::describe).delete(consumers::close)),
@@ -160,7 +160,8 @@ impl App {
         if self.driver.topic(name).is_some() {
             return Ok(());
         }
-        let create = takhin_core::Request::CreateTopic { name: name.clone(), partitions };
+        let create =
+            takhin_core::Request::CreateTopic { name: name.clone(), partitions, config: TopicConfig::default() };
         match self.driver.ask(create).await {
             Ok(_) | Err(takhin_core::Refusal::TopicExists { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),

@@ -15,7 +15,7 @@ use crate::http::{
         body::Received,
         json::object,
         path::{NoQuery, TopicPath},
-        topics::{CreateTopic, GrowTopic},
+        topics::TopicBody,
     },
     output::{
         json,
@@ -31,8 +31,8 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
 }
 
 pub(super) async fn create(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
-    let wanted = object::<CreateTopic>(&body.bytes)?;
-    let topic = app.topic(wanted.check()?, |refusal| wanted.refused(refusal)).await?;
+    let wanted = object::<TopicBody>(&body.bytes)?;
+    let topic = app.topic(wanted.create()?, |refusal| wanted.refused(refusal)).await?;
     let mut response = json(&Topic::new(&topic))?;
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
@@ -45,14 +45,14 @@ pub(super) async fn describe(State(app): State<Arc<App>>, TopicPath(name): Topic
     json(&Topic::new(&app.describe_topic(name).await?))
 }
 
-pub(super) async fn grow(
+pub(super) async fn alter(
     State(app): State<Arc<App>>,
     TopicPath(name): TopicPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let wanted = object::<GrowTopic>(&body.bytes)?;
-    let topic = app.topic(wanted.check(name), |refusal| wanted.refused(refusal)).await?;
+    let wanted = object::<TopicBody>(&body.bytes)?;
+    let topic = app.topic(wanted.alter(name)?, |refusal| wanted.refused(refusal)).await?;
     json(&Topic::new(&topic))
 }
 

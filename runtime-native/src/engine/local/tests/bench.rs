@@ -51,7 +51,11 @@ fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
                 let log = log(thread % LOGS);
                 let id = AppendId { request: RequestId(thread.into()), partition: log.partition };
                 for _ in 0..appends {
-                    if engine.submit(WriteOp::Append { id, log, batch: batch(&[value]) }).unwrap() == Submitted::First {
+                    if engine
+                        .submit(WriteOp::Append { id, log, batch: batch(&[value]), expected_offset: None })
+                        .unwrap()
+                        == Submitted::First
+                    {
                         engine.flusher().flush();
                     }
                     done.recv().unwrap().unwrap();

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
-use takhin_core::{AppendId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName};
+use takhin_core::{AppendId, FactSeq, LogId, Offset, RequestId, TopicConfig, TopicId, TopicName};
 
 use crate::{
     engine::{
@@ -34,7 +34,9 @@ pub(super) fn name() -> TopicName {
 }
 
 pub(super) fn specs(partitions: u32) -> Vec<LogSpec> {
-    (0..partitions).map(|partition| LogSpec { log: log(partition), name: name() }).collect()
+    (0..partitions)
+        .map(|partition| LogSpec { log: log(partition), name: name(), config: TopicConfig::default() })
+        .collect()
 }
 
 pub(super) fn batch(values: &[&[u8]]) -> EncodedBatch {
@@ -96,7 +98,7 @@ impl Running {
         *next += 1;
         let id = AppendId { request: RequestId(*next), partition: log.partition };
         drop(next);
-        self.submit(WriteOp::Append { id, log, batch });
+        self.submit(WriteOp::Append { id, log, batch, expected_offset: None });
         id
     }
 

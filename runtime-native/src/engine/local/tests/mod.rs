@@ -3,12 +3,14 @@
 mod anchors;
 mod aside;
 mod bench;
+mod compression;
 mod crashes;
 mod damage;
 mod deletion;
 mod failures;
 mod faulty_disk;
 mod harness;
+mod producers;
 mod reads;
 mod rounds;
 mod running;

@@ -36,7 +36,9 @@ fn what_waits_for_no_disk_is_written_by_whoever_submits_it() {
     // The thread looks once after its start, and writes for a while where a round took long on a busy machine.
     let mut writers = (0..100_000).map(|n| {
         let id = AppendId { request: RequestId(n), partition: 0 };
-        assert!(engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]) }).is_ok());
+        assert!(
+            engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]), expected_offset: None }).is_ok()
+        );
         engine.flusher().flush();
         reported.recv().unwrap().0
     });
@@ -78,7 +80,9 @@ fn a_disk_that_keeps_a_round_waiting_keeps_no_submitter_waiting_after_it() {
     engine.start(sink).unwrap();
     let append = |n| {
         let id = AppendId { request: RequestId(n), partition: 0 };
-        assert!(engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]) }).is_ok());
+        assert!(
+            engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]), expected_offset: None }).is_ok()
+        );
         engine.flusher().flush();
         reported.recv().unwrap()
     };
@@ -108,7 +112,8 @@ fn a_panic_in_a_round_ends_the_engine() {
     engine.start(sink).unwrap();
     let append = || {
         let id = AppendId { request: RequestId(1), partition: 0 };
-        let submitted = engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]) });
+        let submitted =
+            engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]), expected_offset: None });
         catch_unwind(AssertUnwindSafe(|| engine.flusher().flush())).map(|()| submitted)
     };
     // Until it is this thread that writes.
@@ -117,7 +122,7 @@ fn a_panic_in_a_round_ends_the_engine() {
         reported.recv().unwrap();
     }
     let id = AppendId { request: RequestId(2), partition: 0 };
-    let refused = engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]) });
+    let refused = engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[b"x"]), expected_offset: None });
     assert!(matches!(refused, Err(SubmitError::Stopped(_))));
     assert!(engine.stop().is_err());
 }

@@ -155,7 +155,11 @@ fn a_log_of_an_older_topic_of_the_same_name_is_moved_aside() {
     let newer = takhin_core::LogId { topic: TopicId(2), partition: 0 };
     let (_, bounds, report) = Opening::open(config(dir.path()))
         .unwrap()
-        .with_logs(vec![LogSpec { log: newer, name: TopicName::new("orders").unwrap() }])
+        .with_logs(vec![LogSpec {
+            log: newer,
+            name: TopicName::new("orders").unwrap(),
+            config: takhin_core::TopicConfig::default(),
+        }])
         .unwrap();
     assert_eq!((bounds[0].log, bounds[0].end.0), (newer, 0));
     assert!(matches!(&report.notes[..], [RecoveryNote::Stray { to, .. }] if to.is_dir()), "{report}");
@@ -197,7 +201,7 @@ fn a_full_queue_refuses_appends_and_takes_facts() {
     let (engine, ..) = opening.with_logs(specs(1)).unwrap();
     let append = || {
         let id = takhin_core::AppendId { request: takhin_core::RequestId(1), partition: 0 };
-        engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[&[0; 300]]) })
+        engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[&[0; 300]]), expected_offset: None })
     };
     let taken = (0..100).take_while(|_| append().is_ok()).count();
     assert_eq!(taken, 2);
