@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{refusal::Refusal, time::DurationMs};
+use crate::{ids::ClientId, refusal::Refusal, time::DurationMs};
 
 /// Bounds of a core. Every queue, table and wait has one; what happens at each is said here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub enum OffsetReset {
 }
 
 /// How one consumer wants to be treated. Times are in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConsumerOptions {
     /// Where to begin without a committed offset.
@@ -72,6 +72,9 @@ pub struct ConsumerOptions {
     pub auto_commit: bool,
     /// How much time lies between two such commits at least, 0 to 86,400,000.
     pub auto_commit_interval_ms: u32,
+    /// What its client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
 }
 
 impl Default for ConsumerOptions {
@@ -82,6 +85,7 @@ impl Default for ConsumerOptions {
             rebalance_timeout_ms: 60_000,
             auto_commit: true,
             auto_commit_interval_ms: 5_000,
+            client_id: None,
         }
     }
 }

@@ -106,7 +106,7 @@ impl Durable {
             Fact::ConsumerCreated { consumer, group, options, subscription } => {
                 let record = ConsumerRecord {
                     group: group.clone(),
-                    options: *options,
+                    options: options.clone(),
                     subscription: subscription.clone(),
                     target: BTreeSet::new(),
                     held: BTreeMap::new(),

@@ -87,8 +87,8 @@ pub use crate::{
     event::{CommitOffset, Event, ProduceBatch, Request, SeekTo, StorageState},
     fact::Fact,
     ids::{
-        AppendId, BatchId, Boot, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError, Offset,
-        RequestId, TopicId, TopicName,
+        AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError,
+        Offset, RequestId, TopicId, TopicName,
     },
     machine::{Core, LogSpec, Recovery, TopicView, Violation},
     refusal::{Applied, Bounded, LeaveReason, Refusal},

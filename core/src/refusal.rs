@@ -83,11 +83,19 @@ pub enum Refusal {
         /// The id asked for.
         consumer: ConsumerId,
     },
-    /// There is a consumer of that id already.
-    #[error("there is a consumer {consumer} already")]
+    /// There is a consumer of that id already, and it was made with other parameters.
+    #[error("there is a consumer {consumer} already, and it was subscribed with other parameters")]
     ConsumerExists {
         /// The id asked for.
         consumer: ConsumerId,
+    },
+    /// A consumer of that id was removed; subscribe with another.
+    #[error("consumer {consumer} was removed: {reason}; subscribe with another consumer_id")]
+    ConsumerEnded {
+        /// The id asked for.
+        consumer: ConsumerId,
+        /// Why it was removed.
+        reason: LeaveReason,
     },
     /// The consumer was removed before this call; subscribe again.
     #[error("consumer {consumer} was removed: {reason}; subscribe again")]

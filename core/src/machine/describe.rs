@@ -110,7 +110,7 @@ impl Core {
             group: record.group.clone(),
             topics,
             manual,
-            options: record.options,
+            options: record.options.clone(),
             generation: self.sessions[&consumer].generation,
             partitions: self.positions(consumer),
         }

@@ -29,18 +29,18 @@ impl Core {
         allow_missing: bool,
     ) {
         let topics = without_repetition(topics);
-        if self.is_repeated_subscribe(consumer, group, &topics, options) {
+        if self.is_repeated_subscribe(consumer, group, &topics, &options) {
             return self.describe_consumer(request, consumer);
         }
-        if let Err(refusal) = self.may_subscribe(consumer, group, &topics, options, allow_missing) {
+        if let Err(refusal) = self.may_subscribe(consumer, group, &topics, &options, allow_missing) {
             return self.refuse(request, refusal);
         }
         for topic in &topics {
             self.subscribers.entry(topic.clone()).or_default().insert((group.clone(), consumer));
         }
         let subscription = Subscription::Topics(topics);
+        let mut session = Session::new(group.clone(), options.clone(), self.now);
         let after = self.record(Fact::ConsumerCreated { consumer, group: group.clone(), options, subscription });
-        let mut session = Session::new(group.clone(), options, self.now);
         session.depends_on = after;
         self.sessions.insert(consumer, session);
         self.touch(consumer);
@@ -54,12 +54,12 @@ impl Core {
         consumer: ConsumerId,
         group: &GroupName,
         topics: &[TopicName],
-        options: ConsumerOptions,
+        options: &ConsumerOptions,
     ) -> bool {
         let record = self.durable.consumers.get(&consumer);
         record.is_some_and(|record| {
             record.group == *group
-                && record.options == options
+                && record.options == *options
                 && matches!(&record.subscription, Subscription::Topics(has) if has == topics)
         })
     }
@@ -69,7 +69,7 @@ impl Core {
         consumer: ConsumerId,
         group: &GroupName,
         topics: &[TopicName],
-        options: ConsumerOptions,
+        options: &ConsumerOptions,
         allow_missing: bool,
     ) -> Result<(), Refusal> {
         if self.draining {
@@ -84,6 +84,9 @@ impl Core {
         }
         if self.sessions.contains_key(&consumer) {
             return Err(Refusal::ConsumerExists { consumer });
+        }
+        if let Some(reason) = self.ended(consumer) {
+            return Err(Refusal::ConsumerEnded { consumer, reason });
         }
         if self.sessions.len() >= self.config.max_consumers as usize {
             return Err(Refusal::TooMany { what: Bounded::Consumers, limit: self.config.max_consumers });
@@ -256,11 +259,16 @@ impl Core {
         if self.sessions.contains_key(&consumer) {
             return Ok(());
         }
-        let ended = self.durable.ended.iter().rev().find(|(id, _)| *id == consumer);
-        Err(match ended {
-            Some((_, reason)) => Refusal::ConsumerExpired { consumer, reason: *reason },
+        Err(match self.ended(consumer) {
+            Some(reason) => Refusal::ConsumerExpired { consumer, reason },
             None => Refusal::ConsumerNotFound { consumer },
         })
+    }
+
+    /// Why a consumer was removed, as long as that is remembered.
+    fn ended(&self, consumer: ConsumerId) -> Option<LeaveReason> {
+        let ended = self.durable.ended.iter().rev().find(|(id, _)| *id == consumer);
+        ended.map(|(_, reason)| *reason)
     }
 
     /// How many requests wait for records right now.

@@ -121,7 +121,7 @@ impl Core {
 
     fn recover_session(&mut self, consumer: ConsumerId) {
         let record = &self.durable.consumers[&consumer];
-        let mut session = Session::new(record.group.clone(), record.options, self.now);
+        let mut session = Session::new(record.group.clone(), record.options.clone(), self.now);
         session.generation = record.generation;
         session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
         let logs = &self.logs;

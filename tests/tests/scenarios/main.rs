@@ -3,6 +3,7 @@
 //! A file per behaviour. Each story is compared whole, with a snapshot beside it.
 
 mod auto_commit;
+mod chosen_ids;
 mod commit_rules;
 mod fencing;
 mod first_message;

@@ -21,6 +21,7 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::GroupNotFound { .. } => "group_not_found",
         Refusal::ConsumerNotFound { .. } => "consumer_not_found",
         Refusal::ConsumerExists { .. } => "consumer_exists",
+        Refusal::ConsumerEnded { .. } => "consumer_ended",
         Refusal::ConsumerExpired { .. } => "consumer_expired",
         Refusal::ConsumerGone { .. } => "consumer_gone",
         Refusal::PollSuperseded { .. } => "poll_superseded",
@@ -95,6 +96,7 @@ fn every_refusal_is_reached() {
     refused.extend(reads_that_fail(&mut script));
     script.pass(30_000);
     refused.push(script.describe(1));
+    refused.push(script.subscribe(1, "billing", &["orders"], manual()));
     script.storage(StorageState::Failed(StorageError::Failed("fsync".into())));
     refused.push(script.create("third", 1));
     script.event(Event::Drain);
@@ -104,7 +106,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 22, "{distinct:?}");
+    assert_eq!(distinct.len(), 23, "{distinct:?}");
 }
 
 /// A poll over a damaged record, and a read of a trimmed one.

@@ -2,16 +2,13 @@
 
 use serde::Deserialize;
 use takhin_core::{
-    BatchId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, OffsetReset, PollLimits, Refusal,
-    Request, SeekTo, TopicName,
+    BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, NameError, OffsetReset,
+    PollLimits, Refusal, Request, SeekTo, TopicName,
 };
 use uuid::Uuid;
 
 use super::offsets::{Entries, OffsetEntry, OffsetMap, partition_number, topic_name};
 use crate::http::{error::ApiError, refusal::invalid_name};
-
-/// The longest `client_id`, in bytes.
-const MAX_CLIENT_ID_BYTES: usize = 255;
 
 /// The body of `POST /subscribe`.
 #[derive(Debug, Deserialize)]
@@ -37,7 +34,6 @@ pub(crate) struct Subscription {
     pub(crate) topics: Vec<TopicName>,
     pub(crate) options: ConsumerOptions,
     pub(crate) allow_missing: bool,
-    pub(crate) client_id: Option<String>,
 }
 
 impl Subscribe {
@@ -53,21 +49,12 @@ impl Subscribe {
             })?,
             None => ConsumerId(Uuid::new_v4()),
         };
-        if let Some(client_id) = &self.client_id
-            && client_id.len() > MAX_CLIENT_ID_BYTES
-        {
-            let message = format!("client_id may have at most {MAX_CLIENT_ID_BYTES} bytes");
-            return Err(ApiError::unacceptable("client_id_too_long", "client_id", message)
-                .with("bytes", client_id.len())
-                .with("max_bytes", MAX_CLIENT_ID_BYTES));
-        }
         Ok(Subscription {
             consumer,
             group,
             topics,
             options: self.options()?,
             allow_missing: self.allow_missing.unwrap_or(false),
-            client_id: self.client_id,
         })
     }
 
@@ -79,6 +66,7 @@ impl Subscribe {
             rebalance_timeout_ms: or_default(self.rebalance_timeout_ms, default.rebalance_timeout_ms),
             auto_commit: self.auto_commit.unwrap_or(default.auto_commit),
             auto_commit_interval_ms: or_default(self.auto_commit_interval_ms, default.auto_commit_interval_ms),
+            client_id: self.client_id.as_deref().map(client_id).transpose()?,
         };
         options.check().map_err(|refusal| {
             as_given(
@@ -218,6 +206,18 @@ impl Assign {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
+fn client_id(text: &str) -> Result<ClientId, ApiError> {
+    ClientId::new(text).map_err(|error| match error {
+        NameError::TooLong { bytes, max } => {
+            let message = format!("client_id may have at most {max} bytes");
+            ApiError::unacceptable("client_id_too_long", "client_id", message)
+                .with("bytes", bytes)
+                .with("max_bytes", max)
+        }
+        error => invalid_name("client_id", text, error),
+    })
+}
+
 /// A consumer's id as text.
 pub(crate) fn consumer_id(text: &str) -> Option<ConsumerId> {
     Uuid::try_parse(text).ok().map(ConsumerId)
@@ -292,6 +292,7 @@ mod tests {
         assert_eq!(with("sesion_timeout_ms", json!(1)), expect(400, "unknown_field", "sesion_timeout_ms"));
         assert_eq!(with("topic_pattern", json!(".*")), expect(400, "unknown_field", "topic_pattern"));
         assert_eq!(with("client_id", json!("x".repeat(256))), expect(422, "client_id_too_long", "client_id"));
+        assert_eq!(with("client_id", json!("a\nb")), expect(422, "invalid_name", "client_id"));
         assert_eq!(fault(subscribe(&json!({"topics": []}))), (400, "missing_field", json!("group_id")));
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use takhin_core::{
-    ConsumerId, GroupName, OffsetReset, TopicName,
+    ClientId, ConsumerId, GroupName, OffsetReset, TopicName,
     response::{CommittedPartition, Consumed, ConsumerDescription, PartitionStatus},
 };
 
@@ -17,6 +17,8 @@ use crate::{driver::Fetched, http::error::ApiError};
 pub(crate) struct ConsumerView<'a> {
     consumer_id: ConsumerId,
     group_id: &'a GroupName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a ClientId>,
     topics: Vec<&'a TopicName>,
     manual: bool,
     assignment: Partitions<'a>,
@@ -34,10 +36,11 @@ pub(crate) struct ConsumerView<'a> {
 
 impl<'a> ConsumerView<'a> {
     pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
-        let options = consumer.options;
+        let options = &consumer.options;
         Self {
             consumer_id: consumer.consumer,
             group_id: &consumer.group,
+            client_id: options.client_id.as_ref(),
             topics: topics(consumer),
             manual: consumer.manual,
             assignment: assignment(&consumer.partitions),

@@ -44,7 +44,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
-        client_id = wanted.client_id.as_deref().unwrap_or_default(),
+        client_id = wanted.options.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
     let consumer = app
