@@ -79,6 +79,9 @@ pub struct ConsumerRecord {
     pub batch: BatchId,
     /// The batch after that, handed out before the positions were last made durable.
     pub open: Option<OpenBatch>,
+    /// What of it is held and not delivered because the consumer wants it so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub paused: BTreeSet<LogId>,
 }
 
 impl GroupRecord {
@@ -113,6 +116,7 @@ impl Durable {
                     generation: Generation::default(),
                     batch: BatchId::NONE,
                     open: None,
+                    paused: BTreeSet::new(),
                 };
                 self.consumers.insert(*consumer, record);
                 self.join_or_leave(*consumer);
@@ -122,6 +126,7 @@ impl Durable {
                     record.subscription = subscription.clone();
                     record.target.clear();
                     record.held.clear();
+                    record.paused.clear();
                     self.join_or_leave(*consumer);
                 }
             }
@@ -147,6 +152,7 @@ impl Durable {
                 if let Some(record) = self.consumers.get_mut(consumer) {
                     for log in logs {
                         record.held.remove(log);
+                        record.paused.remove(log);
                     }
                 }
             }
@@ -159,6 +165,16 @@ impl Durable {
                             *held = Some(*position);
                         }
                     }
+                }
+            }
+            Fact::Paused { consumer, logs } => {
+                if let Some(record) = self.consumers.get_mut(consumer) {
+                    record.paused.extend(logs.iter().filter(|log| record.held.contains_key(log)));
+                }
+            }
+            Fact::Resumed { consumer, logs } => {
+                if let Some(record) = self.consumers.get_mut(consumer) {
+                    record.paused.retain(|log| !logs.contains(log));
                 }
             }
             Fact::Committed { group, offsets } => {
@@ -181,12 +197,14 @@ impl Durable {
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(known);
             consumer.held.retain(|log, _| known(log));
+            consumer.paused.retain(|log| consumer.held.contains_key(log));
         }
         for group in self.groups.values() {
             let (mut owned, mut meant) = (BTreeSet::new(), BTreeSet::new());
             for member in &group.members {
                 if let Some(consumer) = self.consumers.get_mut(member) {
                     consumer.held.retain(|log, _| owned.insert(*log));
+                    consumer.paused.retain(|log| consumer.held.contains_key(log));
                     consumer.target.retain(|log| meant.insert(*log));
                     consumer.generation = consumer.generation.min(group.generation);
                 }
@@ -207,6 +225,7 @@ impl Durable {
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(|log| log.topic != topic);
             consumer.held.retain(|log, _| log.topic != topic);
+            consumer.paused.retain(|log| log.topic != topic);
         }
     }
 

@@ -196,6 +196,29 @@ pub enum Request {
         /// To where.
         positions: Vec<SeekTo>,
     },
+    /// Move positions to a place that the log or the group knows.
+    SeekPlace {
+        /// Whose.
+        consumer: ConsumerId,
+        /// Which; [`None`] is every partition that it has.
+        partitions: Option<Vec<(TopicName, u32)>>,
+        /// To where.
+        to: Place,
+    },
+    /// Stop delivering partitions that stay assigned.
+    Pause {
+        /// Whose.
+        consumer: ConsumerId,
+        /// Which; [`None`] is every partition that it has.
+        partitions: Option<Vec<(TopicName, u32)>>,
+    },
+    /// Deliver paused partitions again.
+    Resume {
+        /// Whose.
+        consumer: ConsumerId,
+        /// Which; [`None`] is every partition that it has.
+        partitions: Option<Vec<(TopicName, u32)>>,
+    },
     /// Take partitions by hand and leave the group's subscription.
     Assign {
         /// Who.
@@ -258,4 +281,16 @@ pub struct SeekTo {
     pub partition: u32,
     /// The next offset to deliver, from the log's start to its end.
     pub offset: i64,
+}
+
+/// A place in a log that goes by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The first record that there is.
+    Beginning,
+    /// After the last one.
+    End,
+    /// Where the group would begin: what it has committed, or else what the reset policy says.
+    Committed,
 }

@@ -104,6 +104,20 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         open: Option<OpenBatch>,
     },
+    /// A consumer is not delivered partitions that it holds, until it is again.
+    Paused {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
+    /// A consumer is delivered paused partitions again.
+    Resumed {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
     /// A group has committed offsets.
     Committed {
         /// The group.

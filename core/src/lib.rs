@@ -84,7 +84,7 @@ pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     config::{Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
-    event::{CommitOffset, Event, ProduceBatch, Request, SeekTo, StorageState},
+    event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState},
     fact::Fact,
     ids::{
         AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError,

@@ -151,6 +151,9 @@ pub struct PartitionStatus {
     /// Whether it is being given up.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub revoking: bool,
+    /// Whether the consumer wants none of it for now.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// A consumer as it is.

@@ -75,9 +75,16 @@ pub(crate) struct Partition {
     pub(crate) committed: Option<Offset>,
     /// Whether it is being given up.
     pub(crate) revoking: bool,
+    /// Whether the consumer wants none of it for now.
+    pub(crate) paused: bool,
 }
 
 impl Partition {
+    /// Whether it is to be delivered, as soon as there is something and a place to begin.
+    pub(crate) fn is_delivered(&self) -> bool {
+        !self.revoking && !self.paused
+    }
+
     /// Where a range begins of which the commits of the consumer do not prove that it arrived.
     pub(crate) fn unproven(&self, range: &Range) -> Offset {
         range.from.max(self.committed.unwrap_or_default().min(range.next))

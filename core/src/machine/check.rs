@@ -133,6 +133,12 @@ impl Core {
             "a session without a poll is timed",
             "{consumer}"
         );
+        must!(
+            record.paused.iter().all(|log| record.held.contains_key(log)),
+            "what is paused is held",
+            "{consumer}: {:?}",
+            record.paused
+        );
         let mut unplaced = BTreeSet::new();
         let mut ready = BTreeSet::new();
         for (id, partition) in &session.partitions {
@@ -143,7 +149,7 @@ impl Core {
             must!(log.holders.contains(&consumer), "a partition is known to its log", "{consumer} and {id}");
             let waits = log.waiting.contains(&Waiter::Consumer(consumer));
             let seen_all = partition.counted >= log.bounds.end;
-            let placed = !partition.revoking && partition.position.is_some();
+            let placed = partition.is_delivered() && partition.position.is_some();
             must!(
                 waits == (placed && seen_all),
                 "a consumer waits on exactly the logs of which it has seen all",
@@ -158,9 +164,10 @@ impl Core {
                 "what is being given up was told or is to be told",
                 "{consumer} and {id}"
             );
-            if !partition.revoking && partition.position.is_none() {
+            if partition.is_delivered() && partition.position.is_none() {
                 unplaced.insert(*id);
             }
+            must!(partition.paused == record.paused.contains(id), "a pause is recorded", "{consumer} and {id}");
             let at = partition.position.unwrap_or_default();
             must!(at <= log.bounds.end, "a position is not beyond the end", "{consumer} and {id}: {at:?}");
             must!(at <= partition.counted, "what is counted is from the position on", "{consumer} and {id}");

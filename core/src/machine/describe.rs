@@ -125,6 +125,7 @@ impl Core {
             position: partition.position,
             end: self.logs[log].bounds.end,
             revoking: partition.revoking,
+            paused: partition.paused,
         });
         statuses.collect()
     }

@@ -124,6 +124,8 @@ impl Core {
         let was_member = self.unsubscribe(consumer);
         self.record(Fact::SubscriptionChanged { consumer, subscription: Subscription::Manual });
         self.hold(consumer, &logs, &kept);
+        let paused = kept.iter().filter(|(log, partition)| partition.paused && logs.contains(log));
+        self.turn_paused(consumer, paused.map(|(log, _)| *log).collect(), true);
         if was_member {
             let group = self.sessions[&consumer].group.clone();
             self.rebalance(&group, RebalanceReason::Unsubscribed(consumer));

@@ -18,6 +18,7 @@ mod check;
 mod commit;
 mod describe;
 mod membership;
+mod pause;
 mod poll;
 mod produce;
 mod read;
@@ -195,6 +196,11 @@ impl Core {
             Request::Consume { consumer, limits, after_batch } => self.consume(id, consumer, limits, after_batch),
             Request::Commit { consumer, offsets, generation } => self.commit(id, consumer, offsets, generation),
             Request::Seek { consumer, positions } => self.seek(id, consumer, &positions),
+            Request::SeekPlace { consumer, partitions, to } => {
+                self.seek_place(id, consumer, partitions.as_deref(), to);
+            }
+            Request::Pause { consumer, partitions } => self.pause(id, consumer, partitions.as_deref()),
+            Request::Resume { consumer, partitions } => self.resume(id, consumer, partitions.as_deref()),
             Request::Assign { consumer, partitions } => self.assign(id, consumer, &partitions),
             Request::Describe { consumer } => self.describe_consumer(id, consumer),
             Request::Committed { consumer } => self.describe_committed(id, consumer),

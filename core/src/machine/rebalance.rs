@@ -202,7 +202,8 @@ impl Core {
             let position = stood.position.or_else(|| self.first_position(&group, reset, *log));
             positions.insert(*log, position);
             let Some(session) = self.sessions.get_mut(&consumer) else { return };
-            let partition = Partition { position, counted: position.unwrap_or_default(), revoking: false, ..stood };
+            let counted = position.unwrap_or_default();
+            let partition = Partition { position, counted, revoking: false, paused: false, ..stood };
             session.partitions.insert(*log, partition);
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {

@@ -143,6 +143,7 @@ impl Core {
                 delivered: uncommitted,
                 received: uncommitted,
                 committed: None,
+                paused: record.paused.contains(log),
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
             };
             session.partitions.insert(*log, partition);

@@ -8,6 +8,8 @@ mod full_disk;
 mod groups;
 mod harness;
 mod long_poll;
+mod pause;
 mod produce_and_read;
 mod seed_workflow;
+mod seek;
 mod stop;

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use takhin_core::{
     BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, NameError, OffsetReset,
-    PollLimits, Refusal, Request, SeekTo, TopicName,
+    PollLimits, Refusal, Request, TopicName,
 };
 use uuid::Uuid;
 
-use super::offsets::{Entries, OffsetEntry, OffsetMap, partition_number, topic_name};
+use super::offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name};
 use crate::http::{error::ApiError, refusal::invalid_name};
 
 /// The body of `POST /subscribe`.
@@ -139,65 +139,31 @@ impl Commit {
     }
 }
 
-/// The body of `POST /{id}/seek`: one partition, or `offsets` for many.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Seek {
-    topic: Option<String>,
-    partition: Option<i64>,
-    offset: Option<i64>,
-    offsets: Option<OffsetMap>,
-}
-
-impl Seek {
-    /// The seek that it asks for.
-    pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
-        let single = [self.topic.is_some(), self.partition.is_some(), self.offset.is_some()];
-        let entries = match (self.topic, self.partition, self.offset, self.offsets) {
-            (Some(topic), Some(partition), Some(offset), None) => vec![OffsetEntry {
-                topic: topic_name("topic", &topic)?,
-                partition: partition_number("partition", partition)?,
-                offset,
-            }],
-            (None, None, None, Some(offsets)) => offsets.check("offsets")?,
-            (.., Some(_)) => {
-                let message = "a seek has either offsets, or topic, partition and offset";
-                return Err(ApiError::malformed("conflicting_fields", message).with("field", "offsets"));
-            }
-            (.., None) => {
-                let missing = ["topic", "partition", "offset"].into_iter().zip(single).find(|(_, given)| !given);
-                let field = missing.map_or("offsets", |(field, _)| field);
-                let message = format!("missing field `{field}`: a seek names topic, partition and offset, or offsets");
-                return Err(ApiError::malformed("missing_field", message).with("field", field));
-            }
-        };
-        if entries.is_empty() {
-            return Err(Refusal::Empty { field: "offsets".to_owned() }.into());
-        }
-        let to = |OffsetEntry { topic, partition, offset }| SeekTo { topic, partition, offset };
-        Ok(Request::Seek { consumer, positions: entries.into_iter().map(to).collect() })
-    }
-}
-
 /// The body of `PUT /{id}/assignment`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Assign {
-    topics: Entries<Vec<i64>>,
+    topics: PartitionMap,
 }
 
 impl Assign {
     /// The assignment that it asks for.
     pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
-        let mut partitions = Vec::new();
-        for (topic, numbers) in self.topics.0 {
-            let name = topic_name("topics", &topic)?;
-            for (index, number) in numbers.into_iter().enumerate() {
-                let partition = partition_number(&format!("topics.{topic}[{index}]"), number)?;
-                partitions.push((name.clone(), partition));
-            }
-        }
-        Ok(Request::Assign { consumer, partitions })
+        Ok(Request::Assign { consumer, partitions: self.topics.check("topics")? })
+    }
+}
+
+/// The body of `POST /{id}/pause` and `POST /{id}/resume`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Which {
+    partitions: Option<PartitionMap>,
+}
+
+impl Which {
+    /// The partitions that it names; [`None`] stands for all that the consumer has.
+    pub(crate) fn check(self) -> Result<Option<Vec<(TopicName, u32)>>, ApiError> {
+        self.partitions.map(|named| named.check("partitions")).transpose()
     }
 }
 
@@ -316,23 +282,5 @@ mod tests {
                 "{body}"
             );
         }
-    }
-
-    #[test]
-    fn a_seek_is_of_one_partition_or_of_many() {
-        let seek = |body: &str| json::object::<Seek>(body.as_bytes())?.check(ID);
-        let orders = TopicName::new("orders").expect("a good name");
-        let expected =
-            Request::Seek { consumer: ID, positions: vec![SeekTo { topic: orders, partition: 0, offset: 5 }] };
-        assert_eq!(seek(r#"{"topic": "orders", "partition": 0, "offset": 5}"#).expect("good"), expected);
-        assert_eq!(seek(r#"{"offsets": {"orders": {"0": 5}}}"#).expect("good"), expected);
-        assert_eq!(fault(seek(r#"{"topic": "orders", "offset": 5}"#)), (400, "missing_field", json!("partition")));
-        assert_eq!(fault(seek("{}")), (400, "missing_field", json!("topic")));
-        assert_eq!(fault(seek(r#"{"topic": "orders", "offsets": {}}"#)), (400, "conflicting_fields", json!("offsets")));
-        assert_eq!(
-            fault(seek(r#"{"topic": "orders", "partition": -1, "offset": 5}"#)),
-            (422, "out_of_range", json!("partition"))
-        );
-        assert_eq!(fault(seek(r#"{"offsets": {}}"#)), (422, "empty", json!("offsets")));
     }
 }

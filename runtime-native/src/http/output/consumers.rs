@@ -24,6 +24,8 @@ pub(crate) struct ConsumerView<'a> {
     assignment: Partitions<'a>,
     #[serde(skip_serializing_if = "Partitions::is_empty")]
     revoking: Partitions<'a>,
+    #[serde(skip_serializing_if = "Partitions::is_empty")]
+    paused: Partitions<'a>,
     generation: u64,
     positions: ByTopic<'a, Option<u64>>,
     lag: ByTopic<'a, Option<u64>>,
@@ -45,6 +47,7 @@ impl<'a> ConsumerView<'a> {
             manual: consumer.manual,
             assignment: assignment(&consumer.partitions),
             revoking: revoking(&consumer.partitions),
+            paused: paused(&consumer.partitions),
             generation: consumer.generation.0,
             positions: positions(&consumer.partitions),
             lag: lag(&consumer.partitions),
@@ -115,6 +118,19 @@ pub(crate) struct Sought<'a> {
 impl<'a> Sought<'a> {
     pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
         Self { success: true, positions: positions(&consumer.partitions) }
+    }
+}
+
+/// `POST /{id}/pause` and `POST /{id}/resume`: what is paused now.
+#[derive(Debug, Serialize)]
+pub(crate) struct PausedPartitions<'a> {
+    success: bool,
+    paused: Partitions<'a>,
+}
+
+impl<'a> PausedPartitions<'a> {
+    pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
+        Self { success: true, paused: paused(&consumer.partitions) }
     }
 }
 
@@ -247,6 +263,11 @@ fn assignment(partitions: &[PartitionStatus]) -> Partitions<'_> {
 fn revoking(partitions: &[PartitionStatus]) -> Partitions<'_> {
     let leaving = partitions.iter().filter(|status| status.revoking);
     Partitions::new(leaving.map(|status| (&status.topic, status.partition)))
+}
+
+fn paused(partitions: &[PartitionStatus]) -> Partitions<'_> {
+    let paused = partitions.iter().filter(|status| status.paused);
+    Partitions::new(paused.map(|status| (&status.topic, status.partition)))
 }
 
 fn positions(partitions: &[PartitionStatus]) -> ByTopic<'_, Option<u64>> {

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
 };
 use takhin_core::{
-    ConsumerId, Request, Response,
+    ConsumerId, Request, Response, SeekTo, TopicName,
     response::{CommittedPartition, ConsumerDescription},
 };
 
@@ -20,15 +20,17 @@ use crate::http::{
     error::{ApiError, ApiResult},
     input::{
         body::Received,
-        consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
+        consumers::{Assign, Commit, Consume, Nothing, Subscribe, Which},
         json::{object, object_or_nothing},
         path::{ConsumerPath, NoQuery},
+        seek::{Seek, Wanted},
     },
     link::Link,
     output::{
         JSON,
         consumers::{
-            AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+            AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, PausedPartitions, Sought,
+            Subscription, consumed,
         },
         json, now_ms,
     },
@@ -99,9 +101,34 @@ pub(super) async fn seek(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let seek = object::<Seek>(&body.bytes)?.check(id)?;
+    let seek = match object::<Seek>(&body.bytes)?.check(id)? {
+        Wanted::Now(seek) => seek,
+        Wanted::Time { timestamp_ms, partitions } => app.seek_to_time(id, timestamp_ms, partitions).await?,
+    };
     let consumer = app.consumer(seek).await.map_err(ApiError::repeatable)?;
     json(&Sought::new(&consumer))
+}
+
+pub(super) async fn pause(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let partitions = object_or_nothing::<Which>(&body.bytes)?.check()?;
+    let consumer = app.consumer(Request::Pause { consumer: id, partitions }).await.map_err(ApiError::repeatable)?;
+    json(&PausedPartitions::new(&consumer))
+}
+
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let partitions = object_or_nothing::<Which>(&body.bytes)?.check()?;
+    let consumer = app.consumer(Request::Resume { consumer: id, partitions }).await.map_err(ApiError::repeatable)?;
+    json(&PausedPartitions::new(&consumer))
 }
 
 pub(super) async fn assign(
@@ -161,6 +188,33 @@ pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): Consume
 impl App {
     async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
+    }
+
+    /// The seek to the first records that are not older: looked up before the consumer is moved, so that all of its
+    /// partitions move or none.
+    async fn seek_to_time(
+        &self,
+        consumer: ConsumerId,
+        timestamp_ms: i64,
+        partitions: Option<Vec<(TopicName, u32)>>,
+    ) -> Result<Request, ApiError> {
+        let described = self.describe(consumer).await?;
+        let kept = described.partitions.iter().filter(|status| !status.revoking);
+        let kept: Vec<_> = kept.map(|status| (status.topic.clone(), status.partition)).collect();
+        if partitions.is_none() && kept.is_empty() {
+            return Ok(Request::Describe { consumer });
+        }
+        let mut positions = Vec::new();
+        for (topic, partition) in partitions.unwrap_or_else(|| kept.clone()) {
+            if kept.iter().any(|(name, number)| (name, *number) == (&topic, partition)) {
+                let offset = self.offset_at(&topic, partition, timestamp_ms).await?;
+                positions.push(SeekTo { topic, partition, offset });
+            } else {
+                // Not to be looked up: the core says what is wrong with it.
+                positions.push(SeekTo { topic, partition, offset: 0 });
+            }
+        }
+        Ok(Request::Seek { consumer, positions })
     }
 
     /// Asks something that is answered with a consumer.

@@ -73,6 +73,8 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         .route("/api/consumers/{id}/consume", post(consumers::consume))
         .route("/api/consumers/{id}/commit", post(consumers::commit))
         .route("/api/consumers/{id}/seek", post(consumers::seek))
+        .route("/api/consumers/{id}/pause", post(consumers::pause))
+        .route("/api/consumers/{id}/resume", post(consumers::resume))
         .route("/api/consumers/{id}/heartbeat", post(consumers::heartbeat))
         .route("/api/consumers/{id}/position", get(consumers::position))
         .route("/api/consumers/{id}/committed", get(consumers::committed))
