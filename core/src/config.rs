@@ -20,6 +20,9 @@ pub struct Config {
     pub max_consumers: u32,
     /// Groups at most, the empty ones that only keep offsets included.
     pub max_groups: u32,
+    /// Different patterns that consumers subscribe with, at most; one more is refused with `too_many`. Each costs a
+    /// look at every topic that comes.
+    pub max_patterns: u32,
     /// Polls and reads that wait, at most; one more is refused with `too_many`.
     pub max_parked: u32,
     /// Ended consumers that are remembered, so that a late call hears `consumer_expired` and not
@@ -38,6 +41,7 @@ impl Default for Config {
             max_partitions: 100_000,
             max_consumers: 100_000,
             max_groups: 100_000,
+            max_patterns: 1_000,
             max_parked: 200_000,
             max_ended_remembered: 10_000,
             position_checkpoint: DurationMs(1_000),

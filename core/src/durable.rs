@@ -130,6 +130,12 @@ impl Durable {
                     self.join_or_leave(*consumer);
                 }
             }
+            Fact::Resubscribed { consumer, subscription } => {
+                if let Some(record) = self.consumers.get_mut(consumer) {
+                    record.subscription = subscription.clone();
+                    self.join_or_leave(*consumer);
+                }
+            }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
             Fact::Rebalanced { group, generation, reason, targets } => {
                 if let Some(record) = self.groups.get_mut(group) {
@@ -234,7 +240,7 @@ impl Durable {
         let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
         let group = self.groups.entry(record.group.clone()).or_insert_with(fresh);
         let (joins, leaves) = match record.subscription {
-            Subscription::Topics(_) => (&mut group.members, &mut group.manual),
+            Subscription::Topics(_) | Subscription::Pattern(_) => (&mut group.members, &mut group.manual),
             Subscription::Manual => (&mut group.manual, &mut group.members),
         };
         joins.insert(consumer);

@@ -11,6 +11,7 @@ use crate::{
         AppendId, BatchId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicId,
         TopicName,
     },
+    pattern::TopicPattern,
 };
 
 /// Something that happened outside. Every event is legal in every state: one that comes late, twice or for
@@ -165,9 +166,18 @@ pub enum Request {
         /// Its group.
         group: GroupName,
         /// What it subscribes to.
-        topics: Vec<TopicName>,
+        topics: Topics,
         /// How it wants to be treated.
         options: ConsumerOptions,
+        /// Whether a topic that does not exist (yet) is fine.
+        allow_missing: bool,
+    },
+    /// Subscribe to something else, or again after partitions were taken by hand.
+    ChangeSubscription {
+        /// Who.
+        consumer: ConsumerId,
+        /// What it subscribes to from now on.
+        topics: Topics,
         /// Whether a topic that does not exist (yet) is fine.
         allow_missing: bool,
     },
@@ -248,6 +258,22 @@ pub enum Request {
         /// The group.
         group: GroupName,
     },
+}
+
+/// The topics that a consumer subscribes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Topics {
+    /// These, 1 to 10,000.
+    Named(Vec<TopicName>),
+    /// All that match, those that come later too.
+    Matching(TopicPattern),
+}
+
+impl FromIterator<TopicName> for Topics {
+    fn from_iter<I: IntoIterator<Item = TopicName>>(names: I) -> Self {
+        Self::Named(names.into_iter().collect())
+    }
 }
 
 /// The records of one request for one partition.

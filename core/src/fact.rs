@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::ConsumerOptions,
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    pattern::TopicPattern,
     refusal::LeaveReason,
 };
 
@@ -55,6 +56,13 @@ pub enum Fact {
     },
     /// A consumer wants something else, and holds nothing until it is granted anew.
     SubscriptionChanged {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// What it wants.
+        subscription: Subscription,
+    },
+    /// A member wants something else, and holds what it holds until it is decided anew who shall have what.
+    Resubscribed {
         /// The consumer.
         consumer: ConsumerId,
         /// What it wants.
@@ -142,6 +150,8 @@ pub struct OpenBatch {
 pub enum Subscription {
     /// Its share of these topics, as the group's assignor decides; each once, in the order in which it named them.
     Topics(Vec<TopicName>),
+    /// Its share of all topics that match.
+    Pattern(TopicPattern),
     /// The partitions that it was granted, whatever others have.
     Manual,
 }
@@ -154,6 +164,8 @@ pub enum RebalanceReason {
     Joined(ConsumerId),
     /// A member went.
     Left(ConsumerId, LeaveReason),
+    /// A member wants other topics, or partitions were taken by hand and no longer are.
+    Resubscribed(ConsumerId),
     /// A member took partitions by hand and so left the subscription.
     Unsubscribed(ConsumerId),
     /// A start found the group between two decisions.

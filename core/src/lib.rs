@@ -72,6 +72,7 @@ mod machine;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod outbox;
+pub mod pattern;
 pub mod refusal;
 pub mod response;
 mod session;
@@ -84,13 +85,14 @@ pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     config::{Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
-    event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState},
+    event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
     fact::Fact,
     ids::{
         AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError,
         Offset, RequestId, TopicId, TopicName,
     },
     machine::{Core, LogSpec, Recovery, TopicView, Violation},
+    pattern::TopicPattern,
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
     time::{DurationMs, Timestamp},

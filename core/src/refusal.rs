@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::StorageError,
     ids::{BatchId, ConsumerId, Generation, GroupName, Offset, TopicName},
+    pattern::TopicPattern,
 };
 
 /// Why a request was refused, with what a caller needs to answer well.
@@ -64,6 +65,14 @@ pub enum Refusal {
         min: i64,
         /// The most it may be.
         max: i64,
+    },
+    /// A pattern of topic names is none.
+    #[error("topic_pattern can't be used: {problem}")]
+    InvalidPattern {
+        /// The pattern.
+        pattern: TopicPattern,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A list that needs an entry has none.
     #[error("{field} must not be empty")]
@@ -229,6 +238,8 @@ pub enum Bounded {
     Consumers,
     /// Groups.
     Groups,
+    /// Different patterns that consumers subscribe with.
+    Patterns,
     /// Polls and reads that wait.
     ParkedPolls,
 }
@@ -240,6 +251,7 @@ impl core::fmt::Display for Bounded {
             Self::Partitions => "partitions",
             Self::Consumers => "consumers",
             Self::Groups => "consumer groups",
+            Self::Patterns => "topic patterns",
             Self::ParkedPolls => "waiting polls",
         })
     }

@@ -9,6 +9,7 @@ use crate::{
     config::ConsumerOptions,
     fact::RebalanceReason,
     ids::{BatchId, ConsumerId, FetchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    pattern::TopicPattern,
 };
 
 /// The answer to a request.
@@ -163,8 +164,12 @@ pub struct ConsumerDescription {
     pub consumer: ConsumerId,
     /// Its group.
     pub group: GroupName,
-    /// What it subscribes to, in the order in which it said so; empty with a manual assignment.
+    /// What it subscribes to, in the order in which it said so, or what matches its pattern now; empty with a manual
+    /// assignment.
     pub topics: Vec<TopicName>,
+    /// The pattern that it subscribes with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<TopicPattern>,
     /// Whether its partitions were taken by hand.
     pub manual: bool,
     /// How it is treated.

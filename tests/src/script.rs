@@ -12,7 +12,7 @@ use std::{
 use takhin_core::{
     Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, Fact, FactSeq, GroupName, LogId,
     Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
-    StorageState, Timestamp, TopicName,
+    StorageState, Timestamp, TopicName, TopicPattern, Topics,
     durable::Durable,
     memory::MemoryEngine,
     response::Consumed,
@@ -214,6 +214,17 @@ impl Script {
         let topics = topics.iter().map(|name| topic(name)).collect();
         let (consumer, group) = (consumer(n), group(name));
         self.ask(Request::Subscribe { consumer, group, topics, options, allow_missing: false })
+    }
+
+    /// Subscribes consumer `n` to whatever matches.
+    pub fn subscribe_matching(&mut self, n: u128, name: &str, pattern: &str, options: ConsumerOptions) -> RequestId {
+        let (consumer, group, topics) = (consumer(n), group(name), Topics::Matching(TopicPattern::new(pattern)));
+        self.ask(Request::Subscribe { consumer, group, topics, options, allow_missing: false })
+    }
+
+    /// Lets consumer `n` subscribe to something else.
+    pub fn resubscribe(&mut self, n: u128, topics: Topics) -> RequestId {
+        self.ask(Request::ChangeSubscription { consumer: consumer(n), topics, allow_missing: false })
     }
 
     /// Polls as consumer `n`.

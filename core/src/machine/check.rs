@@ -37,6 +37,7 @@ impl Core {
         self.check_timers()?;
         self.check_requests()?;
         self.check_logs()?;
+        self.check_patterns()?;
         must!(
             self.sessions.keys().eq(self.durable.consumers.keys()),
             "every consumer has a session and every session a consumer",
@@ -48,6 +49,21 @@ impl Core {
             self.check_session(*consumer, session)?;
         }
         self.groups.keys().try_for_each(|group| self.check_group(group))
+    }
+
+    fn check_patterns(&self) -> Result<(), Violation> {
+        for (text, pattern) in &self.patterns {
+            must!(!pattern.subscribers.is_empty(), "a pattern has a subscriber", "{text}");
+            for topic in &pattern.topics {
+                must!(self.usable_topic(topic).is_ok(), "what matches a pattern can be used", "{text}: {topic}");
+            }
+            for (group, consumer) in &pattern.subscribers {
+                let record = self.durable.consumers.get(consumer).filter(|record| record.group == *group);
+                let wants = record.is_some_and(|record| record.subscription == Subscription::Pattern(text.clone()));
+                must!(wants, "who is listed for a pattern subscribes with it", "{text}: {consumer}");
+            }
+        }
+        Ok(())
     }
 
     fn check_timers(&self) -> Result<(), Violation> {

@@ -101,15 +101,16 @@ impl Core {
 
     pub(super) fn consumer_description(&self, consumer: ConsumerId) -> ConsumerDescription {
         let record = &self.durable.consumers[&consumer];
-        let (topics, manual) = match &record.subscription {
-            Subscription::Topics(topics) => (topics.clone(), false),
-            Subscription::Manual => (Vec::new(), true),
+        let pattern = match &record.subscription {
+            Subscription::Pattern(pattern) => Some(pattern.clone()),
+            Subscription::Topics(_) | Subscription::Manual => None,
         };
         ConsumerDescription {
             consumer,
             group: record.group.clone(),
-            topics,
-            manual,
+            topics: self.topics_of(&record.subscription),
+            pattern,
+            manual: record.subscription == Subscription::Manual,
             options: record.options.clone(),
             generation: self.sessions[&consumer].generation,
             partitions: self.positions(consumer),

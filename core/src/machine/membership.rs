@@ -1,22 +1,23 @@
 //! Consumers come, take partitions by hand, fall silent and go.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::collections::BTreeSet;
 
-use super::{Core, Open};
+use super::{
+    Core, Open,
+    subscription::{MAX_NAMED, wanted},
+};
 use crate::{
     config::{ConsumerOptions, in_range},
+    event::Topics,
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, GroupName, LogId, RequestId, TopicName},
     log::Waiter,
     refusal::{Bounded, LeaveReason, Refusal},
     response::Response,
-    session::{News, Partitions, Session},
+    session::{Partitions, Session},
     time::DurationMs,
     timers::Timer,
 };
-
-/// Topics that one consumer may subscribe to, and partitions that it may take by hand.
-const MAX_NAMED: u32 = 10_000;
 
 impl Core {
     pub(super) fn subscribe(
@@ -24,21 +25,18 @@ impl Core {
         request: RequestId,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: Vec<TopicName>,
+        topics: Topics,
         options: ConsumerOptions,
         allow_missing: bool,
     ) {
-        let topics = without_repetition(topics);
-        if self.is_repeated_subscribe(consumer, group, &topics, &options) {
+        let subscription = wanted(topics);
+        if self.is_repeated_subscribe(consumer, group, &subscription, &options) {
             return self.describe_consumer(request, consumer);
         }
-        if let Err(refusal) = self.may_subscribe(consumer, group, &topics, &options, allow_missing) {
+        if let Err(refusal) = self.may_subscribe(consumer, group, &subscription, &options, allow_missing) {
             return self.refuse(request, refusal);
         }
-        for topic in &topics {
-            self.subscribers.entry(topic.clone()).or_default().insert((group.clone(), consumer));
-        }
-        let subscription = Subscription::Topics(topics);
+        self.list_subscriber(consumer, group, &subscription);
         let mut session = Session::new(group.clone(), options.clone(), self.now);
         let after = self.record(Fact::ConsumerCreated { consumer, group: group.clone(), options, subscription });
         session.depends_on = after;
@@ -53,14 +51,12 @@ impl Core {
         &self,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: &[TopicName],
+        subscription: &Subscription,
         options: &ConsumerOptions,
     ) -> bool {
         let record = self.durable.consumers.get(&consumer);
         record.is_some_and(|record| {
-            record.group == *group
-                && record.options == *options
-                && matches!(&record.subscription, Subscription::Topics(has) if has == topics)
+            record.group == *group && record.options == *options && record.subscription == *subscription
         })
     }
 
@@ -68,7 +64,7 @@ impl Core {
         &self,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: &[TopicName],
+        subscription: &Subscription,
         options: &ConsumerOptions,
         allow_missing: bool,
     ) -> Result<(), Refusal> {
@@ -77,11 +73,7 @@ impl Core {
         }
         self.may_write()?;
         options.check()?;
-        Self::not_empty("topics", topics.is_empty())?;
-        in_range("topics", u32::try_from(topics.len()).unwrap_or(u32::MAX), 1, MAX_NAMED)?;
-        if !allow_missing {
-            topics.iter().try_for_each(|topic| self.usable_topic(topic).map(|_| ()))?;
-        }
+        self.may_want(subscription, allow_missing)?;
         if self.sessions.contains_key(&consumer) {
             return Err(Refusal::ConsumerExists { consumer });
         }
@@ -97,12 +89,15 @@ impl Core {
         Ok(())
     }
 
-    /// Tells a consumer its assignment in answer to its own request: then it is no news to the next poll.
-    fn tell_assignment(&mut self, request: RequestId, consumer: ConsumerId) {
+    /// Tells a consumer its assignment in answer to its own request: then it is no news to the next poll, except for
+    /// what it is giving up, which takes a poll to be let go of.
+    pub(super) fn tell_assignment(&mut self, request: RequestId, consumer: ConsumerId) {
         let generation = self.durable.consumers[&consumer].generation;
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         if session.poll.is_none() {
-            session.news = News::default();
+            let partitions = &session.partitions;
+            session.news.assigned.clear();
+            session.news.revoked.retain(|log, _| partitions.get(log).is_some_and(|partition| partition.revoking));
         }
         session.generation = generation;
         let after = session.depends_on;
@@ -121,7 +116,7 @@ impl Core {
         self.touch(consumer);
         self.commit_delivered(consumer);
         let kept = self.take_all_partitions(consumer);
-        let was_member = self.unsubscribe(consumer);
+        let was_member = self.unlist_subscriber(consumer);
         self.record(Fact::SubscriptionChanged { consumer, subscription: Subscription::Manual });
         self.hold(consumer, &logs, &kept);
         let paused = kept.iter().filter(|(log, partition)| partition.paused && logs.contains(log));
@@ -161,7 +156,7 @@ impl Core {
     fn end_consumer(&mut self, consumer: ConsumerId, reason: LeaveReason) {
         self.end_polls(consumer, reason);
         self.take_all_partitions(consumer);
-        let was_member = self.unsubscribe(consumer);
+        let was_member = self.unlist_subscriber(consumer);
         let Some(session) = self.sessions.remove(&consumer) else { return };
         if let Some(at) = session.silence_timer {
             self.timers.unset(at, Timer::Session(consumer));
@@ -182,24 +177,8 @@ impl Core {
         self.end_poll(consumer, refusal);
     }
 
-    /// Takes a consumer off its topics' lists. Whether it was on them.
-    fn unsubscribe(&mut self, consumer: ConsumerId) -> bool {
-        let Some(record) = self.durable.consumers.get(&consumer) else { return false };
-        let Subscription::Topics(topics) = &record.subscription else { return false };
-        let entry = (record.group.clone(), consumer);
-        for topic in topics {
-            if let Some(subscribers) = self.subscribers.get_mut(topic) {
-                subscribers.remove(&entry);
-                if subscribers.is_empty() {
-                    self.subscribers.remove(topic);
-                }
-            }
-        }
-        true
-    }
-
     /// Takes all partitions from a consumer, and gives where it stood in each.
-    fn take_all_partitions(&mut self, consumer: ConsumerId) -> Partitions {
+    pub(super) fn take_all_partitions(&mut self, consumer: ConsumerId) -> Partitions {
         let Some(session) = self.sessions.get_mut(&consumer) else { return Partitions::new() };
         let partitions = core::mem::take(&mut session.partitions);
         session.ready.clear();
@@ -297,10 +276,4 @@ impl Core {
     pub fn waits_for_facts(&self, request: RequestId) -> bool {
         matches!(self.requests.get(&request), Some(Open::Held(_)))
     }
-}
-
-/// Each name once, where it was named first.
-fn without_repetition(topics: Vec<TopicName>) -> Vec<TopicName> {
-    let mut seen = BTreeSet::new();
-    topics.into_iter().filter(|topic| seen.insert(topic.clone())).collect()
 }

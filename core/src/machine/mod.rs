@@ -18,6 +18,7 @@ mod check;
 mod commit;
 mod describe;
 mod membership;
+mod patterns;
 mod pause;
 mod poll;
 mod produce;
@@ -27,6 +28,7 @@ mod receipt;
 mod recover;
 mod seek;
 mod storage;
+mod subscription;
 mod topics;
 mod waiting;
 
@@ -49,6 +51,7 @@ use crate::{
     ids::{Boot, ConsumerId, FactSeq, FetchId, GroupName, LogId, RequestId, TopicId, TopicName},
     log::Log,
     outbox::Outbox,
+    pattern::TopicPattern,
     refusal::Refusal,
     response::Response,
     session::Session,
@@ -71,6 +74,7 @@ pub struct Core {
     /// Topics that become usable when a fact is durable.
     becoming: BTreeMap<FactSeq, TopicId>,
     subscribers: BTreeMap<TopicName, BTreeSet<(GroupName, ConsumerId)>>,
+    patterns: BTreeMap<TopicPattern, patterns::Pattern>,
     logs: BTreeMap<LogId, Log>,
     sessions: BTreeMap<ConsumerId, Session>,
     groups: BTreeMap<GroupName, rebalance::Group>,
@@ -106,6 +110,7 @@ impl Core {
             topics: BTreeMap::new(),
             becoming: BTreeMap::new(),
             subscribers: BTreeMap::new(),
+            patterns: BTreeMap::new(),
             logs: BTreeMap::new(),
             sessions: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -192,6 +197,9 @@ impl Core {
             Request::Read { topic, partition, offset, limits } => self.read(id, topic, partition, offset, limits),
             Request::Subscribe { consumer, group, topics, options, allow_missing } => {
                 self.subscribe(id, consumer, &group, topics, options, allow_missing);
+            }
+            Request::ChangeSubscription { consumer, topics, allow_missing } => {
+                self.change_subscription(id, consumer, topics, allow_missing);
             }
             Request::Consume { consumer, limits, after_batch } => self.consume(id, consumer, limits, after_batch),
             Request::Commit { consumer, offsets, generation } => self.commit(id, consumer, offsets, generation),

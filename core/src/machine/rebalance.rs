@@ -19,7 +19,7 @@ use alloc::{
 use super::Core;
 use crate::{
     assignor,
-    fact::{Fact, RebalanceReason, Subscription},
+    fact::{Fact, RebalanceReason},
     ids::{ConsumerId, FactSeq, Generation, GroupName, LogId, Offset, TopicId},
     log::Waiter,
     session::{Partition, Partitions},
@@ -93,7 +93,7 @@ impl Core {
         let mut topics: BTreeMap<TopicId, u32> = BTreeMap::new();
         let mut wanted: BTreeMap<ConsumerId, BTreeSet<TopicId>> = BTreeMap::new();
         for consumer in &group.members {
-            let Subscription::Topics(names) = &self.durable.consumers[consumer].subscription else { continue };
+            let names = self.topics_of(&self.durable.consumers[consumer].subscription);
             let usable = names.iter().filter_map(|name| self.usable_topic(name).ok());
             let ids = usable.map(|topic| {
                 topics.insert(topic.id, topic.usable);

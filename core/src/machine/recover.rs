@@ -151,11 +151,8 @@ impl Core {
                 session.news.revoke(*log, self.durable.topics[&log.topic].name.clone());
             }
         }
-        if let Subscription::Topics(topics) = &record.subscription {
-            for topic in topics {
-                self.subscribers.entry(topic.clone()).or_default().insert((record.group.clone(), consumer));
-            }
-        }
+        let (group, subscription) = (record.group.clone(), record.subscription.clone());
+        self.list_subscriber(consumer, &group, &subscription);
         let logs: Vec<LogId> = session.partitions.keys().copied().collect();
         self.sessions.insert(consumer, session);
         for log in logs {

@@ -20,7 +20,9 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::TooMany { what, .. } => error.retryable(true).retry_after(match what {
                 Bounded::ParkedPolls => SHORTLY,
-                Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups => LATER,
+                Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups | Bounded::Patterns => {
+                    LATER
+                }
             }),
             Refusal::StorageUnavailable { error: cause, applied } => {
                 error.retryable(applied == Applied::Nothing).retry_after(storage_retry_after(&cause))
@@ -51,11 +53,12 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::DataCorrupt { .. } => (StatusCode::CONFLICT, "data_corrupt"),
         Refusal::PartitionsCanOnlyGrow { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "partitions_can_only_grow"),
         Refusal::OutOfRange { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range"),
+        Refusal::InvalidPattern { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_pattern"),
         Refusal::Empty { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "empty"),
         Refusal::OffsetOutOfRange { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "offset_out_of_range"),
         Refusal::TooMany { what, .. } => match what {
             Bounded::ParkedPolls => (StatusCode::SERVICE_UNAVAILABLE, "too_many"),
-            Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups => {
+            Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups | Bounded::Patterns => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many")
             }
         },
@@ -99,7 +102,7 @@ pub(super) fn invalid_name(field: &str, name: &str, error: NameError) -> ApiErro
 
 #[cfg(test)]
 mod tests {
-    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, TopicName};
+    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, TopicName, TopicPattern};
     use uuid::Uuid;
 
     use super::*;
@@ -124,8 +127,14 @@ mod tests {
             (too_many(Bounded::Topics), 429, "too_many", true, Some(LATER)),
             (too_many(Bounded::Partitions), 429, "too_many", true, Some(LATER)),
             (too_many(Bounded::Consumers), 429, "too_many", true, Some(LATER)),
+            (too_many(Bounded::Patterns), 429, "too_many", true, Some(LATER)),
             (too_many(Bounded::Groups), 429, "too_many", true, Some(LATER)),
             no(Refusal::OutOfRange { field: "max_records".into(), value: 0, min: 1, max: 10 }, 422, "out_of_range"),
+            no(
+                Refusal::InvalidPattern { pattern: TopicPattern::new("("), problem: "unclosed group".into() },
+                422,
+                "invalid_pattern",
+            ),
             no(Refusal::Empty { field: "topics".into() }, 422, "empty"),
             no(Refusal::GroupNotFound { group }, 404, "group_not_found"),
             no(Refusal::ConsumerNotFound { consumer }, 404, "consumer_not_found"),

@@ -13,3 +13,4 @@ mod produce_and_read;
 mod seed_workflow;
 mod seek;
 mod stop;
+mod subscription;

@@ -17,6 +17,7 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::PartitionsCanOnlyGrow { .. } => "partitions_can_only_grow",
         Refusal::TooMany { .. } => "too_many",
         Refusal::OutOfRange { .. } => "out_of_range",
+        Refusal::InvalidPattern { .. } => "invalid_pattern",
         Refusal::Empty { .. } => "empty",
         Refusal::GroupNotFound { .. } => "group_not_found",
         Refusal::ConsumerNotFound { .. } => "consumer_not_found",
@@ -77,6 +78,7 @@ fn every_refusal_is_reached() {
         script.seek(1, "orders", 0, 6),
         script.ask(Request::Seek { consumer: consumer(1), positions: vec![] }),
     ];
+    refused.push(script.subscribe_matching(2, "audit", "*", manual()));
     script.create("visits", 1);
     refused.push(script.create("third", 1));
     refused.push(script.commit(1, "visits", 0, 0));
@@ -106,7 +108,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 23, "{distinct:?}");
+    assert_eq!(distinct.len(), 24, "{distinct:?}");
 }
 
 /// A poll over a damaged record, and a read of a trimmed one.

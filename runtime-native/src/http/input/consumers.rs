@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use takhin_core::{
     BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, NameError, OffsetReset,
-    PollLimits, Refusal, Request, TopicName,
+    PollLimits, Refusal, Request, TopicName, TopicPattern, Topics,
 };
 use uuid::Uuid;
 
@@ -15,7 +15,8 @@ use crate::http::{error::ApiError, refusal::invalid_name};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Subscribe {
     group_id: String,
-    topics: Vec<String>,
+    topics: Option<Vec<String>>,
+    topic_pattern: Option<String>,
     consumer_id: Option<String>,
     client_id: Option<String>,
     auto_offset_reset: Option<OffsetReset>,
@@ -31,7 +32,7 @@ pub(crate) struct Subscribe {
 pub(crate) struct Subscription {
     pub(crate) consumer: ConsumerId,
     pub(crate) group: GroupName,
-    pub(crate) topics: Vec<TopicName>,
+    pub(crate) topics: Topics,
     pub(crate) options: ConsumerOptions,
     pub(crate) allow_missing: bool,
 }
@@ -40,8 +41,7 @@ impl Subscribe {
     /// Checks every field. The consumer's id is drawn if the client chose none.
     pub(crate) fn check(self) -> Result<Subscription, ApiError> {
         let group = GroupName::new(&self.group_id).map_err(|error| invalid_name("group_id", &self.group_id, error))?;
-        let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-        let topics = self.topics.iter().enumerate().map(name).collect::<Result<_, _>>()?;
+        let topics = topics(self.topics.as_deref(), self.topic_pattern.as_deref())?;
         let consumer = match &self.consumer_id {
             Some(id) => consumer_id(id).ok_or_else(|| {
                 let message = "consumer_id must be a UUID";
@@ -79,6 +79,42 @@ impl Subscribe {
             )
         })?;
         Ok(options)
+    }
+}
+
+/// Names, or a pattern.
+fn topics(names: Option<&[String]>, pattern: Option<&str>) -> Result<Topics, ApiError> {
+    match (names, pattern) {
+        (Some(names), None) => {
+            let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
+            Ok(Topics::Named(names.iter().enumerate().map(name).collect::<Result<_, _>>()?))
+        }
+        (None, Some(pattern)) => Ok(Topics::Matching(TopicPattern::new(pattern))),
+        (Some(_), Some(_)) => {
+            let message = "a subscription has topics or a topic_pattern, and not both";
+            Err(ApiError::malformed("conflicting_fields", message).with("field", "topic_pattern"))
+        }
+        (None, None) => {
+            let message = "missing field `topics`: a subscription names topics, or a topic_pattern";
+            Err(ApiError::malformed("missing_field", message).with("field", "topics"))
+        }
+    }
+}
+
+/// The body of `PUT /{id}/subscription`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resubscribe {
+    topics: Option<Vec<String>>,
+    topic_pattern: Option<String>,
+    allow_missing: Option<bool>,
+}
+
+impl Resubscribe {
+    /// What is subscribed to, and whether topics may be missing.
+    pub(crate) fn check(self) -> Result<(Topics, bool), ApiError> {
+        let topics = topics(self.topics.as_deref(), self.topic_pattern.as_deref())?;
+        Ok((topics, self.allow_missing.unwrap_or(false)))
     }
 }
 
@@ -228,7 +264,8 @@ mod tests {
         let made = subscribe(&json!({"group_id": "g", "topics": ["a", "b"]})).expect("good");
         assert_eq!(made.options, ConsumerOptions::default());
         assert!(!made.allow_missing);
-        assert_eq!(made.topics.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
+        let Topics::Named(names) = made.topics else { panic!("topics were named") };
+        assert_eq!(names.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(made.consumer.0.get_version_num(), 4);
     }
 
@@ -256,7 +293,8 @@ mod tests {
         assert_eq!(with("session_timeout_ms", json!(999)), expect(422, "out_of_range", "session_timeout_ms"));
         assert_eq!(with("session_timeout_ms", json!(-1)), expect(422, "out_of_range", "session_timeout_ms"));
         assert_eq!(with("sesion_timeout_ms", json!(1)), expect(400, "unknown_field", "sesion_timeout_ms"));
-        assert_eq!(with("topic_pattern", json!(".*")), expect(400, "unknown_field", "topic_pattern"));
+        assert_eq!(with("topic_pattern", json!(".*")), expect(400, "conflicting_fields", "topic_pattern"));
+        assert_eq!(with("topics", json!(null)), expect(400, "missing_field", "topics"));
         assert_eq!(with("client_id", json!("x".repeat(256))), expect(422, "client_id_too_long", "client_id"));
         assert_eq!(with("client_id", json!("a\nb")), expect(422, "invalid_name", "client_id"));
         assert_eq!(fault(subscribe(&json!({"topics": []}))), (400, "missing_field", json!("group_id")));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use takhin_core::{
-    ClientId, ConsumerId, GroupName, OffsetReset, TopicName,
+    ClientId, ConsumerId, GroupName, OffsetReset, TopicName, TopicPattern,
     response::{CommittedPartition, Consumed, ConsumerDescription, PartitionStatus},
 };
 
@@ -20,6 +20,8 @@ pub(crate) struct ConsumerView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a ClientId>,
     topics: Vec<&'a TopicName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_pattern: Option<&'a TopicPattern>,
     manual: bool,
     assignment: Partitions<'a>,
     #[serde(skip_serializing_if = "Partitions::is_empty")]
@@ -44,6 +46,7 @@ impl<'a> ConsumerView<'a> {
             group_id: &consumer.group,
             client_id: options.client_id.as_ref(),
             topics: topics(consumer),
+            topic_pattern: consumer.pattern.as_ref(),
             manual: consumer.manual,
             assignment: assignment(&consumer.partitions),
             revoking: revoking(&consumer.partitions),
@@ -83,12 +86,14 @@ impl<'a> AssignmentView<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Subscription<'a> {
     topics: Vec<&'a TopicName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_pattern: Option<&'a TopicPattern>,
     manual: bool,
 }
 
 impl<'a> Subscription<'a> {
     pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
-        Self { topics: topics(consumer), manual: consumer.manual }
+        Self { topics: topics(consumer), topic_pattern: consumer.pattern.as_ref(), manual: consumer.manual }
     }
 }
 

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
 };
 use takhin_core::{
-    ConsumerId, Request, Response, SeekTo, TopicName,
+    ConsumerId, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription},
 };
 
@@ -20,7 +20,7 @@ use crate::http::{
     error::{ApiError, ApiResult},
     input::{
         body::Received,
-        consumers::{Assign, Commit, Consume, Nothing, Subscribe, Which},
+        consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
         json::{object, object_or_nothing},
         path::{ConsumerPath, NoQuery},
         seek::{Seek, Wanted},
@@ -38,11 +38,7 @@ use crate::http::{
 
 pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
     let wanted = object::<Subscribe>(&body.bytes)?.check()?;
-    if !wanted.allow_missing {
-        for topic in &wanted.topics {
-            app.ensure_topic(topic).await?;
-        }
-    }
+    app.ensure_topics(&wanted.topics, wanted.allow_missing).await?;
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
@@ -177,6 +173,19 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, ConsumerPath(id): 
     json(&Subscription::new(&app.describe(id).await?))
 }
 
+pub(super) async fn resubscribe(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let (topics, allow_missing) = object::<Resubscribe>(&body.bytes)?.check()?;
+    app.ensure_topics(&topics, allow_missing).await?;
+    let change = Request::ChangeSubscription { consumer: id, topics, allow_missing };
+    let consumer = app.consumer(change).await.map_err(ApiError::repeatable)?;
+    json(&ConsumerView::new(&consumer))
+}
+
 pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
     let answer = app.driver.ask(Request::Close { consumer: id }).await?;
     match answer.response {
@@ -186,6 +195,16 @@ pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): Consume
 }
 
 impl App {
+    /// Creates what is named and missing, if the server is set to do so and the client counts on it.
+    async fn ensure_topics(&self, topics: &Topics, allow_missing: bool) -> Result<(), ApiError> {
+        if let (Topics::Named(names), false) = (topics, allow_missing) {
+            for topic in names {
+                self.ensure_topic(topic).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
     }

@@ -78,7 +78,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         .route("/api/consumers/{id}/heartbeat", post(consumers::heartbeat))
         .route("/api/consumers/{id}/position", get(consumers::position))
         .route("/api/consumers/{id}/committed", get(consumers::committed))
-        .route("/api/consumers/{id}/subscription", get(consumers::subscription))
+        .route("/api/consumers/{id}/subscription", get(consumers::subscription).put(consumers::resubscribe))
         .route("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign))
         .route("/api/topics", topics.clone())
         .route("/api/topics/", topics)
