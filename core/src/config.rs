@@ -70,6 +70,9 @@ pub struct ConsumerOptions {
     pub auto_offset_reset: OffsetReset,
     /// How long it may be silent, 1,000 to 1,800,000. Not counted while a poll is parked.
     pub session_timeout_ms: u32,
+    /// How long a member may go without a poll, 1,000 to 86,400,000: other requests keep its session, and not its share.
+    /// Not counted while a poll is under way, nor for partitions taken by hand.
+    pub max_poll_interval_ms: u32,
     /// How long it may hold on to a partition that it was asked to give up, 1,000 to 1,800,000.
     pub rebalance_timeout_ms: u32,
     /// Whether a poll commits what the polls before it delivered.
@@ -86,6 +89,7 @@ impl Default for ConsumerOptions {
         Self {
             auto_offset_reset: OffsetReset::default(),
             session_timeout_ms: 30_000,
+            max_poll_interval_ms: 300_000,
             rebalance_timeout_ms: 60_000,
             auto_commit: true,
             auto_commit_interval_ms: 5_000,
@@ -101,6 +105,7 @@ impl ConsumerOptions {
     /// `out_of_range` with the option's name, value and bounds.
     pub fn check(&self) -> Result<(), Refusal> {
         in_range("session_timeout_ms", self.session_timeout_ms, 1_000, 1_800_000)?;
+        in_range("max_poll_interval_ms", self.max_poll_interval_ms, 1_000, 86_400_000)?;
         in_range("rebalance_timeout_ms", self.rebalance_timeout_ms, 1_000, 1_800_000)?;
         in_range("auto_commit_interval_ms", self.auto_commit_interval_ms, 0, 86_400_000)
     }

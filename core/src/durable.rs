@@ -7,7 +7,10 @@
 //!
 //! All that is not here (positions since the last checkpoint, who waits, clocks) is made anew at a start.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,12 +85,31 @@ pub struct ConsumerRecord {
     /// What of it is held and not delivered because the consumer wants it so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub paused: BTreeSet<LogId>,
+    /// What of it is held, and not known to have been told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub untold: BTreeSet<LogId>,
+    /// What was held and no longer is, and is not known to have been told, by the topics' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<LogId, TopicName>,
 }
 
 impl GroupRecord {
     /// Whether nobody is in it and nothing was ever committed: then there is nothing to remember.
     fn is_nothing(&self) -> bool {
         self.members.is_empty() && self.manual.is_empty() && self.offsets.is_empty()
+    }
+}
+
+impl ConsumerRecord {
+    /// It holds partitions no longer.
+    fn lose(&mut self, topics: &BTreeMap<TopicId, TopicRecord>, logs: &[LogId]) {
+        for log in logs {
+            self.paused.remove(log);
+            self.untold.remove(log);
+            if let (Some(_), Some(topic)) = (self.held.remove(log), topics.get(&log.topic)) {
+                self.lost.insert(*log, topic.name.clone());
+            }
+        }
     }
 }
 
@@ -117,6 +139,8 @@ impl Durable {
                     batch: BatchId::NONE,
                     open: None,
                     paused: BTreeSet::new(),
+                    untold: BTreeSet::new(),
+                    lost: BTreeMap::new(),
                 };
                 self.consumers.insert(*consumer, record);
                 self.join_or_leave(*consumer);
@@ -125,8 +149,8 @@ impl Durable {
                 if let Some(record) = self.consumers.get_mut(consumer) {
                     record.subscription = subscription.clone();
                     record.target.clear();
-                    record.held.clear();
-                    record.paused.clear();
+                    let held: Vec<LogId> = record.held.keys().copied().collect();
+                    record.lose(&self.topics, &held);
                     self.join_or_leave(*consumer);
                 }
             }
@@ -152,14 +176,13 @@ impl Durable {
             Fact::Granted { consumer, positions } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
                     record.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
+                    record.untold.extend(positions.keys().copied());
+                    record.lost.retain(|log, _| !positions.contains_key(log));
                 }
             }
             Fact::Released { consumer, logs } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
-                    for log in logs {
-                        record.held.remove(log);
-                        record.paused.remove(log);
-                    }
+                    record.lose(&self.topics, logs);
                 }
             }
             Fact::Positioned { consumer, batch, positions, open } => {
@@ -171,6 +194,12 @@ impl Durable {
                             *held = Some(*position);
                         }
                     }
+                }
+            }
+            Fact::Told { consumer, logs } => {
+                if let Some(record) = self.consumers.get_mut(consumer) {
+                    record.untold.retain(|log| !logs.contains(log));
+                    record.lost.retain(|log, _| !logs.contains(log));
                 }
             }
             Fact::Paused { consumer, logs } => {
@@ -204,6 +233,7 @@ impl Durable {
             consumer.target.retain(known);
             consumer.held.retain(|log, _| known(log));
             consumer.paused.retain(|log| consumer.held.contains_key(log));
+            consumer.untold.retain(|log| consumer.held.contains_key(log));
         }
         for group in self.groups.values() {
             let (mut owned, mut meant) = (BTreeSet::new(), BTreeSet::new());
@@ -211,6 +241,7 @@ impl Durable {
                 if let Some(consumer) = self.consumers.get_mut(member) {
                     consumer.held.retain(|log, _| owned.insert(*log));
                     consumer.paused.retain(|log| consumer.held.contains_key(log));
+                    consumer.untold.retain(|log| consumer.held.contains_key(log));
                     consumer.target.retain(|log| meant.insert(*log));
                     consumer.generation = consumer.generation.min(group.generation);
                 }
@@ -224,14 +255,16 @@ impl Durable {
     }
 
     fn forget_topic(&mut self, topic: TopicId) {
+        for consumer in self.consumers.values_mut() {
+            let held: Vec<LogId> = consumer.held.keys().copied().filter(|log| log.topic == topic).collect();
+            consumer.lose(&self.topics, &held);
+        }
         self.topics.remove(&topic);
         for group in self.groups.values_mut() {
             group.offsets.retain(|log, _| log.topic != topic);
         }
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(|log| log.topic != topic);
-            consumer.held.retain(|log, _| log.topic != topic);
-            consumer.paused.retain(|log| log.topic != topic);
         }
     }
 

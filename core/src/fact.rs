@@ -112,6 +112,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         open: Option<OpenBatch>,
     },
+    /// A consumer knows whether it has these partitions.
+    Told {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
     /// A consumer is not delivered partitions that it holds, until it is again.
     Paused {
         /// The consumer.

@@ -267,6 +267,8 @@ pub enum LeaveReason {
     SessionTimeout,
     /// It held on to a revoked partition for its rebalance timeout.
     RebalanceTimeout,
+    /// It did not poll for its greatest poll interval.
+    PollInterval,
 }
 
 impl core::fmt::Display for LeaveReason {
@@ -274,6 +276,7 @@ impl core::fmt::Display for LeaveReason {
         f.write_str(match self {
             Self::Closed => "it was closed",
             Self::SessionTimeout => "its session timed out",
+            Self::PollInterval => "it did not poll for its max_poll_interval_ms",
             Self::RebalanceTimeout => "it kept a revoked partition for longer than its rebalance timeout",
         })
     }

@@ -145,7 +145,7 @@ impl Core {
             record.held.keys()
         );
         must!(
-            session.poll.is_some() || session.silence_timer.is_some_and(|at| at <= session.expires_at),
+            session.poll.is_some() || session.silence_timer.is_some_and(|at| at <= session.ends_at()),
             "a session without a poll is timed",
             "{consumer}"
         );
@@ -154,6 +154,23 @@ impl Core {
             "what is paused is held",
             "{consumer}: {:?}",
             record.paused
+        );
+        must!(
+            session.poll_by.is_some() == (record.subscription != Subscription::Manual),
+            "exactly the members have to poll",
+            "{consumer}"
+        );
+        must!(
+            record.untold.iter().all(|log| record.held.contains_key(log)),
+            "what is still to be told as assigned is held",
+            "{consumer}: {:?}",
+            record.untold
+        );
+        must!(
+            record.lost.keys().all(|log| !record.held.contains_key(log)),
+            "what is still to be told as lost is not held",
+            "{consumer}: {:?}",
+            record.lost
         );
         let mut unplaced = BTreeSet::new();
         let mut ready = BTreeSet::new();

@@ -94,13 +94,16 @@ impl Core {
     pub(super) fn tell_assignment(&mut self, request: RequestId, consumer: ConsumerId) {
         let generation = self.durable.consumers[&consumer].generation;
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        session.generation = generation;
+        let after = session.depends_on;
         if session.poll.is_none() {
             let partitions = &session.partitions;
             session.news.assigned.clear();
             session.news.revoked.retain(|log, _| partitions.get(log).is_some_and(|partition| partition.revoking));
+            let record = &self.durable.consumers[&consumer];
+            let told = record.untold.iter().chain(record.lost.keys()).copied().collect();
+            self.note_told(consumer, told);
         }
-        session.generation = generation;
-        let after = session.depends_on;
         let description = self.consumer_description(consumer);
         self.reply_after(request, after, Response::Consumer(description));
     }
@@ -128,6 +131,7 @@ impl Core {
         let after = self.outbox.decided();
         if let Some(session) = self.sessions.get_mut(&consumer) {
             session.depends_on = after;
+            session.poll_by = None;
         }
         self.woken.insert(consumer);
         self.tell_assignment(request, consumer);
@@ -204,13 +208,21 @@ impl Core {
     pub(super) fn touch(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
-        if session.silence_timer.is_none() && session.poll.is_none() {
-            session.silence_timer = Some(session.expires_at);
-            self.timers.set(session.expires_at, Timer::Session(consumer));
+        if session.poll.is_some() {
+            return;
+        }
+        let ends_at = session.ends_at();
+        if session.silence_timer.is_none_or(|at| at > ends_at) {
+            let earlier = session.silence_timer.replace(ends_at);
+            if let Some(at) = earlier {
+                self.timers.unset(at, Timer::Session(consumer));
+            }
+            self.timers.set(ends_at, Timer::Session(consumer));
         }
     }
 
-    /// A session's timer rang: that means silence only if the session was not heard of since it was set.
+    /// A session's timer rang: that ends it only if it was not heard of since the timer was set, or, if it is a
+    /// member's, did not poll since.
     pub(super) fn session_due(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.silence_timer = None;
@@ -220,12 +232,16 @@ impl Core {
         if session.depends_on > self.outbox.persisted() {
             // It may be our own disk that it waits for.
             session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
+            session.polled(self.now);
         }
-        if session.expires_at > self.now {
-            session.silence_timer = Some(session.expires_at);
-            self.timers.set(session.expires_at, Timer::Session(consumer));
-        } else {
+        let ends_at = session.ends_at();
+        if ends_at > self.now {
+            session.silence_timer = Some(ends_at);
+            self.timers.set(ends_at, Timer::Session(consumer));
+        } else if session.expires_at <= self.now {
             self.end_consumer(consumer, LeaveReason::SessionTimeout);
+        } else {
+            self.end_consumer(consumer, LeaveReason::PollInterval);
         }
     }
 

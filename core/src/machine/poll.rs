@@ -242,7 +242,10 @@ impl Core {
     }
 
     pub(super) fn take_poll(&mut self, consumer: ConsumerId) -> Option<Poll> {
-        let poll = self.sessions.get_mut(&consumer)?.poll.take()?;
+        let now = self.now;
+        let session = self.sessions.get_mut(&consumer)?;
+        let poll = session.poll.take()?;
+        session.polled(now);
         self.requests.remove(&poll.request);
         if poll.timed {
             self.timers.unset(poll.deadline, Timer::Wait(poll.request));

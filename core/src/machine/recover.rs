@@ -123,11 +123,15 @@ impl Core {
         let record = &self.durable.consumers[&consumer];
         let mut session = Session::new(record.group.clone(), record.options.clone(), self.now);
         session.generation = record.generation;
+        if record.subscription == Subscription::Manual {
+            session.poll_by = None;
+        }
         session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
         let logs = &self.logs;
         if let Some(batch) = &mut session.receipts.open {
             batch.ranges.retain(|range| logs.get(&range.log).is_some_and(|log| range.next <= log.bounds.end));
         }
+        session.news.revoked.clone_from(&record.lost);
         for (log, position) in &record.held {
             let Some(entry) = self.logs.get_mut(log) else { continue };
             entry.holders.insert(consumer);
@@ -147,8 +151,11 @@ impl Core {
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
             };
             session.partitions.insert(*log, partition);
+            let name = &self.durable.topics[&log.topic].name;
             if partition.revoking {
-                session.news.revoke(*log, self.durable.topics[&log.topic].name.clone());
+                session.news.revoke(*log, name.clone());
+            } else if record.untold.contains(log) {
+                session.news.assign(*log, name.clone());
             }
         }
         let (group, subscription) = (record.group.clone(), record.subscription.clone());

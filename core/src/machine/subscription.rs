@@ -9,6 +9,7 @@ use crate::{
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, RequestId, TopicName},
     refusal::Refusal,
+    time::DurationMs,
 };
 
 /// Topics that one consumer may subscribe to, and partitions that it may take by hand.
@@ -43,10 +44,12 @@ impl Core {
         }
         self.list_subscriber(consumer, &group, &subscription);
         self.rebalance(&group, RebalanceReason::Resubscribed(consumer));
-        let after = self.outbox.decided();
+        let (now, after) = (self.now, self.outbox.decided());
         if let Some(session) = self.sessions.get_mut(&consumer) {
             session.depends_on = after;
+            session.poll_by.get_or_insert(now + DurationMs(session.options.max_poll_interval_ms));
         }
+        self.touch(consumer);
         self.woken.insert(consumer);
         self.tell_assignment(request, consumer);
     }

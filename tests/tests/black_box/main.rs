@@ -9,6 +9,7 @@ mod groups;
 mod harness;
 mod long_poll;
 mod pause;
+mod poll_interval;
 mod produce_and_read;
 mod seed_workflow;
 mod seek;

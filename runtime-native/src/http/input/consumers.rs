@@ -21,6 +21,7 @@ pub(crate) struct Subscribe {
     client_id: Option<String>,
     auto_offset_reset: Option<OffsetReset>,
     session_timeout_ms: Option<i64>,
+    max_poll_interval_ms: Option<i64>,
     rebalance_timeout_ms: Option<i64>,
     auto_commit: Option<bool>,
     auto_commit_interval_ms: Option<i64>,
@@ -63,6 +64,7 @@ impl Subscribe {
         let options = ConsumerOptions {
             auto_offset_reset: self.auto_offset_reset.unwrap_or_default(),
             session_timeout_ms: or_default(self.session_timeout_ms, default.session_timeout_ms),
+            max_poll_interval_ms: or_default(self.max_poll_interval_ms, default.max_poll_interval_ms),
             rebalance_timeout_ms: or_default(self.rebalance_timeout_ms, default.rebalance_timeout_ms),
             auto_commit: self.auto_commit.unwrap_or(default.auto_commit),
             auto_commit_interval_ms: or_default(self.auto_commit_interval_ms, default.auto_commit_interval_ms),
@@ -73,6 +75,7 @@ impl Subscribe {
                 refusal,
                 &[
                     ("session_timeout_ms", self.session_timeout_ms),
+                    ("max_poll_interval_ms", self.max_poll_interval_ms),
                     ("rebalance_timeout_ms", self.rebalance_timeout_ms),
                     ("auto_commit_interval_ms", self.auto_commit_interval_ms),
                 ],
@@ -292,6 +295,7 @@ mod tests {
         assert_eq!(with("auto_offset_reset", json!("first")), expect(422, "invalid_value", "auto_offset_reset"));
         assert_eq!(with("session_timeout_ms", json!(999)), expect(422, "out_of_range", "session_timeout_ms"));
         assert_eq!(with("session_timeout_ms", json!(-1)), expect(422, "out_of_range", "session_timeout_ms"));
+        assert_eq!(with("max_poll_interval_ms", json!(0)), expect(422, "out_of_range", "max_poll_interval_ms"));
         assert_eq!(with("sesion_timeout_ms", json!(1)), expect(400, "unknown_field", "sesion_timeout_ms"));
         assert_eq!(with("topic_pattern", json!(".*")), expect(400, "conflicting_fields", "topic_pattern"));
         assert_eq!(with("topics", json!(null)), expect(400, "missing_field", "topics"));
