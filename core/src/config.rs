@@ -4,7 +4,11 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::ClientId, refusal::Refusal, time::DurationMs};
+use crate::{
+    ids::{ClientId, InstanceId},
+    refusal::Refusal,
+    time::DurationMs,
+};
 
 /// Bounds of a core. Every queue, table and wait has one; what happens at each is said here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +66,17 @@ pub enum OffsetReset {
     None,
 }
 
+/// How the partitions of a group's topics are shared out. See [`assignor`](crate::assignor).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignor {
+    /// As even as can be, and what is even stays as it is.
+    #[default]
+    Uniform,
+    /// Neighbouring partitions of each topic, topics alike.
+    Range,
+}
+
 /// How one consumer wants to be treated. Times are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -79,6 +94,12 @@ pub struct ConsumerOptions {
     pub auto_commit: bool,
     /// How much time lies between two such commits at least, 0 to 86,400,000.
     pub auto_commit_interval_ms: u32,
+    /// How it wants its group's partitions to be shared out: what most members want is done, and `uniform` if as many
+    /// want the one as the other.
+    pub assignor: Assignor,
+    /// Which of its group's workers it is: it takes over what the one before it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
     /// What its client calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
@@ -93,6 +114,8 @@ impl Default for ConsumerOptions {
             rebalance_timeout_ms: 60_000,
             auto_commit: true,
             auto_commit_interval_ms: 5_000,
+            assignor: Assignor::Uniform,
+            instance_id: None,
             client_id: None,
         }
     }

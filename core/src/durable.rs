@@ -91,6 +91,9 @@ pub struct ConsumerRecord {
     /// What was held and no longer is, and is not known to have been told, by the topics' names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<LogId, TopicName>,
+    /// Whether it said goodbye, and only its place is kept.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub away: bool,
 }
 
 impl GroupRecord {
@@ -101,6 +104,23 @@ impl GroupRecord {
 }
 
 impl ConsumerRecord {
+    fn new(group: GroupName, options: ConsumerOptions, subscription: Subscription) -> Self {
+        Self {
+            group,
+            options,
+            subscription,
+            target: BTreeSet::new(),
+            held: BTreeMap::new(),
+            generation: Generation::default(),
+            batch: BatchId::NONE,
+            open: None,
+            paused: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            away: false,
+        }
+    }
+
     /// It holds partitions no longer.
     fn lose(&mut self, topics: &BTreeMap<TopicId, TopicRecord>, logs: &[LogId]) {
         for log in logs {
@@ -129,19 +149,7 @@ impl Durable {
             }
             Fact::TopicDeleted { topic } => self.forget_topic(*topic),
             Fact::ConsumerCreated { consumer, group, options, subscription } => {
-                let record = ConsumerRecord {
-                    group: group.clone(),
-                    options: options.clone(),
-                    subscription: subscription.clone(),
-                    target: BTreeSet::new(),
-                    held: BTreeMap::new(),
-                    generation: Generation::default(),
-                    batch: BatchId::NONE,
-                    open: None,
-                    paused: BTreeSet::new(),
-                    untold: BTreeSet::new(),
-                    lost: BTreeMap::new(),
-                };
+                let record = ConsumerRecord::new(group.clone(), options.clone(), subscription.clone());
                 self.consumers.insert(*consumer, record);
                 self.join_or_leave(*consumer);
             }
@@ -158,6 +166,23 @@ impl Durable {
                 if let Some(record) = self.consumers.get_mut(consumer) {
                     record.subscription = subscription.clone();
                     self.join_or_leave(*consumer);
+                }
+            }
+            Fact::TakenOver { from, consumer, options, subscription } => {
+                if let Some(old) = self.consumers.remove(from) {
+                    self.take_out(&old.group, *from);
+                    let new = ConsumerRecord::new(old.group, options.clone(), subscription.clone());
+                    let new = ConsumerRecord { target: old.target, generation: old.generation, ..new };
+                    self.consumers.insert(*consumer, new);
+                    self.join_or_leave(*consumer);
+                    if from != consumer {
+                        self.remember(*from, LeaveReason::Replaced, ended_remembered);
+                    }
+                }
+            }
+            Fact::WentAway { consumer } => {
+                if let Some(record) = self.consumers.get_mut(consumer) {
+                    record.away = true;
                 }
             }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
@@ -284,19 +309,31 @@ impl Durable {
         let Some(record) = self.consumers.remove(&consumer) else {
             return;
         };
-        if let Some(group) = self.groups.get_mut(&record.group) {
+        self.take_out(&record.group, consumer);
+        self.forget_if_nothing(&record.group);
+        if reason != LeaveReason::Closed {
+            self.remember(consumer, reason, remembered);
+        }
+    }
+
+    fn take_out(&mut self, name: &GroupName, consumer: ConsumerId) {
+        if let Some(group) = self.groups.get_mut(name) {
             group.members.remove(&consumer);
             group.manual.remove(&consumer);
-            if group.is_nothing() {
-                self.generation_floor = self.generation_floor.max(group.generation);
-                self.groups.remove(&record.group);
-            }
         }
-        if reason != LeaveReason::Closed {
-            self.ended.push_back((consumer, reason));
-            while self.ended.len() > remembered as usize {
-                self.ended.pop_front();
-            }
+    }
+
+    fn forget_if_nothing(&mut self, name: &GroupName) {
+        if let Some(group) = self.groups.get(name).filter(|group| group.is_nothing()) {
+            self.generation_floor = self.generation_floor.max(group.generation);
+            self.groups.remove(name);
+        }
+    }
+
+    fn remember(&mut self, consumer: ConsumerId, reason: LeaveReason, remembered: u32) {
+        self.ended.push_back((consumer, reason));
+        while self.ended.len() > remembered as usize {
+            self.ended.pop_front();
         }
     }
 }

@@ -68,6 +68,23 @@ pub enum Fact {
         /// What it wants.
         subscription: Subscription,
     },
+    /// A static member's place is a new consumer's: the old one is no more, and what was meant for it is meant for the
+    /// new one, which holds nothing yet.
+    TakenOver {
+        /// The old consumer; it may have the same id.
+        from: ConsumerId,
+        /// The new one.
+        consumer: ConsumerId,
+        /// How it is treated.
+        options: ConsumerOptions,
+        /// What it wants.
+        subscription: Subscription,
+    },
+    /// A static member said goodbye, and its place is kept for it until its session times out.
+    WentAway {
+        /// The consumer.
+        consumer: ConsumerId,
+    },
     /// A consumer is no more.
     ConsumerEnded {
         /// The consumer.

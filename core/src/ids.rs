@@ -278,6 +278,11 @@ name! {
     ClientId
 }
 
+name! {
+    /// Which of a group's workers a client is, whatever its consumer's id: 1 to 255 bytes without control characters.
+    InstanceId
+}
+
 /// Ids that clients choose freely.
 macro_rules! free_name {
     ($name:ident) => {
@@ -302,6 +307,7 @@ macro_rules! free_name {
 
 free_name!(GroupName);
 free_name!(ClientId);
+free_name!(InstanceId);
 
 fn check_length(name: &str, max: usize) -> Result<(), NameError> {
     match name.len() {

@@ -83,13 +83,13 @@ pub mod trace;
 
 pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
-    config::{Config, ConsumerOptions, OffsetReset, PollLimits},
+    config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
     event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
     fact::Fact,
     ids::{
-        AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError,
-        Offset, RequestId, TopicId, TopicName,
+        AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, InstanceId, LogId,
+        NameError, Offset, RequestId, TopicId, TopicName,
     },
     machine::{Core, LogSpec, Recovery, TopicView, Violation},
     pattern::TopicPattern,

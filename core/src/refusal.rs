@@ -267,6 +267,8 @@ pub enum LeaveReason {
     SessionTimeout,
     /// It held on to a revoked partition for its rebalance timeout.
     RebalanceTimeout,
+    /// Another consumer with its instance id took its place.
+    Replaced,
     /// It did not poll for its greatest poll interval.
     PollInterval,
 }
@@ -276,6 +278,7 @@ impl core::fmt::Display for LeaveReason {
         f.write_str(match self {
             Self::Closed => "it was closed",
             Self::SessionTimeout => "its session timed out",
+            Self::Replaced => "another consumer with its instance_id took its place",
             Self::PollInterval => "it did not poll for its max_poll_interval_ms",
             Self::RebalanceTimeout => "it kept a revoked partition for longer than its rebalance timeout",
         })

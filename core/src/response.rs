@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Parts, StorageError},
-    config::ConsumerOptions,
+    config::{Assignor, ConsumerOptions},
     fact::RebalanceReason,
     ids::{BatchId, ConsumerId, FetchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     pattern::TopicPattern,
@@ -170,6 +170,9 @@ pub struct ConsumerDescription {
     /// The pattern that it subscribes with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<TopicPattern>,
+    /// Whether it said goodbye, and its place is kept for its next life.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub away: bool,
     /// Whether its partitions were taken by hand.
     pub manual: bool,
     /// How it is treated.
@@ -225,6 +228,9 @@ pub struct GroupDescription {
     pub state: GroupState,
     /// How often it was assigned.
     pub generation: Generation,
+    /// How its partitions are shared out.
+    #[serde(default)]
+    pub assignor: Assignor,
     /// Why it was assigned last.
     pub last_rebalance: Option<RebalanceReason>,
     /// Its members.

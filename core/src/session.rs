@@ -50,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) moved: bool,
     /// When the session times out, unless a poll is parked.
     pub(crate) expires_at: Timestamp,
+    /// Whether it said goodbye, and only its place is kept.
+    pub(crate) away: bool,
     /// When it should have polled, unless a poll is under way; [`None`] if it need not.
     pub(crate) poll_by: Option<Timestamp>,
     /// Whether, and to when, its session timer is set.
@@ -216,6 +218,7 @@ impl Session {
         Self {
             group,
             options,
+            away: false,
             poll_by,
             partitions: Partitions::new(),
             ready: BTreeSet::new(),

@@ -156,8 +156,13 @@ impl Core {
             record.paused
         );
         must!(
-            session.poll_by.is_some() == (record.subscription != Subscription::Manual),
-            "exactly the members have to poll",
+            session.poll_by.is_some() == (record.subscription != Subscription::Manual && !record.away),
+            "exactly the members that are there have to poll",
+            "{consumer}"
+        );
+        must!(
+            session.away == record.away && !(session.away && (session.poll.is_some() || session.is_revoking())),
+            "who is away neither polls nor keeps others waiting",
             "{consumer}"
         );
         must!(
@@ -246,6 +251,11 @@ impl Core {
             must!(group.owners.is_empty(), "a group that is not recorded owns nothing", "{name}");
             return Ok(());
         };
+        for (instance, consumer) in &group.instances {
+            let holder = self.durable.consumers.get(consumer).filter(|holder| holder.group == *name);
+            let has = holder.is_some_and(|holder| holder.options.instance_id.as_ref() == Some(instance));
+            must!(has, "a static place is a consumer's that asked for it", "{instance} and {consumer}");
+        }
         let mut owned = 0;
         let mut targets: BTreeSet<LogId> = BTreeSet::new();
         for consumer in &record.members {

@@ -76,6 +76,7 @@ impl Core {
         let description = GroupDescription {
             state: self.group_state(&group),
             generation: record.generation,
+            assignor: self.assignor_of(&group),
             last_rebalance: record.last_rebalance.clone(),
             members: record.members.iter().map(|consumer| self.consumer_description(*consumer)).collect(),
             partitions,
@@ -110,6 +111,7 @@ impl Core {
             group: record.group.clone(),
             topics: self.topics_of(&record.subscription),
             pattern,
+            away: record.away,
             manual: record.subscription == Subscription::Manual,
             options: record.options.clone(),
             generation: self.sessions[&consumer].generation,

@@ -36,14 +36,32 @@ impl Core {
         if let Err(refusal) = self.may_subscribe(consumer, group, &subscription, &options, allow_missing) {
             return self.refuse(request, refusal);
         }
-        self.list_subscriber(consumer, group, &subscription);
-        let mut session = Session::new(group.clone(), options.clone(), self.now);
+        if let Some(former) = self.former_instance(group, &options) {
+            self.take_over(former, consumer, group, options, subscription);
+            return self.tell_assignment(request, consumer);
+        }
+        let instance = options.instance_id.clone();
+        self.begin_session(consumer, group, &options, &subscription);
         let after = self.record(Fact::ConsumerCreated { consumer, group: group.clone(), options, subscription });
-        session.depends_on = after;
-        self.sessions.insert(consumer, session);
-        self.touch(consumer);
+        if let Some(session) = self.sessions.get_mut(&consumer) {
+            session.depends_on = after;
+        }
         self.rebalance(group, RebalanceReason::Joined(consumer));
+        self.take_place(group, instance, consumer);
         self.tell_assignment(request, consumer);
+    }
+
+    /// A session that was just heard of for the first time.
+    pub(super) fn begin_session(
+        &mut self,
+        consumer: ConsumerId,
+        group: &GroupName,
+        options: &ConsumerOptions,
+        subscription: &Subscription,
+    ) {
+        self.list_subscriber(consumer, group, subscription);
+        self.sessions.insert(consumer, Session::new(group.clone(), options.clone(), self.now));
+        self.touch(consumer);
     }
 
     /// A client that chose its consumer's id may repeat the call.
@@ -56,7 +74,7 @@ impl Core {
     ) -> bool {
         let record = self.durable.consumers.get(&consumer);
         record.is_some_and(|record| {
-            record.group == *group && record.options == *options && record.subscription == *subscription
+            record.group == *group && !record.away && record.options == *options && record.subscription == *subscription
         })
     }
 
@@ -74,7 +92,7 @@ impl Core {
         self.may_write()?;
         options.check()?;
         self.may_want(subscription, allow_missing)?;
-        if self.sessions.contains_key(&consumer) {
+        if self.sessions.contains_key(&consumer) && !self.is_coming_back(consumer, group, options) {
             return Err(Refusal::ConsumerExists { consumer });
         }
         if let Some(reason) = self.ended(consumer) {
@@ -151,7 +169,11 @@ impl Core {
         let reason = LeaveReason::Closed;
         self.end_polls(consumer, reason);
         self.commit_delivered(consumer);
-        self.end_consumer(consumer, reason);
+        if self.is_static_member(consumer) {
+            self.go_away(consumer);
+        } else {
+            self.end_consumer(consumer, reason);
+        }
         let after = self.outbox.decided();
         self.reply_after(request, after, Response::Closed { consumer });
     }
@@ -159,23 +181,30 @@ impl Core {
     /// Ends a session: its partitions are free at once.
     fn end_consumer(&mut self, consumer: ConsumerId, reason: LeaveReason) {
         self.end_polls(consumer, reason);
-        self.take_all_partitions(consumer);
-        let was_member = self.unlist_subscriber(consumer);
-        let Some(session) = self.sessions.remove(&consumer) else { return };
-        if let Some(at) = session.silence_timer {
-            self.timers.unset(at, Timer::Session(consumer));
-        }
-        if let Some(at) = session.rebalance_timer {
-            self.timers.unset(at, Timer::Rebalance(consumer));
-        }
+        let Some((session, _, was_member)) = self.end_session(consumer) else { return };
         self.record(Fact::ConsumerEnded { consumer, reason });
         if was_member {
             self.rebalance(&session.group, RebalanceReason::Left(consumer, reason));
         }
     }
 
+    /// Lets go of all that a session has. Gives it, where it stood in its partitions, and whether it was a member.
+    pub(super) fn end_session(&mut self, consumer: ConsumerId) -> Option<(Session, Partitions, bool)> {
+        let stood = self.take_all_partitions(consumer);
+        let was_member = self.unlist_subscriber(consumer);
+        let session = self.sessions.remove(&consumer)?;
+        if let Some(at) = session.silence_timer {
+            self.timers.unset(at, Timer::Session(consumer));
+        }
+        if let Some(at) = session.rebalance_timer {
+            self.timers.unset(at, Timer::Rebalance(consumer));
+        }
+        self.leave_place(&session.group, session.options.instance_id.as_ref(), consumer);
+        Some((session, stood, was_member))
+    }
+
     /// Ends the consumer's polls: the one under way, and one whose answer waits for a fact.
-    fn end_polls(&mut self, consumer: ConsumerId, reason: LeaveReason) {
+    pub(super) fn end_polls(&mut self, consumer: ConsumerId, reason: LeaveReason) {
         let refusal = Refusal::ConsumerGone { consumer, reason };
         self.end_held_poll(consumer, refusal.clone());
         self.end_poll(consumer, refusal);
@@ -253,7 +282,7 @@ impl Core {
 
     /// Refuses a consumer that is not, or is no longer, known.
     pub(super) fn must_know(&self, consumer: ConsumerId) -> Result<(), Refusal> {
-        if self.sessions.contains_key(&consumer) {
+        if self.sessions.get(&consumer).is_some_and(|session| !session.away) {
             return Ok(());
         }
         Err(match self.ended(consumer) {

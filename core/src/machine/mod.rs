@@ -27,6 +27,7 @@ mod rebalance;
 mod receipt;
 mod recover;
 mod seek;
+mod static_members;
 mod storage;
 mod subscription;
 mod topics;

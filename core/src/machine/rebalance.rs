@@ -19,8 +19,9 @@ use alloc::{
 use super::Core;
 use crate::{
     assignor,
+    config::Assignor,
     fact::{Fact, RebalanceReason},
-    ids::{ConsumerId, FactSeq, Generation, GroupName, LogId, Offset, TopicId},
+    ids::{ConsumerId, FactSeq, Generation, GroupName, InstanceId, LogId, Offset, TopicId},
     log::Waiter,
     session::{Partition, Partitions},
     time::DurationMs,
@@ -34,6 +35,8 @@ pub(super) struct Group {
     pub(super) owners: BTreeMap<LogId, ConsumerId>,
     /// Which member each partition is meant for.
     pub(super) targets: BTreeMap<LogId, ConsumerId>,
+    /// The consumer that has each static place, whether or not it subscribes.
+    pub(super) instances: BTreeMap<InstanceId, ConsumerId>,
     /// The last fact that what is told of the group depends on.
     pub(super) depends_on: FactSeq,
 }
@@ -59,13 +62,8 @@ impl Core {
         let members: Vec<ConsumerId> = changed.keys().copied().collect();
         let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed };
         let after = self.record(fact);
-        let group = self.groups.entry(name.clone()).or_default();
-        group.depends_on = after;
-        group.targets.clear();
-        for consumer in &self.durable.groups[name].members {
-            let target = &self.durable.consumers[consumer].target;
-            group.targets.extend(target.iter().map(|log| (*log, *consumer)));
-        }
+        self.groups.entry(name.clone()).or_default().depends_on = after;
+        self.index_targets(name);
         for consumer in members {
             if let Some(session) = self.sessions.get_mut(&consumer) {
                 session.depends_on = after;
@@ -73,6 +71,16 @@ impl Core {
             self.revoke_surplus(consumer);
         }
         self.grant_free(name);
+    }
+
+    /// Notes anew which partition is meant for whom.
+    pub(super) fn index_targets(&mut self, name: &GroupName) {
+        let (Some(group), Some(record)) = (self.groups.get_mut(name), self.durable.groups.get(name)) else { return };
+        group.targets.clear();
+        for consumer in &record.members {
+            let target = &self.durable.consumers[consumer].target;
+            group.targets.extend(target.iter().map(|log| (*log, *consumer)));
+        }
     }
 
     /// A topic that was deleted took its part of every share with it: that is a change too.
@@ -101,13 +109,33 @@ impl Core {
             });
             wanted.insert(*consumer, ids.collect());
         }
-        let members = wanted.iter().map(|(consumer, topics)| {
-            let current = &self.durable.consumers[consumer].target;
-            (*consumer, assignor::Member { topics, current })
-        });
-        let mut targets = assignor::uniform(&topics, &members.collect());
+        let mut targets = match self.assignor_of(name) {
+            Assignor::Uniform => {
+                let members = wanted.iter().map(|(consumer, topics)| {
+                    let current = &self.durable.consumers[consumer].target;
+                    (*consumer, assignor::Member { topics, current })
+                });
+                assignor::uniform(&topics, &members.collect())
+            }
+            Assignor::Range => {
+                // A worker keeps its turn when it comes back as another consumer.
+                let mut members: Vec<_> = wanted.iter().map(|(consumer, topics)| (*consumer, topics)).collect();
+                let instance = |consumer: &ConsumerId| self.durable.consumers[consumer].options.instance_id.clone();
+                members.sort_by_cached_key(|(consumer, _)| (instance(consumer).is_none(), instance(consumer)));
+                assignor::range(&topics, &members)
+            }
+        };
         targets.retain(|consumer, target| self.durable.consumers[consumer].target != *target);
         targets
+    }
+
+    /// The assignor that most members want; `uniform` if as many want the one as the other.
+    pub(super) fn assignor_of(&self, name: &GroupName) -> Assignor {
+        let Some(group) = self.durable.groups.get(name) else { return Assignor::Uniform };
+        let wants_range =
+            |consumer: &&ConsumerId| self.durable.consumers[*consumer].options.assignor == Assignor::Range;
+        let range = group.members.iter().filter(wants_range).count();
+        if range * 2 > group.members.len() { Assignor::Range } else { Assignor::Uniform }
     }
 
     /// Starts to take from a member what it shall no longer have, and gives back what it shall have after all.

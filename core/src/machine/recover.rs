@@ -123,7 +123,8 @@ impl Core {
         let record = &self.durable.consumers[&consumer];
         let mut session = Session::new(record.group.clone(), record.options.clone(), self.now);
         session.generation = record.generation;
-        if record.subscription == Subscription::Manual {
+        session.away = record.away;
+        if record.subscription == Subscription::Manual || record.away {
             session.poll_by = None;
         }
         session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
@@ -170,13 +171,16 @@ impl Core {
     }
 
     fn recover_group(&mut self, name: &GroupName) {
-        let mut group = Group::default();
-        for consumer in &self.durable.groups[name].members {
+        let (mut group, known) = (Group::default(), &self.durable.groups[name]);
+        for consumer in known.members.iter().chain(&known.manual) {
             let record = &self.durable.consumers[consumer];
-            group.owners.extend(record.held.keys().map(|log| (*log, *consumer)));
-            group.targets.extend(record.target.iter().map(|log| (*log, *consumer)));
+            group.instances.extend(record.options.instance_id.clone().map(|instance| (instance, *consumer)));
+            if record.subscription != Subscription::Manual {
+                group.owners.extend(record.held.keys().map(|log| (*log, *consumer)));
+            }
         }
         self.groups.insert(name.clone(), group);
+        self.index_targets(name);
         if self.decide_targets(name).is_empty() {
             self.grant_free(name);
         } else {

@@ -4,7 +4,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use takhin_core::{Applied, Bounded, NameError, Refusal, StorageError};
+use takhin_core::{Applied, Bounded, LeaveReason, NameError, Refusal, StorageError};
 
 use super::error::ApiError;
 
@@ -39,6 +39,8 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::PartitionNotFound { .. } => (StatusCode::NOT_FOUND, "partition_not_found"),
         Refusal::GroupNotFound { .. } => (StatusCode::NOT_FOUND, "group_not_found"),
         Refusal::ConsumerNotFound { .. } => (StatusCode::NOT_FOUND, "consumer_not_found"),
+        Refusal::ConsumerExpired { reason: LeaveReason::Replaced, .. } => (StatusCode::CONFLICT, "consumer_fenced"),
+        Refusal::ConsumerGone { reason: LeaveReason::Replaced, .. } => (StatusCode::GONE, "consumer_fenced"),
         Refusal::ConsumerExpired { .. } => (StatusCode::NOT_FOUND, "consumer_expired"),
         Refusal::ConsumerGone { .. } => (StatusCode::GONE, "consumer_expired"),
         Refusal::OffsetTrimmed { .. } => (StatusCode::GONE, "offset_trimmed"),
@@ -102,7 +104,7 @@ pub(super) fn invalid_name(field: &str, name: &str, error: NameError) -> ApiErro
 
 #[cfg(test)]
 mod tests {
-    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, TopicName, TopicPattern};
+    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, Offset, TopicName, TopicPattern};
     use uuid::Uuid;
 
     use super::*;
@@ -142,6 +144,8 @@ mod tests {
             no(Refusal::ConsumerEnded { consumer, reason }, 409, "consumer_ended"),
             no(Refusal::ConsumerExpired { consumer, reason }, 404, "consumer_expired"),
             no(Refusal::ConsumerGone { consumer, reason }, 410, "consumer_expired"),
+            no(Refusal::ConsumerExpired { consumer, reason: LeaveReason::Replaced }, 409, "consumer_fenced"),
+            no(Refusal::ConsumerGone { consumer, reason: LeaveReason::Replaced }, 410, "consumer_fenced"),
             no(Refusal::PollSuperseded { consumer }, 409, "poll_superseded"),
             no(Refusal::NoCommittedOffset { topic: t(), partition }, 409, "no_committed_offset"),
             no(Refusal::PartitionNotAssigned { topic: t(), partition }, 409, "partition_not_assigned"),

@@ -13,5 +13,6 @@ mod poll_interval;
 mod produce_and_read;
 mod seed_workflow;
 mod seek;
+mod static_members;
 mod stop;
 mod subscription;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use takhin_core::{
-    BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, NameError, OffsetReset,
-    PollLimits, Refusal, Request, TopicName, TopicPattern, Topics,
+    Assignor, BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, InstanceId,
+    NameError, OffsetReset, PollLimits, Refusal, Request, TopicName, TopicPattern, Topics,
 };
 use uuid::Uuid;
 
@@ -19,6 +19,8 @@ pub(crate) struct Subscribe {
     topic_pattern: Option<String>,
     consumer_id: Option<String>,
     client_id: Option<String>,
+    instance_id: Option<String>,
+    assignor: Option<Assignor>,
     auto_offset_reset: Option<OffsetReset>,
     session_timeout_ms: Option<i64>,
     max_poll_interval_ms: Option<i64>,
@@ -69,6 +71,8 @@ impl Subscribe {
             auto_commit: self.auto_commit.unwrap_or(default.auto_commit),
             auto_commit_interval_ms: or_default(self.auto_commit_interval_ms, default.auto_commit_interval_ms),
             client_id: self.client_id.as_deref().map(client_id).transpose()?,
+            instance_id: self.instance_id.as_deref().map(instance_id).transpose()?,
+            assignor: self.assignor.unwrap_or_default(),
         };
         options.check().map_err(|refusal| {
             as_given(
@@ -223,6 +227,10 @@ fn client_id(text: &str) -> Result<ClientId, ApiError> {
     })
 }
 
+fn instance_id(text: &str) -> Result<InstanceId, ApiError> {
+    InstanceId::new(text).map_err(|error| invalid_name("instance_id", text, error))
+}
+
 /// A consumer's id as text.
 pub(crate) fn consumer_id(text: &str) -> Option<ConsumerId> {
     Uuid::try_parse(text).ok().map(ConsumerId)
@@ -300,6 +308,8 @@ mod tests {
         assert_eq!(with("topic_pattern", json!(".*")), expect(400, "conflicting_fields", "topic_pattern"));
         assert_eq!(with("topics", json!(null)), expect(400, "missing_field", "topics"));
         assert_eq!(with("client_id", json!("x".repeat(256))), expect(422, "client_id_too_long", "client_id"));
+        assert_eq!(with("instance_id", json!("")), expect(422, "invalid_name", "instance_id"));
+        assert_eq!(with("assignor", json!("sticky")), expect(422, "invalid_value", "assignor"));
         assert_eq!(with("client_id", json!("a\nb")), expect(422, "invalid_name", "client_id"));
         assert_eq!(fault(subscribe(&json!({"topics": []}))), (400, "missing_field", json!("group_id")));
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use takhin_core::{
-    ClientId, ConsumerId, GroupName, OffsetReset, TopicName, TopicPattern,
+    Assignor, ClientId, ConsumerId, GroupName, InstanceId, OffsetReset, TopicName, TopicPattern,
     response::{CommittedPartition, Consumed, ConsumerDescription, PartitionStatus},
 };
 
@@ -19,6 +19,11 @@ pub(crate) struct ConsumerView<'a> {
     group_id: &'a GroupName,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<&'a InstanceId>,
+    /// Whether only its place is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    away: bool,
     topics: Vec<&'a TopicName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_pattern: Option<&'a TopicPattern>,
@@ -37,6 +42,7 @@ pub(crate) struct ConsumerView<'a> {
     rebalance_timeout_ms: u32,
     auto_commit: bool,
     auto_commit_interval_ms: u32,
+    assignor: Assignor,
 }
 
 impl<'a> ConsumerView<'a> {
@@ -46,6 +52,8 @@ impl<'a> ConsumerView<'a> {
             consumer_id: consumer.consumer,
             group_id: &consumer.group,
             client_id: options.client_id.as_ref(),
+            instance_id: options.instance_id.as_ref(),
+            away: consumer.away,
             topics: topics(consumer),
             topic_pattern: consumer.pattern.as_ref(),
             manual: consumer.manual,
@@ -61,6 +69,7 @@ impl<'a> ConsumerView<'a> {
             rebalance_timeout_ms: options.rebalance_timeout_ms,
             auto_commit: options.auto_commit,
             auto_commit_interval_ms: options.auto_commit_interval_ms,
+            assignor: options.assignor,
         }
     }
 }
