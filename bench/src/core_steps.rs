@@ -189,7 +189,7 @@ impl Bench {
             ..ConsumerOptions::default()
         };
         let group = GroupName::new("billing").map_err(|error| error.to_string())?;
-        let (consumer, topics) = (bench.consumer, vec![topic]);
+        let (consumer, topics) = (bench.consumer, [topic].into_iter().collect());
         bench.ask(&mut engine, Request::Subscribe { consumer, group, topics, options, allow_missing: false })?;
         let limits = PollLimits { timeout_ms: 0, ..PollLimits::default() };
         // The first poll tells of the assignment; after it there are only records to tell of.

@@ -1,4 +1,4 @@
-//! Who reads which partition: the assignor `uniform`.
+//! Who reads which partition: the assignor `uniform`; beside it, [`range`].
 //!
 //! A pure function of who subscribes to what and of who has what now. It promises, in this order:
 //!
@@ -30,11 +30,13 @@
 //! two members and no two topics are alike, `e` is the number of (topic, subscriber) pairs.
 
 mod flow;
+mod range;
 
 use alloc::{collections::BTreeMap, collections::BTreeSet, vec, vec::Vec};
 use core::cmp::Reverse;
 
 use self::flow::{ArcId, Network, NodeId};
+pub use self::range::range;
 use crate::{ConsumerId, LogId, TopicId};
 
 /// A member of a group, as far as the assignor wants to know it.

@@ -4,7 +4,11 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{refusal::Refusal, time::DurationMs};
+use crate::{
+    ids::{ClientId, InstanceId},
+    refusal::Refusal,
+    time::DurationMs,
+};
 
 /// Bounds of a core. Every queue, table and wait has one; what happens at each is said here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub struct Config {
     pub max_consumers: u32,
     /// Groups at most, the empty ones that only keep offsets included.
     pub max_groups: u32,
+    /// Different patterns that consumers subscribe with, at most; one more is refused with `too_many`. Each costs a
+    /// look at every topic that comes.
+    pub max_patterns: u32,
     /// Polls and reads that wait, at most; one more is refused with `too_many`.
     pub max_parked: u32,
     /// Ended consumers that are remembered, so that a late call hears `consumer_expired` and not
@@ -38,6 +45,7 @@ impl Default for Config {
             max_partitions: 100_000,
             max_consumers: 100_000,
             max_groups: 100_000,
+            max_patterns: 1_000,
             max_parked: 200_000,
             max_ended_remembered: 10_000,
             position_checkpoint: DurationMs(1_000),
@@ -58,20 +66,43 @@ pub enum OffsetReset {
     None,
 }
 
+/// How the partitions of a group's topics are shared out. See [`assignor`](crate::assignor).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignor {
+    /// As even as can be, and what is even stays as it is.
+    #[default]
+    Uniform,
+    /// Neighbouring partitions of each topic, topics alike.
+    Range,
+}
+
 /// How one consumer wants to be treated. Times are in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConsumerOptions {
     /// Where to begin without a committed offset.
     pub auto_offset_reset: OffsetReset,
     /// How long it may be silent, 1,000 to 1,800,000. Not counted while a poll is parked.
     pub session_timeout_ms: u32,
+    /// How long a member may go without a poll, 1,000 to 86,400,000: other requests keep its session, and not its share.
+    /// Not counted while a poll is under way, nor for partitions taken by hand.
+    pub max_poll_interval_ms: u32,
     /// How long it may hold on to a partition that it was asked to give up, 1,000 to 1,800,000.
     pub rebalance_timeout_ms: u32,
     /// Whether a poll commits what the polls before it delivered.
     pub auto_commit: bool,
     /// How much time lies between two such commits at least, 0 to 86,400,000.
     pub auto_commit_interval_ms: u32,
+    /// How it wants its group's partitions to be shared out: what most members want is done, and `uniform` if as many
+    /// want the one as the other.
+    pub assignor: Assignor,
+    /// Which of its group's workers it is: it takes over what the one before it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
+    /// What its client calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
 }
 
 impl Default for ConsumerOptions {
@@ -79,9 +110,13 @@ impl Default for ConsumerOptions {
         Self {
             auto_offset_reset: OffsetReset::default(),
             session_timeout_ms: 30_000,
+            max_poll_interval_ms: 300_000,
             rebalance_timeout_ms: 60_000,
             auto_commit: true,
             auto_commit_interval_ms: 5_000,
+            assignor: Assignor::Uniform,
+            instance_id: None,
+            client_id: None,
         }
     }
 }
@@ -93,6 +128,7 @@ impl ConsumerOptions {
     /// `out_of_range` with the option's name, value and bounds.
     pub fn check(&self) -> Result<(), Refusal> {
         in_range("session_timeout_ms", self.session_timeout_ms, 1_000, 1_800_000)?;
+        in_range("max_poll_interval_ms", self.max_poll_interval_ms, 1_000, 86_400_000)?;
         in_range("rebalance_timeout_ms", self.rebalance_timeout_ms, 1_000, 1_800_000)?;
         in_range("auto_commit_interval_ms", self.auto_commit_interval_ms, 0, 86_400_000)
     }

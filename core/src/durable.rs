@@ -7,7 +7,10 @@
 //!
 //! All that is not here (positions since the last checkpoint, who waits, clocks) is made anew at a start.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,12 +86,87 @@ pub struct ConsumerRecord {
     pub batch: BatchId,
     /// The batch after that, handed out before the positions were last made durable.
     pub open: Option<OpenBatch>,
+    /// What of it is held and not delivered because the consumer wants it so.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub paused: BTreeSet<LogId>,
+    /// What of it is held, and not known to have been told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub untold: BTreeSet<LogId>,
+    /// What was held and no longer is, and is not known to have been told, by the topics' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<LogId, TopicName>,
+    /// Whether it said goodbye, and only its place is kept.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub away: bool,
 }
 
 impl GroupRecord {
     /// Whether nobody is in it and nothing was ever committed: then there is nothing to remember.
     fn is_nothing(&self) -> bool {
         self.members.is_empty() && self.manual.is_empty() && self.offsets.is_empty()
+    }
+}
+
+impl ConsumerRecord {
+    fn new(group: GroupName, options: ConsumerOptions, subscription: Subscription) -> Self {
+        Self {
+            group,
+            options,
+            subscription,
+            target: BTreeSet::new(),
+            held: BTreeMap::new(),
+            generation: Generation::default(),
+            batch: BatchId::NONE,
+            open: None,
+            paused: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            away: false,
+        }
+    }
+
+    /// It holds partitions no longer.
+    fn lose(&mut self, topics: &BTreeMap<TopicId, TopicRecord>, logs: &[LogId]) {
+        for log in logs {
+            self.paused.remove(log);
+            self.untold.remove(log);
+            if let (Some(_), Some(topic)) = (self.held.remove(log), topics.get(&log.topic)) {
+                self.lost.insert(*log, topic.name.clone());
+            }
+        }
+    }
+}
+
+impl ConsumerRecord {
+    /// Applies a fact that is about this consumer and its partitions alone.
+    fn apply(&mut self, fact: &Fact, topics: &BTreeMap<TopicId, TopicRecord>) {
+        match fact {
+            Fact::WentAway { .. } => self.away = true,
+            Fact::Granted { positions, .. } => {
+                self.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
+                self.untold.extend(positions.keys().copied());
+                self.lost.retain(|log, _| !positions.contains_key(log));
+            }
+            Fact::Released { logs, .. } => self.lose(topics, logs),
+            Fact::Positioned { batch, positions, open, .. } => {
+                self.batch = *batch;
+                self.open.clone_from(open);
+                for (log, position) in positions {
+                    if let Some(held) = self.held.get_mut(log) {
+                        *held = Some(*position);
+                    }
+                }
+            }
+            Fact::Told { logs, .. } => {
+                self.untold.retain(|log| !logs.contains(log));
+                self.lost.retain(|log, _| !logs.contains(log));
+            }
+            Fact::Paused { logs, .. } => {
+                self.paused.extend(logs.iter().filter(|log| self.held.contains_key(log)));
+            }
+            Fact::Resumed { logs, .. } => self.paused.retain(|log| !logs.contains(log)),
+            _ => {}
+        }
     }
 }
 
@@ -114,16 +192,7 @@ impl Durable {
             }
             Fact::TopicDeleted { topic } => self.forget_topic(*topic),
             Fact::ConsumerCreated { consumer, group, options, subscription } => {
-                let record = ConsumerRecord {
-                    group: group.clone(),
-                    options: *options,
-                    subscription: subscription.clone(),
-                    target: BTreeSet::new(),
-                    held: BTreeMap::new(),
-                    generation: Generation::default(),
-                    batch: BatchId::NONE,
-                    open: None,
-                };
+                let record = ConsumerRecord::new(group.clone(), options.clone(), subscription.clone());
                 self.consumers.insert(*consumer, record);
                 self.join_or_leave(*consumer);
             }
@@ -131,8 +200,27 @@ impl Durable {
                 if let Some(record) = self.consumers.get_mut(consumer) {
                     record.subscription = subscription.clone();
                     record.target.clear();
-                    record.held.clear();
+                    let held: Vec<LogId> = record.held.keys().copied().collect();
+                    record.lose(&self.topics, &held);
                     self.join_or_leave(*consumer);
+                }
+            }
+            Fact::Resubscribed { consumer, subscription } => {
+                if let Some(record) = self.consumers.get_mut(consumer) {
+                    record.subscription = subscription.clone();
+                    self.join_or_leave(*consumer);
+                }
+            }
+            Fact::TakenOver { from, consumer, options, subscription } => {
+                if let Some(old) = self.consumers.remove(from) {
+                    self.take_out(&old.group, *from);
+                    let new = ConsumerRecord::new(old.group, options.clone(), subscription.clone());
+                    let new = ConsumerRecord { target: old.target, generation: old.generation, ..new };
+                    self.consumers.insert(*consumer, new);
+                    self.join_or_leave(*consumer);
+                    if from != consumer {
+                        self.remember(*from, LeaveReason::Replaced, ended_remembered);
+                    }
                 }
             }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
@@ -148,27 +236,15 @@ impl Durable {
                     }
                 }
             }
-            Fact::Granted { consumer, positions } => {
+            Fact::WentAway { consumer }
+            | Fact::Granted { consumer, .. }
+            | Fact::Released { consumer, .. }
+            | Fact::Positioned { consumer, .. }
+            | Fact::Told { consumer, .. }
+            | Fact::Paused { consumer, .. }
+            | Fact::Resumed { consumer, .. } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
-                }
-            }
-            Fact::Released { consumer, logs } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    for log in logs {
-                        record.held.remove(log);
-                    }
-                }
-            }
-            Fact::Positioned { consumer, batch, positions, open } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.batch = *batch;
-                    record.open.clone_from(open);
-                    for (log, position) in positions {
-                        if let Some(held) = record.held.get_mut(log) {
-                            *held = Some(*position);
-                        }
-                    }
+                    record.apply(fact, &self.topics);
                 }
             }
             Fact::Committed { group, offsets } => {
@@ -191,12 +267,16 @@ impl Durable {
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(known);
             consumer.held.retain(|log, _| known(log));
+            consumer.paused.retain(|log| consumer.held.contains_key(log));
+            consumer.untold.retain(|log| consumer.held.contains_key(log));
         }
         for group in self.groups.values() {
             let (mut owned, mut meant) = (BTreeSet::new(), BTreeSet::new());
             for member in &group.members {
                 if let Some(consumer) = self.consumers.get_mut(member) {
                     consumer.held.retain(|log, _| owned.insert(*log));
+                    consumer.paused.retain(|log| consumer.held.contains_key(log));
+                    consumer.untold.retain(|log| consumer.held.contains_key(log));
                     consumer.target.retain(|log| meant.insert(*log));
                     consumer.generation = consumer.generation.min(group.generation);
                 }
@@ -210,13 +290,16 @@ impl Durable {
     }
 
     fn forget_topic(&mut self, topic: TopicId) {
+        for consumer in self.consumers.values_mut() {
+            let held: Vec<LogId> = consumer.held.keys().copied().filter(|log| log.topic == topic).collect();
+            consumer.lose(&self.topics, &held);
+        }
         self.topics.remove(&topic);
         for group in self.groups.values_mut() {
             group.offsets.retain(|log, _| log.topic != topic);
         }
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(|log| log.topic != topic);
-            consumer.held.retain(|log, _| log.topic != topic);
         }
     }
 
@@ -225,7 +308,7 @@ impl Durable {
         let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
         let group = self.groups.entry(record.group.clone()).or_insert_with(fresh);
         let (joins, leaves) = match record.subscription {
-            Subscription::Topics(_) => (&mut group.members, &mut group.manual),
+            Subscription::Topics(_) | Subscription::Pattern(_) => (&mut group.members, &mut group.manual),
             Subscription::Manual => (&mut group.manual, &mut group.members),
         };
         joins.insert(consumer);
@@ -236,19 +319,31 @@ impl Durable {
         let Some(record) = self.consumers.remove(&consumer) else {
             return;
         };
-        if let Some(group) = self.groups.get_mut(&record.group) {
+        self.take_out(&record.group, consumer);
+        self.forget_if_nothing(&record.group);
+        if reason != LeaveReason::Closed {
+            self.remember(consumer, reason, remembered);
+        }
+    }
+
+    fn take_out(&mut self, name: &GroupName, consumer: ConsumerId) {
+        if let Some(group) = self.groups.get_mut(name) {
             group.members.remove(&consumer);
             group.manual.remove(&consumer);
-            if group.is_nothing() {
-                self.generation_floor = self.generation_floor.max(group.generation);
-                self.groups.remove(&record.group);
-            }
         }
-        if reason != LeaveReason::Closed {
-            self.ended.push_back((consumer, reason));
-            while self.ended.len() > remembered as usize {
-                self.ended.pop_front();
-            }
+    }
+
+    fn forget_if_nothing(&mut self, name: &GroupName) {
+        if let Some(group) = self.groups.get(name).filter(|group| group.is_nothing()) {
+            self.generation_floor = self.generation_floor.max(group.generation);
+            self.groups.remove(name);
+        }
+    }
+
+    fn remember(&mut self, consumer: ConsumerId, reason: LeaveReason, remembered: u32) {
+        self.ended.push_back((consumer, reason));
+        while self.ended.len() > remembered as usize {
+            self.ended.pop_front();
         }
     }
 }

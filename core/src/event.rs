@@ -11,6 +11,7 @@ use crate::{
         AppendId, BatchId, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicId,
         TopicName,
     },
+    pattern::TopicPattern,
     producers::ProducerStamp,
     topic_config::{TopicConfig, TopicConfigChange},
 };
@@ -180,9 +181,18 @@ pub enum Request {
         /// Its group.
         group: GroupName,
         /// What it subscribes to.
-        topics: Vec<TopicName>,
+        topics: Topics,
         /// How it wants to be treated.
         options: ConsumerOptions,
+        /// Whether a topic that does not exist (yet) is fine.
+        allow_missing: bool,
+    },
+    /// Subscribe to something else, or again after partitions were taken by hand.
+    ChangeSubscription {
+        /// Who.
+        consumer: ConsumerId,
+        /// What it subscribes to from now on.
+        topics: Topics,
         /// Whether a topic that does not exist (yet) is fine.
         allow_missing: bool,
     },
@@ -210,6 +220,29 @@ pub enum Request {
         consumer: ConsumerId,
         /// To where.
         positions: Vec<SeekTo>,
+    },
+    /// Move positions to a place that the log or the group knows.
+    SeekPlace {
+        /// Whose.
+        consumer: ConsumerId,
+        /// Which; [`None`] is every partition that it has.
+        partitions: Option<Vec<(TopicName, u32)>>,
+        /// To where.
+        to: Place,
+    },
+    /// Stop delivering partitions that stay assigned.
+    Pause {
+        /// Whose.
+        consumer: ConsumerId,
+        /// Which; [`None`] is every partition that it has.
+        partitions: Option<Vec<(TopicName, u32)>>,
+    },
+    /// Deliver paused partitions again.
+    Resume {
+        /// Whose.
+        consumer: ConsumerId,
+        /// Which; [`None`] is every partition that it has.
+        partitions: Option<Vec<(TopicName, u32)>>,
     },
     /// Take partitions by hand and leave the group's subscription.
     Assign {
@@ -240,6 +273,22 @@ pub enum Request {
         /// The group.
         group: GroupName,
     },
+}
+
+/// The topics that a consumer subscribes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Topics {
+    /// These, 1 to 10,000.
+    Named(Vec<TopicName>),
+    /// All that match, those that come later too.
+    Matching(TopicPattern),
+}
+
+impl FromIterator<TopicName> for Topics {
+    fn from_iter<I: IntoIterator<Item = TopicName>>(names: I) -> Self {
+        Self::Named(names.into_iter().collect())
+    }
 }
 
 /// The records of one request for one partition.
@@ -279,4 +328,16 @@ pub struct SeekTo {
     pub partition: u32,
     /// The next offset to deliver, from the log's start to its end.
     pub offset: i64,
+}
+
+/// A place in a log that goes by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The first record that there is.
+    Beginning,
+    /// After the last one.
+    End,
+    /// Where the group would begin: what it has committed, or else what the reset policy says.
+    Committed,
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::ConsumerOptions,
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    pattern::TopicPattern,
     refusal::LeaveReason,
     topic_config::TopicConfig,
 };
@@ -71,6 +72,30 @@ pub enum Fact {
         /// What it wants.
         subscription: Subscription,
     },
+    /// A member wants something else, and holds what it holds until it is decided anew who shall have what.
+    Resubscribed {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// What it wants.
+        subscription: Subscription,
+    },
+    /// A static member's place is a new consumer's: the old one is no more, and what was meant for it is meant for the
+    /// new one, which holds nothing yet.
+    TakenOver {
+        /// The old consumer; it may have the same id.
+        from: ConsumerId,
+        /// The new one.
+        consumer: ConsumerId,
+        /// How it is treated.
+        options: ConsumerOptions,
+        /// What it wants.
+        subscription: Subscription,
+    },
+    /// A static member said goodbye, and its place is kept for it until its session times out.
+    WentAway {
+        /// The consumer.
+        consumer: ConsumerId,
+    },
     /// A consumer is no more.
     ConsumerEnded {
         /// The consumer.
@@ -115,6 +140,27 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         open: Option<OpenBatch>,
     },
+    /// A consumer knows whether it has these partitions.
+    Told {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
+    /// A consumer is not delivered partitions that it holds, until it is again.
+    Paused {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
+    /// A consumer is delivered paused partitions again.
+    Resumed {
+        /// The consumer.
+        consumer: ConsumerId,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
     /// A group has committed offsets.
     Committed {
         /// The group.
@@ -139,6 +185,8 @@ pub struct OpenBatch {
 pub enum Subscription {
     /// Its share of these topics, as the group's assignor decides; each once, in the order in which it named them.
     Topics(Vec<TopicName>),
+    /// Its share of all topics that match.
+    Pattern(TopicPattern),
     /// The partitions that it was granted, whatever others have.
     Manual,
 }
@@ -151,6 +199,8 @@ pub enum RebalanceReason {
     Joined(ConsumerId),
     /// A member went.
     Left(ConsumerId, LeaveReason),
+    /// A member wants other topics, or partitions were taken by hand and no longer are.
+    Resubscribed(ConsumerId),
     /// A member took partitions by hand and so left the subscription.
     Unsubscribed(ConsumerId),
     /// A start found the group between two decisions.

@@ -198,7 +198,7 @@ pub enum NameError {
     #[error("a topic can't be named '.' or '..'")]
     Dots,
     /// It has a control character.
-    #[error("a group id must not have control characters, and this one has {0:?}")]
+    #[error("an id must not have control characters, and this one has {0:?}")]
     Control(char),
 }
 
@@ -273,22 +273,41 @@ name! {
     GroupName
 }
 
-impl GroupName {
-    /// The longest a group id may be, in bytes.
-    pub const MAX_BYTES: usize = 255;
-
-    /// Checks a group id and takes it.
-    ///
-    /// # Errors
-    /// Says what is wrong with the id.
-    pub fn new(name: &str) -> Result<Self, NameError> {
-        check_length(name, Self::MAX_BYTES)?;
-        if let Some(bad) = name.chars().find(|c| c.is_control()) {
-            return Err(NameError::Control(bad));
-        }
-        Ok(Self(name.into()))
-    }
+name! {
+    /// What a client calls itself, for whoever looks at its group: 1 to 255 bytes without control characters.
+    ClientId
 }
+
+name! {
+    /// Which of a group's workers a client is, whatever its consumer's id: 1 to 255 bytes without control characters.
+    InstanceId
+}
+
+/// Ids that clients choose freely.
+macro_rules! free_name {
+    ($name:ident) => {
+        impl $name {
+            /// The longest it may be, in bytes.
+            pub const MAX_BYTES: usize = 255;
+
+            /// Checks a text and takes it.
+            ///
+            /// # Errors
+            /// Says what is wrong with it.
+            pub fn new(name: &str) -> Result<Self, NameError> {
+                check_length(name, Self::MAX_BYTES)?;
+                if let Some(bad) = name.chars().find(|c| c.is_control()) {
+                    return Err(NameError::Control(bad));
+                }
+                Ok(Self(name.into()))
+            }
+        }
+    };
+}
+
+free_name!(GroupName);
+free_name!(ClientId);
+free_name!(InstanceId);
 
 fn check_length(name: &str, max: usize) -> Result<(), NameError> {
     match name.len() {

@@ -74,6 +74,7 @@ mod machine;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod outbox;
+pub mod pattern;
 pub mod producers;
 pub mod refusal;
 pub mod response;
@@ -86,15 +87,16 @@ pub mod trace;
 
 pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
-    config::{Config, ConsumerOptions, OffsetReset, PollLimits},
+    config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
-    event::{CommitOffset, Event, ProduceBatch, Request, SeekTo, StorageState},
+    event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
     fact::Fact,
     ids::{
-        AppendId, BatchId, Boot, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError, Offset,
-        RequestId, TopicId, TopicName,
+        AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, InstanceId, LogId,
+        NameError, Offset, RequestId, TopicId, TopicName,
     },
     machine::{Core, Figures, GroupFigures, LogFigures, LogSpec, Recovery, TopicView, Violation},
+    pattern::TopicPattern,
     producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,

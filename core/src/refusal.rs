@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     command::StorageError,
     ids::{BatchId, ConsumerId, Generation, GroupName, Offset, TopicName},
+    pattern::TopicPattern,
     producers::ProducerId,
 };
 
@@ -66,6 +67,14 @@ pub enum Refusal {
         /// The most it may be.
         max: i64,
     },
+    /// A pattern of topic names is none.
+    #[error("topic_pattern can't be used: {problem}")]
+    InvalidPattern {
+        /// The pattern.
+        pattern: TopicPattern,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A list that needs an entry has none.
     #[error("{field} must not be empty")]
     Empty {
@@ -84,11 +93,19 @@ pub enum Refusal {
         /// The id asked for.
         consumer: ConsumerId,
     },
-    /// There is a consumer of that id already.
-    #[error("there is a consumer {consumer} already")]
+    /// There is a consumer of that id already, and it was made with other parameters.
+    #[error("there is a consumer {consumer} already, and it was subscribed with other parameters")]
     ConsumerExists {
         /// The id asked for.
         consumer: ConsumerId,
+    },
+    /// A consumer of that id was removed; subscribe with another.
+    #[error("consumer {consumer} was removed: {reason}; subscribe with another consumer_id")]
+    ConsumerEnded {
+        /// The id asked for.
+        consumer: ConsumerId,
+        /// Why it was removed.
+        reason: LeaveReason,
     },
     /// The consumer was removed before this call; subscribe again.
     #[error("consumer {consumer} was removed: {reason}; subscribe again")]
@@ -278,6 +295,8 @@ pub enum Bounded {
     Consumers,
     /// Groups.
     Groups,
+    /// Different patterns that consumers subscribe with.
+    Patterns,
     /// Polls and reads that wait.
     ParkedPolls,
 }
@@ -289,6 +308,7 @@ impl core::fmt::Display for Bounded {
             Self::Partitions => "partitions",
             Self::Consumers => "consumers",
             Self::Groups => "consumer groups",
+            Self::Patterns => "topic patterns",
             Self::ParkedPolls => "waiting polls",
         })
     }
@@ -304,6 +324,10 @@ pub enum LeaveReason {
     SessionTimeout,
     /// It held on to a revoked partition for its rebalance timeout.
     RebalanceTimeout,
+    /// Another consumer with its instance id took its place.
+    Replaced,
+    /// It did not poll for its greatest poll interval.
+    PollInterval,
 }
 
 impl core::fmt::Display for LeaveReason {
@@ -311,6 +335,8 @@ impl core::fmt::Display for LeaveReason {
         f.write_str(match self {
             Self::Closed => "it was closed",
             Self::SessionTimeout => "its session timed out",
+            Self::Replaced => "another consumer with its instance_id took its place",
+            Self::PollInterval => "it did not poll for its max_poll_interval_ms",
             Self::RebalanceTimeout => "it kept a revoked partition for longer than its rebalance timeout",
         })
     }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Parts, StorageError},
-    config::ConsumerOptions,
+    config::{Assignor, ConsumerOptions},
     fact::RebalanceReason,
     ids::{BatchId, ConsumerId, FetchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    pattern::TopicPattern,
     topic_config::TopicConfig,
 };
 
@@ -158,6 +159,9 @@ pub struct PartitionStatus {
     /// Whether it is being given up.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub revoking: bool,
+    /// Whether the consumer wants none of it for now.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// A consumer as it is.
@@ -167,8 +171,15 @@ pub struct ConsumerDescription {
     pub consumer: ConsumerId,
     /// Its group.
     pub group: GroupName,
-    /// What it subscribes to, in the order in which it said so; empty with a manual assignment.
+    /// What it subscribes to, in the order in which it said so, or what matches its pattern now; empty with a manual
+    /// assignment.
     pub topics: Vec<TopicName>,
+    /// The pattern that it subscribes with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<TopicPattern>,
+    /// Whether it said goodbye, and its place is kept for its next life.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub away: bool,
     /// Whether its partitions were taken by hand.
     pub manual: bool,
     /// How it is treated.
@@ -224,6 +235,9 @@ pub struct GroupDescription {
     pub state: GroupState,
     /// How often it was assigned.
     pub generation: Generation,
+    /// How its partitions are shared out.
+    #[serde(default)]
+    pub assignor: Assignor,
     /// Why it was assigned last.
     pub last_rebalance: Option<RebalanceReason>,
     /// Its members.

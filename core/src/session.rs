@@ -23,7 +23,7 @@ use crate::{
     command::{FetchPart, Parts},
     config::{ConsumerOptions, PollLimits},
     ids::{BatchId, Boot, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicName},
-    time::Timestamp,
+    time::{DurationMs, Timestamp},
 };
 
 /// One consumer.
@@ -52,6 +52,10 @@ pub(crate) struct Session {
     pub(crate) moved: bool,
     /// When the session times out, unless a poll is parked.
     pub(crate) expires_at: Timestamp,
+    /// Whether it said goodbye, and only its place is kept.
+    pub(crate) away: bool,
+    /// When it should have polled, unless a poll is under way; [`None`] if it need not.
+    pub(crate) poll_by: Option<Timestamp>,
     /// Whether, and to when, its session timer is set.
     pub(crate) silence_timer: Option<Timestamp>,
     pub(crate) rebalance_timer: Option<Timestamp>,
@@ -77,9 +81,16 @@ pub(crate) struct Partition {
     pub(crate) committed: Option<Offset>,
     /// Whether it is being given up.
     pub(crate) revoking: bool,
+    /// Whether the consumer wants none of it for now.
+    pub(crate) paused: bool,
 }
 
 impl Partition {
+    /// Whether it is to be delivered, as soon as there is something and a place to begin.
+    pub(crate) fn is_delivered(&self) -> bool {
+        !self.revoking && !self.paused
+    }
+
     /// Where a range begins of which the commits of the consumer do not prove that it arrived.
     pub(crate) fn unproven(&self, range: &Range) -> Offset {
         range.from.max(self.committed.unwrap_or_default().min(range.next))
@@ -227,9 +238,12 @@ impl News {
 
 impl Session {
     pub(crate) fn new(group: GroupName, options: ConsumerOptions, now: Timestamp) -> Self {
+        let poll_by = Some(now + DurationMs(options.max_poll_interval_ms));
         Self {
             group,
             options,
+            away: false,
+            poll_by,
             partitions: Partitions::new(),
             ready: BTreeSet::new(),
             unplaced: BTreeSet::new(),
@@ -246,6 +260,18 @@ impl Session {
             silence_timer: None,
             rebalance_timer: None,
             depends_on: FactSeq::default(),
+        }
+    }
+
+    /// When it is to be removed, unless it is heard of before and no poll is under way.
+    pub(crate) fn ends_at(&self) -> Timestamp {
+        self.poll_by.map_or(self.expires_at, |poll_by| poll_by.min(self.expires_at))
+    }
+
+    /// A member's time without a poll begins anew.
+    pub(crate) fn polled(&mut self, now: Timestamp) {
+        if self.poll_by.is_some() {
+            self.poll_by = Some(now + DurationMs(self.options.max_poll_interval_ms));
         }
     }
 

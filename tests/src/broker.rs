@@ -144,9 +144,10 @@ impl Broker {
 
     fn run(&mut self) {
         for _ in 0..Self::PORTS {
+            let printed_before = self.log().len();
             let process = Process::start(&mut self.command(), &self.log_file());
             let mut process = process.unwrap_or_else(|error| panic!("{:?}: {error}", self.command()));
-            match self.wait_until_healthy(&mut process) {
+            match self.wait_until_healthy(&mut process, printed_before) {
                 Ok(()) => {
                     self.process = Some(process);
                     return;
@@ -172,16 +173,16 @@ impl Broker {
         command
     }
 
-    fn wait_until_healthy(&self, process: &mut Process) -> Result<(), String> {
+    fn wait_until_healthy(&self, process: &mut Process, printed_before: usize) -> Result<(), String> {
         let client = Client::with_timeout(&self.url(""), Duration::from_secs(5));
         let deadline = Instant::now() + Self::PATIENCE;
         while Instant::now() < deadline {
             let healthy = client.request("GET", "/api/health", None).is_ok_and(|(status, _)| status == 200);
-            // Asked second: whoever was healthy just now is not our server if ours has ended before.
             if let Some(status) = process.ended() {
                 return Err(format!("ended before it was healthy, {status}"));
             }
-            if healthy {
+            // Whoever is healthy is not our server as long as ours has not said that it has the port.
+            if healthy && self.log().get(printed_before..).is_some_and(|log| log.contains("listening")) {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(10));

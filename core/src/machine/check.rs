@@ -37,6 +37,7 @@ impl Core {
         self.check_timers()?;
         self.check_requests()?;
         self.check_logs()?;
+        self.check_patterns()?;
         must!(
             self.sessions.keys().eq(self.durable.consumers.keys()),
             "every consumer has a session and every session a consumer",
@@ -48,6 +49,21 @@ impl Core {
             self.check_session(*consumer, session)?;
         }
         self.groups.keys().try_for_each(|group| self.check_group(group))
+    }
+
+    fn check_patterns(&self) -> Result<(), Violation> {
+        for (text, pattern) in &self.patterns {
+            must!(!pattern.subscribers.is_empty(), "a pattern has a subscriber", "{text}");
+            for topic in &pattern.topics {
+                must!(self.usable_topic(topic).is_ok(), "what matches a pattern can be used", "{text}: {topic}");
+            }
+            for (group, consumer) in &pattern.subscribers {
+                let record = self.durable.consumers.get(consumer).filter(|record| record.group == *group);
+                let wants = record.is_some_and(|record| record.subscription == Subscription::Pattern(text.clone()));
+                must!(wants, "who is listed for a pattern subscribes with it", "{text}: {consumer}");
+            }
+        }
+        Ok(())
     }
 
     fn check_timers(&self) -> Result<(), Violation> {
@@ -129,9 +145,37 @@ impl Core {
             record.held.keys()
         );
         must!(
-            session.poll.is_some() || session.silence_timer.is_some_and(|at| at <= session.expires_at),
+            session.poll.is_some() || session.silence_timer.is_some_and(|at| at <= session.ends_at()),
             "a session without a poll is timed",
             "{consumer}"
+        );
+        must!(
+            record.paused.iter().all(|log| record.held.contains_key(log)),
+            "what is paused is held",
+            "{consumer}: {:?}",
+            record.paused
+        );
+        must!(
+            session.poll_by.is_some() == (record.subscription != Subscription::Manual && !record.away),
+            "exactly the members that are there have to poll",
+            "{consumer}"
+        );
+        must!(
+            session.away == record.away && !(session.away && (session.poll.is_some() || session.is_revoking())),
+            "who is away neither polls nor keeps others waiting",
+            "{consumer}"
+        );
+        must!(
+            record.untold.iter().all(|log| record.held.contains_key(log)),
+            "what is still to be told as assigned is held",
+            "{consumer}: {:?}",
+            record.untold
+        );
+        must!(
+            record.lost.keys().all(|log| !record.held.contains_key(log)),
+            "what is still to be told as lost is not held",
+            "{consumer}: {:?}",
+            record.lost
         );
         let mut unplaced = BTreeSet::new();
         let mut ready = BTreeSet::new();
@@ -143,7 +187,7 @@ impl Core {
             must!(log.holders.contains(&consumer), "a partition is known to its log", "{consumer} and {id}");
             let waits = log.waiting.contains(&Waiter::Consumer(consumer));
             let seen_all = partition.counted >= log.bounds.end;
-            let placed = !partition.revoking && partition.position.is_some();
+            let placed = partition.is_delivered() && partition.position.is_some();
             must!(
                 waits == (placed && seen_all),
                 "a consumer waits on exactly the logs of which it has seen all",
@@ -158,9 +202,10 @@ impl Core {
                 "what is being given up was told or is to be told",
                 "{consumer} and {id}"
             );
-            if !partition.revoking && partition.position.is_none() {
+            if partition.is_delivered() && partition.position.is_none() {
                 unplaced.insert(*id);
             }
+            must!(partition.paused == record.paused.contains(id), "a pause is recorded", "{consumer} and {id}");
             let at = partition.position.unwrap_or_default();
             must!(at <= log.bounds.end, "a position is not beyond the end", "{consumer} and {id}: {at:?}");
             must!(at <= partition.counted, "what is counted is from the position on", "{consumer} and {id}");
@@ -206,6 +251,11 @@ impl Core {
             must!(group.owners.is_empty(), "a group that is not recorded owns nothing", "{name}");
             return Ok(());
         };
+        for (instance, consumer) in &group.instances {
+            let holder = self.durable.consumers.get(consumer).filter(|holder| holder.group == *name);
+            let has = holder.is_some_and(|holder| holder.options.instance_id.as_ref() == Some(instance));
+            must!(has, "a static place is a consumer's that asked for it", "{instance} and {consumer}");
+        }
         let mut owned = 0;
         let mut targets: BTreeSet<LogId> = BTreeSet::new();
         for consumer in &record.members {

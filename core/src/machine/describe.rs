@@ -76,6 +76,7 @@ impl Core {
         let description = GroupDescription {
             state: self.group_state(&group),
             generation: record.generation,
+            assignor: self.assignor_of(&group),
             last_rebalance: record.last_rebalance.clone(),
             members: record.members.iter().map(|consumer| self.consumer_description(*consumer)).collect(),
             partitions,
@@ -101,16 +102,18 @@ impl Core {
 
     pub(super) fn consumer_description(&self, consumer: ConsumerId) -> ConsumerDescription {
         let record = &self.durable.consumers[&consumer];
-        let (topics, manual) = match &record.subscription {
-            Subscription::Topics(topics) => (topics.clone(), false),
-            Subscription::Manual => (Vec::new(), true),
+        let pattern = match &record.subscription {
+            Subscription::Pattern(pattern) => Some(pattern.clone()),
+            Subscription::Topics(_) | Subscription::Manual => None,
         };
         ConsumerDescription {
             consumer,
             group: record.group.clone(),
-            topics,
-            manual,
-            options: record.options,
+            topics: self.topics_of(&record.subscription),
+            pattern,
+            away: record.away,
+            manual: record.subscription == Subscription::Manual,
+            options: record.options.clone(),
             generation: self.sessions[&consumer].generation,
             partitions: self.positions(consumer),
         }
@@ -125,6 +128,7 @@ impl Core {
             position: partition.position,
             end: self.logs[log].bounds.end,
             revoking: partition.revoking,
+            paused: partition.paused,
         });
         statuses.collect()
     }

@@ -1,22 +1,23 @@
 //! Consumers come, take partitions by hand, fall silent and go.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::collections::BTreeSet;
 
-use super::{Core, Open};
+use super::{
+    Core, Open,
+    subscription::{MAX_NAMED, wanted},
+};
 use crate::{
     config::{ConsumerOptions, in_range},
+    event::Topics,
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, GroupName, LogId, RequestId, TopicName},
     log::Waiter,
     refusal::{Bounded, LeaveReason, Refusal},
     response::Response,
-    session::{News, Partitions, Session},
+    session::{Partitions, Session},
     time::DurationMs,
     timers::Timer,
 };
-
-/// Topics that one consumer may subscribe to, and partitions that it may take by hand.
-const MAX_NAMED: u32 = 10_000;
 
 impl Core {
     pub(super) fn subscribe(
@@ -24,28 +25,43 @@ impl Core {
         request: RequestId,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: Vec<TopicName>,
+        topics: Topics,
         options: ConsumerOptions,
         allow_missing: bool,
     ) {
-        let topics = without_repetition(topics);
-        if self.is_repeated_subscribe(consumer, group, &topics, options) {
+        let subscription = wanted(topics);
+        if self.is_repeated_subscribe(consumer, group, &subscription, &options) {
             return self.describe_consumer(request, consumer);
         }
-        if let Err(refusal) = self.may_subscribe(consumer, group, &topics, options, allow_missing) {
+        if let Err(refusal) = self.may_subscribe(consumer, group, &subscription, &options, allow_missing) {
             return self.refuse(request, refusal);
         }
-        for topic in &topics {
-            self.subscribers.entry(topic.clone()).or_default().insert((group.clone(), consumer));
+        if let Some(former) = self.former_instance(group, &options) {
+            self.take_over(former, consumer, group, options, subscription);
+            return self.tell_assignment(request, consumer);
         }
-        let subscription = Subscription::Topics(topics);
+        let instance = options.instance_id.clone();
+        self.begin_session(consumer, group, &options, &subscription);
         let after = self.record(Fact::ConsumerCreated { consumer, group: group.clone(), options, subscription });
-        let mut session = Session::new(group.clone(), options, self.now);
-        session.depends_on = after;
-        self.sessions.insert(consumer, session);
-        self.touch(consumer);
+        if let Some(session) = self.sessions.get_mut(&consumer) {
+            session.depends_on = after;
+        }
         self.rebalance(group, RebalanceReason::Joined(consumer));
+        self.take_place(group, instance, consumer);
         self.tell_assignment(request, consumer);
+    }
+
+    /// A session that was just heard of for the first time.
+    pub(super) fn begin_session(
+        &mut self,
+        consumer: ConsumerId,
+        group: &GroupName,
+        options: &ConsumerOptions,
+        subscription: &Subscription,
+    ) {
+        self.list_subscriber(consumer, group, subscription);
+        self.sessions.insert(consumer, Session::new(group.clone(), options.clone(), self.now));
+        self.touch(consumer);
     }
 
     /// A client that chose its consumer's id may repeat the call.
@@ -53,14 +69,12 @@ impl Core {
         &self,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: &[TopicName],
-        options: ConsumerOptions,
+        subscription: &Subscription,
+        options: &ConsumerOptions,
     ) -> bool {
         let record = self.durable.consumers.get(&consumer);
         record.is_some_and(|record| {
-            record.group == *group
-                && record.options == options
-                && matches!(&record.subscription, Subscription::Topics(has) if has == topics)
+            record.group == *group && !record.away && record.options == *options && record.subscription == *subscription
         })
     }
 
@@ -68,8 +82,8 @@ impl Core {
         &self,
         consumer: ConsumerId,
         group: &GroupName,
-        topics: &[TopicName],
-        options: ConsumerOptions,
+        subscription: &Subscription,
+        options: &ConsumerOptions,
         allow_missing: bool,
     ) -> Result<(), Refusal> {
         if self.draining {
@@ -77,10 +91,12 @@ impl Core {
         }
         self.may_write()?;
         options.check()?;
-        Self::not_empty("topics", topics.is_empty())?;
-        in_range("topics", u32::try_from(topics.len()).unwrap_or(u32::MAX), 1, MAX_NAMED)?;
-        if self.sessions.contains_key(&consumer) {
+        self.may_want(subscription)?;
+        if self.sessions.contains_key(&consumer) && !self.is_coming_back(consumer, group, options) {
             return Err(Refusal::ConsumerExists { consumer });
+        }
+        if let Some(reason) = self.ended(consumer) {
+            return Err(Refusal::ConsumerEnded { consumer, reason });
         }
         if self.sessions.len() >= self.config.max_consumers as usize {
             return Err(Refusal::TooMany { what: Bounded::Consumers, limit: self.config.max_consumers });
@@ -89,21 +105,24 @@ impl Core {
             return Err(Refusal::TooMany { what: Bounded::Groups, limit: self.config.max_groups });
         }
         // Last, so that who makes the topics that are missing makes none for a subscription that is refused anyway.
-        if !allow_missing {
-            topics.iter().try_for_each(|topic| self.usable_topic(topic).map(|_| ()))?;
-        }
-        Ok(())
+        self.must_exist(subscription, allow_missing)
     }
 
-    /// Tells a consumer its assignment in answer to its own request: then it is no news to the next poll.
-    fn tell_assignment(&mut self, request: RequestId, consumer: ConsumerId) {
+    /// Tells a consumer its assignment in answer to its own request: then it is no news to the next poll, except for
+    /// what it is giving up, which takes a poll to be let go of.
+    pub(super) fn tell_assignment(&mut self, request: RequestId, consumer: ConsumerId) {
         let generation = self.durable.consumers[&consumer].generation;
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        if session.poll.is_none() {
-            session.news = News::default();
-        }
         session.generation = generation;
         let after = session.depends_on;
+        if session.poll.is_none() {
+            let partitions = &session.partitions;
+            session.news.assigned.clear();
+            session.news.revoked.retain(|log, _| partitions.get(log).is_some_and(|partition| partition.revoking));
+            let record = &self.durable.consumers[&consumer];
+            let told = record.untold.iter().chain(record.lost.keys()).copied().collect();
+            self.note_told(consumer, told);
+        }
         let description = self.consumer_description(consumer);
         self.reply_after(request, after, Response::Consumer(description));
     }
@@ -119,9 +138,11 @@ impl Core {
         self.touch(consumer);
         self.commit_delivered(consumer);
         let kept = self.take_all_partitions(consumer);
-        let was_member = self.unsubscribe(consumer);
+        let was_member = self.unlist_subscriber(consumer);
         self.record(Fact::SubscriptionChanged { consumer, subscription: Subscription::Manual });
         self.hold(consumer, &logs, &kept);
+        let paused = kept.iter().filter(|(log, partition)| partition.paused && logs.contains(log));
+        self.turn_paused(consumer, paused.map(|(log, _)| *log).collect(), true);
         if was_member {
             let group = self.sessions[&consumer].group.clone();
             self.rebalance(&group, RebalanceReason::Unsubscribed(consumer));
@@ -129,6 +150,7 @@ impl Core {
         let after = self.outbox.decided();
         if let Some(session) = self.sessions.get_mut(&consumer) {
             session.depends_on = after;
+            session.poll_by = None;
         }
         self.woken.insert(consumer);
         self.tell_assignment(request, consumer);
@@ -148,7 +170,11 @@ impl Core {
         let reason = LeaveReason::Closed;
         self.end_polls(consumer, reason);
         self.commit_delivered(consumer);
-        self.end_consumer(consumer, reason);
+        if self.is_static_member(consumer) {
+            self.go_away(consumer);
+        } else {
+            self.end_consumer(consumer, reason);
+        }
         let after = self.outbox.decided();
         self.reply_after(request, after, Response::Closed { consumer });
     }
@@ -156,46 +182,37 @@ impl Core {
     /// Ends a session: its partitions are free at once.
     fn end_consumer(&mut self, consumer: ConsumerId, reason: LeaveReason) {
         self.end_polls(consumer, reason);
-        self.take_all_partitions(consumer);
-        let was_member = self.unsubscribe(consumer);
-        let Some(session) = self.sessions.remove(&consumer) else { return };
-        if let Some(at) = session.silence_timer {
-            self.timers.unset(at, Timer::Session(consumer));
-        }
-        if let Some(at) = session.rebalance_timer {
-            self.timers.unset(at, Timer::Rebalance(consumer));
-        }
+        let Some((session, _, was_member)) = self.end_session(consumer) else { return };
         self.record(Fact::ConsumerEnded { consumer, reason });
         if was_member {
             self.rebalance(&session.group, RebalanceReason::Left(consumer, reason));
         }
     }
 
+    /// Lets go of all that a session has. Gives it, where it stood in its partitions, and whether it was a member.
+    pub(super) fn end_session(&mut self, consumer: ConsumerId) -> Option<(Session, Partitions, bool)> {
+        let stood = self.take_all_partitions(consumer);
+        let was_member = self.unlist_subscriber(consumer);
+        let session = self.sessions.remove(&consumer)?;
+        if let Some(at) = session.silence_timer {
+            self.timers.unset(at, Timer::Session(consumer));
+        }
+        if let Some(at) = session.rebalance_timer {
+            self.timers.unset(at, Timer::Rebalance(consumer));
+        }
+        self.leave_place(&session.group, session.options.instance_id.as_ref(), consumer);
+        Some((session, stood, was_member))
+    }
+
     /// Ends the consumer's polls: the one under way, and one whose answer waits for a fact.
-    fn end_polls(&mut self, consumer: ConsumerId, reason: LeaveReason) {
+    pub(super) fn end_polls(&mut self, consumer: ConsumerId, reason: LeaveReason) {
         let refusal = Refusal::ConsumerGone { consumer, reason };
         self.end_held_poll(consumer, refusal.clone());
         self.end_poll(consumer, refusal);
     }
 
-    /// Takes a consumer off its topics' lists. Whether it was on them.
-    fn unsubscribe(&mut self, consumer: ConsumerId) -> bool {
-        let Some(record) = self.durable.consumers.get(&consumer) else { return false };
-        let Subscription::Topics(topics) = &record.subscription else { return false };
-        let entry = (record.group.clone(), consumer);
-        for topic in topics {
-            if let Some(subscribers) = self.subscribers.get_mut(topic) {
-                subscribers.remove(&entry);
-                if subscribers.is_empty() {
-                    self.subscribers.remove(topic);
-                }
-            }
-        }
-        true
-    }
-
     /// Takes all partitions from a consumer, and gives where it stood in each.
-    fn take_all_partitions(&mut self, consumer: ConsumerId) -> Partitions {
+    pub(super) fn take_all_partitions(&mut self, consumer: ConsumerId) -> Partitions {
         let Some(session) = self.sessions.get_mut(&consumer) else { return Partitions::new() };
         let partitions = core::mem::take(&mut session.partitions);
         session.ready.clear();
@@ -221,13 +238,21 @@ impl Core {
     pub(super) fn touch(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
-        if session.silence_timer.is_none() && session.poll.is_none() {
-            session.silence_timer = Some(session.expires_at);
-            self.timers.set(session.expires_at, Timer::Session(consumer));
+        if session.poll.is_some() {
+            return;
+        }
+        let ends_at = session.ends_at();
+        if session.silence_timer.is_none_or(|at| at > ends_at) {
+            let earlier = session.silence_timer.replace(ends_at);
+            if let Some(at) = earlier {
+                self.timers.unset(at, Timer::Session(consumer));
+            }
+            self.timers.set(ends_at, Timer::Session(consumer));
         }
     }
 
-    /// A session's timer rang: that means silence only if the session was not heard of since it was set.
+    /// A session's timer rang: that ends it only if it was not heard of since the timer was set, or, if it is a
+    /// member's, did not poll since.
     pub(super) fn session_due(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.silence_timer = None;
@@ -237,12 +262,16 @@ impl Core {
         if session.depends_on > self.outbox.persisted() {
             // It may be our own disk that it waits for.
             session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
+            session.polled(self.now);
         }
-        if session.expires_at > self.now {
-            session.silence_timer = Some(session.expires_at);
-            self.timers.set(session.expires_at, Timer::Session(consumer));
-        } else {
+        let ends_at = session.ends_at();
+        if ends_at > self.now {
+            session.silence_timer = Some(ends_at);
+            self.timers.set(ends_at, Timer::Session(consumer));
+        } else if session.expires_at <= self.now {
             self.end_consumer(consumer, LeaveReason::SessionTimeout);
+        } else {
+            self.end_consumer(consumer, LeaveReason::PollInterval);
         }
     }
 
@@ -254,14 +283,19 @@ impl Core {
 
     /// Refuses a consumer that is not, or is no longer, known.
     pub(super) fn must_know(&self, consumer: ConsumerId) -> Result<(), Refusal> {
-        if self.sessions.contains_key(&consumer) {
+        if self.sessions.get(&consumer).is_some_and(|session| !session.away) {
             return Ok(());
         }
-        let ended = self.durable.ended.iter().rev().find(|(id, _)| *id == consumer);
-        Err(match ended {
-            Some((_, reason)) => Refusal::ConsumerExpired { consumer, reason: *reason },
+        Err(match self.ended(consumer) {
+            Some(reason) => Refusal::ConsumerExpired { consumer, reason },
             None => Refusal::ConsumerNotFound { consumer },
         })
+    }
+
+    /// Why a consumer was removed, as long as that is remembered.
+    fn ended(&self, consumer: ConsumerId) -> Option<LeaveReason> {
+        let ended = self.durable.ended.iter().rev().find(|(id, _)| *id == consumer);
+        ended.map(|(_, reason)| *reason)
     }
 
     /// How many requests wait for records right now.
@@ -288,10 +322,4 @@ impl Core {
     pub fn waits_for_facts(&self, request: RequestId) -> bool {
         matches!(self.requests.get(&request), Some(Open::Held(_)))
     }
-}
-
-/// Each name once, where it was named first.
-fn without_repetition(topics: Vec<TopicName>) -> Vec<TopicName> {
-    let mut seen = BTreeSet::new();
-    topics.into_iter().filter(|topic| seen.insert(topic.clone())).collect()
 }

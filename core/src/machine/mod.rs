@@ -19,6 +19,8 @@ mod commit;
 mod describe;
 mod figures;
 mod membership;
+mod patterns;
+mod pause;
 mod poll;
 mod produce;
 mod read;
@@ -26,7 +28,9 @@ mod rebalance;
 mod receipt;
 mod recover;
 mod seek;
+mod static_members;
 mod storage;
+mod subscription;
 mod topics;
 mod waiting;
 
@@ -52,6 +56,7 @@ use crate::{
     ids::{Boot, ConsumerId, FactSeq, FetchId, GroupName, LogId, RequestId, TopicId, TopicName},
     log::Log,
     outbox::Outbox,
+    pattern::TopicPattern,
     refusal::Refusal,
     response::Response,
     session::Session,
@@ -77,6 +82,7 @@ pub struct Core {
     /// Topics that become usable when a fact is durable.
     becoming: BTreeMap<FactSeq, TopicId>,
     subscribers: BTreeMap<TopicName, BTreeSet<(GroupName, ConsumerId)>>,
+    patterns: BTreeMap<TopicPattern, patterns::Pattern>,
     logs: BTreeMap<LogId, Log>,
     sessions: BTreeMap<ConsumerId, Session>,
     groups: BTreeMap<GroupName, rebalance::Group>,
@@ -112,6 +118,7 @@ impl Core {
             topics: BTreeMap::new(),
             becoming: BTreeMap::new(),
             subscribers: BTreeMap::new(),
+            patterns: BTreeMap::new(),
             logs: BTreeMap::new(),
             sessions: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -202,9 +209,17 @@ impl Core {
             Request::Subscribe { consumer, group, topics, options, allow_missing } => {
                 self.subscribe(id, consumer, &group, topics, options, allow_missing);
             }
+            Request::ChangeSubscription { consumer, topics, allow_missing } => {
+                self.change_subscription(id, consumer, topics, allow_missing);
+            }
             Request::Consume { consumer, limits, after_batch } => self.consume(id, consumer, limits, after_batch),
             Request::Commit { consumer, offsets, generation } => self.commit(id, consumer, offsets, generation),
             Request::Seek { consumer, positions } => self.seek(id, consumer, &positions),
+            Request::SeekPlace { consumer, partitions, to } => {
+                self.seek_place(id, consumer, partitions.as_deref(), to);
+            }
+            Request::Pause { consumer, partitions } => self.pause(id, consumer, partitions.as_deref()),
+            Request::Resume { consumer, partitions } => self.resume(id, consumer, partitions.as_deref()),
             Request::Assign { consumer, partitions } => self.assign(id, consumer, &partitions),
             Request::Describe { consumer } => self.describe_consumer(id, consumer),
             Request::Committed { consumer } => self.describe_committed(id, consumer),

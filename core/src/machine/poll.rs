@@ -239,7 +239,10 @@ impl Core {
     }
 
     pub(super) fn take_poll(&mut self, consumer: ConsumerId) -> Option<Poll> {
-        let poll = self.sessions.get_mut(&consumer)?.poll.take()?;
+        let now = self.now;
+        let session = self.sessions.get_mut(&consumer)?;
+        let poll = session.poll.take()?;
+        session.polled(now);
         self.requests.remove(&poll.request);
         if poll.timed {
             self.timers.unset(poll.deadline, Timer::Wait(poll.request));
@@ -271,13 +274,13 @@ impl Session {
                 None => self
                     .partitions
                     .get(&part.log)
-                    .is_some_and(|partition| !partition.revoking && partition.position == Some(part.from)),
+                    .is_some_and(|partition| partition.is_delivered() && partition.position == Some(part.from)),
             }
     }
 
     /// Whether a partition stands where a batch left it, so that the batch can be handed out again.
     fn stands_for_replay(&self, range: &Range, delivered: bool) -> bool {
         let expected = if delivered { range.next } else { range.from };
-        self.partitions.get(&range.log).is_some_and(|p| !p.revoking && p.position == Some(expected))
+        self.partitions.get(&range.log).is_some_and(|p| p.is_delivered() && p.position == Some(expected))
     }
 }

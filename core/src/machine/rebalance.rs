@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::Core;
 use crate::{
     assignor,
-    fact::{Fact, RebalanceReason, Subscription},
-    ids::{ConsumerId, FactSeq, Generation, GroupName, LogId, Offset, TopicId},
+    config::Assignor,
+    fact::{Fact, RebalanceReason},
+    ids::{ConsumerId, FactSeq, Generation, GroupName, InstanceId, LogId, Offset, TopicId},
     log::Waiter,
     session::{Partition, Partitions},
     time::DurationMs,
@@ -36,6 +37,8 @@ pub(super) struct Group {
     pub(super) owners: BTreeMap<LogId, ConsumerId>,
     /// Which member each partition is meant for.
     pub(super) targets: BTreeMap<LogId, ConsumerId>,
+    /// The consumer that has each static place, whether or not it subscribes.
+    pub(super) instances: BTreeMap<InstanceId, ConsumerId>,
     /// The last fact that what is told of the group depends on.
     pub(super) depends_on: FactSeq,
 }
@@ -61,13 +64,8 @@ impl Core {
         let members: Vec<ConsumerId> = changed.keys().copied().collect();
         let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed };
         let after = self.record(fact);
-        let group = self.groups.entry(name.clone()).or_default();
-        group.depends_on = after;
-        group.targets.clear();
-        for consumer in &self.durable.groups[name].members {
-            let target = &self.durable.consumers[consumer].target;
-            group.targets.extend(target.iter().map(|log| (*log, *consumer)));
-        }
+        self.groups.entry(name.clone()).or_default().depends_on = after;
+        self.index_targets(name);
         for consumer in members {
             if let Some(session) = self.sessions.get_mut(&consumer) {
                 session.depends_on = after;
@@ -75,6 +73,16 @@ impl Core {
             self.revoke_surplus(consumer);
         }
         self.grant_free(name);
+    }
+
+    /// Notes anew which partition is meant for whom.
+    pub(super) fn index_targets(&mut self, name: &GroupName) {
+        let (Some(group), Some(record)) = (self.groups.get_mut(name), self.durable.groups.get(name)) else { return };
+        group.targets.clear();
+        for consumer in &record.members {
+            let target = &self.durable.consumers[consumer].target;
+            group.targets.extend(target.iter().map(|log| (*log, *consumer)));
+        }
     }
 
     /// A topic that was deleted took its part of every share with it: that is a change too.
@@ -95,7 +103,7 @@ impl Core {
         let mut topics: BTreeMap<TopicId, u32> = BTreeMap::new();
         let mut wanted: BTreeMap<ConsumerId, BTreeSet<TopicId>> = BTreeMap::new();
         for consumer in &group.members {
-            let Subscription::Topics(names) = &self.durable.consumers[consumer].subscription else { continue };
+            let names = self.topics_of(&self.durable.consumers[consumer].subscription);
             let usable = names.iter().filter_map(|name| self.usable_topic(name).ok());
             let ids = usable.map(|topic| {
                 topics.insert(topic.id, topic.usable);
@@ -103,13 +111,33 @@ impl Core {
             });
             wanted.insert(*consumer, ids.collect());
         }
-        let members = wanted.iter().map(|(consumer, topics)| {
-            let current = &self.durable.consumers[consumer].target;
-            (*consumer, assignor::Member { topics, current })
-        });
-        let mut targets = assignor::uniform(&topics, &members.collect());
+        let mut targets = match self.assignor_of(name) {
+            Assignor::Uniform => {
+                let members = wanted.iter().map(|(consumer, topics)| {
+                    let current = &self.durable.consumers[consumer].target;
+                    (*consumer, assignor::Member { topics, current })
+                });
+                assignor::uniform(&topics, &members.collect())
+            }
+            Assignor::Range => {
+                // A worker keeps its turn when it comes back as another consumer.
+                let mut members: Vec<_> = wanted.iter().map(|(consumer, topics)| (*consumer, topics)).collect();
+                let instance = |consumer: &ConsumerId| self.durable.consumers[consumer].options.instance_id.clone();
+                members.sort_by_cached_key(|(consumer, _)| (instance(consumer).is_none(), instance(consumer)));
+                assignor::range(&topics, &members)
+            }
+        };
         targets.retain(|consumer, target| self.durable.consumers[consumer].target != *target);
         targets
+    }
+
+    /// The assignor that most members want; `uniform` if as many want the one as the other.
+    pub(super) fn assignor_of(&self, name: &GroupName) -> Assignor {
+        let Some(group) = self.durable.groups.get(name) else { return Assignor::Uniform };
+        let wants_range =
+            |consumer: &&ConsumerId| self.durable.consumers[*consumer].options.assignor == Assignor::Range;
+        let range = group.members.iter().filter(wants_range).count();
+        if range * 2 > group.members.len() { Assignor::Range } else { Assignor::Uniform }
     }
 
     /// Starts to take from a member what it shall no longer have, and gives back what it shall have after all.
@@ -204,7 +232,8 @@ impl Core {
             let position = stood.position.or_else(|| self.first_position(&group, reset, *log));
             positions.insert(*log, position);
             let Some(session) = self.sessions.get_mut(&consumer) else { return };
-            let partition = Partition { position, counted: position.unwrap_or_default(), revoking: false, ..stood };
+            let counted = position.unwrap_or_default();
+            let partition = Partition { position, counted, revoking: false, paused: false, ..stood };
             session.partitions.insert(*log, partition);
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {

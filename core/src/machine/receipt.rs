@@ -8,7 +8,10 @@
 //!                             --- crash --------------------> unsure: a poll that does not say gets it again
 //! ```
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 use super::Core;
 use crate::{
@@ -78,6 +81,17 @@ impl Core {
         let untold = &self.sessions[&consumer].news.revoked;
         let told: Vec<LogId> = batch.news.revoked.keys().copied().filter(|log| !untold.contains_key(log)).collect();
         self.release_revoking(consumer, &told);
+        let news = &self.sessions[&consumer].news;
+        let told = batch.news.assigned.keys().chain(batch.news.revoked.keys()).copied();
+        let told = told.filter(|log| !news.assigned.contains_key(log) && !news.revoked.contains_key(log));
+        self.note_told(consumer, told.collect());
+    }
+
+    /// A consumer knows of its partitions what there is to know, and need not be told again after a crash.
+    pub(super) fn note_told(&mut self, consumer: ConsumerId, logs: BTreeSet<LogId>) {
+        if !logs.is_empty() {
+            self.record(Fact::Told { consumer, logs });
+        }
     }
 
     /// A batch could not be handed over: everything is as before it, unless something newer went out since.

@@ -131,13 +131,18 @@ impl Core {
 
     fn recover_session(&mut self, consumer: ConsumerId) {
         let record = &self.durable.consumers[&consumer];
-        let mut session = Session::new(record.group.clone(), record.options, self.now);
+        let mut session = Session::new(record.group.clone(), record.options.clone(), self.now);
         session.generation = record.generation;
+        session.away = record.away;
+        if record.subscription == Subscription::Manual || record.away {
+            session.poll_by = None;
+        }
         session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
         let logs = &self.logs;
         if let Some(batch) = &mut session.receipts.open {
             batch.ranges.retain(|range| logs.get(&range.log).is_some_and(|log| range.next <= log.bounds.end));
         }
+        session.news.revoked.clone_from(&record.lost);
         for (log, position) in &record.held {
             let Some(entry) = self.logs.get_mut(log) else { continue };
             entry.holders.insert(consumer);
@@ -153,18 +158,19 @@ impl Core {
                 delivered: uncommitted,
                 received: uncommitted,
                 committed: None,
+                paused: record.paused.contains(log),
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
             };
             session.partitions.insert(*log, partition);
+            let name = &self.durable.topics[&log.topic].name;
             if partition.revoking {
-                session.news.revoke(*log, self.durable.topics[&log.topic].name.clone());
+                session.news.revoke(*log, name.clone());
+            } else if record.untold.contains(log) {
+                session.news.assign(*log, name.clone());
             }
         }
-        if let Subscription::Topics(topics) = &record.subscription {
-            for topic in topics {
-                self.subscribers.entry(topic.clone()).or_default().insert((record.group.clone(), consumer));
-            }
-        }
+        let (group, subscription) = (record.group.clone(), record.subscription.clone());
+        self.list_subscriber(consumer, &group, &subscription);
         let logs: Vec<LogId> = session.partitions.keys().copied().collect();
         self.sessions.insert(consumer, session);
         for log in logs {
@@ -175,13 +181,16 @@ impl Core {
     }
 
     fn recover_group(&mut self, name: &GroupName) {
-        let mut group = Group::default();
-        for consumer in &self.durable.groups[name].members {
+        let (mut group, known) = (Group::default(), &self.durable.groups[name]);
+        for consumer in known.members.iter().chain(&known.manual) {
             let record = &self.durable.consumers[consumer];
-            group.owners.extend(record.held.keys().map(|log| (*log, *consumer)));
-            group.targets.extend(record.target.iter().map(|log| (*log, *consumer)));
+            group.instances.extend(record.options.instance_id.clone().map(|instance| (instance, *consumer)));
+            if record.subscription != Subscription::Manual {
+                group.owners.extend(record.held.keys().map(|log| (*log, *consumer)));
+            }
         }
         self.groups.insert(name.clone(), group);
+        self.index_targets(name);
         if self.decide_targets(name).is_empty() {
             self.grant_free(name);
         } else {

@@ -5,8 +5,8 @@ use alloc::collections::BTreeMap;
 use super::Core;
 use crate::{
     config::OffsetReset,
-    event::SeekTo,
-    ids::{ConsumerId, GroupName, LogId, Offset, RequestId},
+    event::{Place, SeekTo},
+    ids::{ConsumerId, GroupName, LogId, Offset, RequestId, TopicName},
     refusal::Refusal,
     response::Response,
     session::{Gathered, Stage},
@@ -14,14 +14,27 @@ use crate::{
 
 impl Core {
     pub(super) fn seek(&mut self, request: RequestId, consumer: ConsumerId, positions: &[SeekTo]) {
-        let targets = match self.may_seek(consumer, positions) {
-            Ok(targets) => targets,
-            Err(refusal) => {
-                self.touch(consumer);
-                return self.refuse(request, refusal);
-            }
-        };
+        let targets = self.may_seek(consumer, positions);
+        self.move_to(request, consumer, targets);
+    }
+
+    pub(super) fn seek_place(
+        &mut self,
+        request: RequestId,
+        consumer: ConsumerId,
+        which: Option<&[(TopicName, u32)]>,
+        to: Place,
+    ) {
+        let targets = self.may_seek_place(consumer, which, to);
+        self.move_to(request, consumer, targets);
+    }
+
+    fn move_to(&mut self, request: RequestId, consumer: ConsumerId, targets: Result<BTreeMap<LogId, Offset>, Refusal>) {
         self.touch(consumer);
+        let targets = match targets {
+            Ok(targets) => targets,
+            Err(refusal) => return self.refuse(request, refusal),
+        };
         for (log, offset) in targets {
             self.place(consumer, log, Some(offset));
         }
@@ -45,6 +58,28 @@ impl Core {
             targets.insert(log, self.check_offset(topic, log, *offset, self.logs[&log].bounds.start)?);
         }
         Ok(targets)
+    }
+
+    fn may_seek_place(
+        &self,
+        consumer: ConsumerId,
+        which: Option<&[(TopicName, u32)]>,
+        to: Place,
+    ) -> Result<BTreeMap<LogId, Offset>, Refusal> {
+        self.must_know(consumer)?;
+        self.may_write()?;
+        let session = &self.sessions[&consumer];
+        let offset = |log: LogId| {
+            let bounds = self.logs[&log].bounds;
+            let offset = match to {
+                Place::Beginning => Some(bounds.start),
+                Place::End => Some(bounds.end),
+                Place::Committed => self.first_position(&session.group, session.options.auto_offset_reset, log),
+            };
+            let none = || Refusal::NoCommittedOffset { topic: self.topic_name(log), partition: log.partition };
+            Ok((log, offset.ok_or_else(none)?))
+        };
+        self.having(consumer, which)?.into_iter().map(offset).collect()
     }
 
     /// Puts a consumer at an offset; whatever was in flight for the partition no longer counts.

@@ -283,9 +283,8 @@ impl Core {
     }
 
     fn rebalance_subscribers(&mut self, name: &TopicName) {
-        let groups: Vec<_> = self.subscribers.get(name).into_iter().flatten().map(|(group, _)| group.clone()).collect();
-        for pair in groups.chunk_by(|a, b| a == b) {
-            self.rebalance(&pair[0], RebalanceReason::TopicsChanged(name.clone()));
+        for group in self.groups_subscribing(name) {
+            self.rebalance(&group, RebalanceReason::TopicsChanged(name.clone()));
         }
     }
 

@@ -76,6 +76,8 @@ impl DriverStats {
                     LeaveReason::Closed => "closed",
                     LeaveReason::SessionTimeout => "session_timeout",
                     LeaveReason::RebalanceTimeout => "rebalance_timeout",
+                    LeaveReason::PollInterval => "poll_interval",
+                    LeaveReason::Replaced => "replaced",
                 };
                 self.consumers_ended.get_or_create(&Reason { reason }).inc();
             }
@@ -84,6 +86,7 @@ impl DriverStats {
                     RebalanceReason::Joined(_) => "joined",
                     RebalanceReason::Left(..) => "left",
                     RebalanceReason::Unsubscribed(_) => "unsubscribed",
+                    RebalanceReason::Resubscribed(_) => "resubscribed",
                     RebalanceReason::Recovered => "recovered",
                     RebalanceReason::TopicsChanged(_) => "topics_changed",
                 };

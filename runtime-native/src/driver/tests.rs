@@ -38,7 +38,8 @@ async fn produce(driver: &Driver, value: &str) {
 async fn subscribe(driver: &Driver, consumer: ConsumerId) {
     let options = ConsumerOptions { auto_offset_reset: OffsetReset::Earliest, ..ConsumerOptions::default() };
     let group = GroupName::new("billing").expect("a good id");
-    let request = Request::Subscribe { consumer, group, topics: vec![topic()], options, allow_missing: false };
+    let request =
+        Request::Subscribe { consumer, group, topics: [topic()].into_iter().collect(), options, allow_missing: false };
     driver.ask(request).await.expect("subscribed");
 }
 

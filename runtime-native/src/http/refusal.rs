@@ -4,7 +4,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
-use takhin_core::{Applied, Bounded, NameError, Refusal, StorageError};
+use takhin_core::{Applied, Bounded, LeaveReason, NameError, Refusal, StorageError};
 
 use super::error::ApiError;
 
@@ -20,7 +20,9 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::TooMany { what, .. } => error.retryable(true).retry_after(match what {
                 Bounded::ParkedPolls => SHORTLY,
-                Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups => LATER,
+                Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups | Bounded::Patterns => {
+                    LATER
+                }
             }),
             Refusal::StorageUnavailable { error: cause, applied } => {
                 error.retryable(applied == Applied::Nothing).retry_after(storage_retry_after(&cause))
@@ -37,11 +39,14 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::PartitionNotFound { .. } => (StatusCode::NOT_FOUND, "partition_not_found"),
         Refusal::GroupNotFound { .. } => (StatusCode::NOT_FOUND, "group_not_found"),
         Refusal::ConsumerNotFound { .. } => (StatusCode::NOT_FOUND, "consumer_not_found"),
+        Refusal::ConsumerExpired { reason: LeaveReason::Replaced, .. } => (StatusCode::CONFLICT, "consumer_fenced"),
+        Refusal::ConsumerGone { reason: LeaveReason::Replaced, .. } => (StatusCode::GONE, "consumer_fenced"),
         Refusal::ConsumerExpired { .. } => (StatusCode::NOT_FOUND, "consumer_expired"),
         Refusal::ConsumerGone { .. } => (StatusCode::GONE, "consumer_expired"),
         Refusal::OffsetTrimmed { .. } => (StatusCode::GONE, "offset_trimmed"),
         Refusal::TopicExists { .. } => (StatusCode::CONFLICT, "topic_exists"),
         Refusal::ConsumerExists { .. } => (StatusCode::CONFLICT, "consumer_exists"),
+        Refusal::ConsumerEnded { .. } => (StatusCode::CONFLICT, "consumer_ended"),
         Refusal::PollSuperseded { .. } => (StatusCode::CONFLICT, "poll_superseded"),
         Refusal::NoCommittedOffset { .. } => (StatusCode::CONFLICT, "no_committed_offset"),
         Refusal::PartitionNotAssigned { .. } => (StatusCode::CONFLICT, "partition_not_assigned"),
@@ -51,11 +56,12 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::DataCorrupt { .. } => (StatusCode::CONFLICT, "data_corrupt"),
         Refusal::PartitionsCanOnlyGrow { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "partitions_can_only_grow"),
         Refusal::OutOfRange { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range"),
+        Refusal::InvalidPattern { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_pattern"),
         Refusal::Empty { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "empty"),
         Refusal::OffsetOutOfRange { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "offset_out_of_range"),
         Refusal::TooMany { what, .. } => match what {
             Bounded::ParkedPolls => (StatusCode::SERVICE_UNAVAILABLE, "too_many"),
-            Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups => {
+            Bounded::Topics | Bounded::Partitions | Bounded::Consumers | Bounded::Groups | Bounded::Patterns => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many")
             }
         },
@@ -103,7 +109,9 @@ pub(super) fn invalid_name(field: &str, name: &str, error: NameError) -> ApiErro
 
 #[cfg(test)]
 mod tests {
-    use takhin_core::{BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, ProducerId, TopicName};
+    use takhin_core::{
+        BatchId, ConsumerId, Generation, GroupName, LeaveReason, Offset, ProducerId, TopicName, TopicPattern,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -128,14 +136,23 @@ mod tests {
             (too_many(Bounded::Topics), 429, "too_many", true, Some(LATER)),
             (too_many(Bounded::Partitions), 429, "too_many", true, Some(LATER)),
             (too_many(Bounded::Consumers), 429, "too_many", true, Some(LATER)),
+            (too_many(Bounded::Patterns), 429, "too_many", true, Some(LATER)),
             (too_many(Bounded::Groups), 429, "too_many", true, Some(LATER)),
             no(Refusal::OutOfRange { field: "max_records".into(), value: 0, min: 1, max: 10 }, 422, "out_of_range"),
+            no(
+                Refusal::InvalidPattern { pattern: TopicPattern::new("("), problem: "unclosed group".into() },
+                422,
+                "invalid_pattern",
+            ),
             no(Refusal::Empty { field: "topics".into() }, 422, "empty"),
             no(Refusal::GroupNotFound { group }, 404, "group_not_found"),
             no(Refusal::ConsumerNotFound { consumer }, 404, "consumer_not_found"),
             no(Refusal::ConsumerExists { consumer }, 409, "consumer_exists"),
+            no(Refusal::ConsumerEnded { consumer, reason }, 409, "consumer_ended"),
             no(Refusal::ConsumerExpired { consumer, reason }, 404, "consumer_expired"),
             no(Refusal::ConsumerGone { consumer, reason }, 410, "consumer_expired"),
+            no(Refusal::ConsumerExpired { consumer, reason: LeaveReason::Replaced }, 409, "consumer_fenced"),
+            no(Refusal::ConsumerGone { consumer, reason: LeaveReason::Replaced }, 410, "consumer_fenced"),
             no(Refusal::PollSuperseded { consumer }, 409, "poll_superseded"),
             no(Refusal::NoCommittedOffset { topic: t(), partition }, 409, "no_committed_offset"),
             no(Refusal::PartitionNotAssigned { topic: t(), partition }, 409, "partition_not_assigned"),

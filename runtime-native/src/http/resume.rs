@@ -65,7 +65,14 @@ mod tests {
 
     fn status(topic: &str, partition: u32, position: Option<u64>) -> PartitionStatus {
         let topic = TopicName::new(topic).expect("a name");
-        PartitionStatus { topic, partition, position: position.map(Offset), end: Offset(20), revoking: false }
+        PartitionStatus {
+            topic,
+            partition,
+            position: position.map(Offset),
+            end: Offset(20),
+            revoking: false,
+            paused: false,
+        }
     }
 
     fn consumer(partitions: Vec<PartitionStatus>) -> ConsumerDescription {
@@ -73,6 +80,8 @@ mod tests {
             consumer: ConsumerId(Uuid::from_u128(1)),
             group: GroupName::new("g").expect("a name"),
             topics: Vec::new(),
+            pattern: None,
+            away: false,
             manual: false,
             options: ConsumerOptions::default(),
             generation: Generation::default(),

@@ -3,6 +3,7 @@
 use takhin_core::{
     BatchId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, Offset, OffsetReset, Parts, PollLimits,
     ProduceBatch, ProducerId, ProducerStamp, Request, RequestId, SeekTo, TopicConfig, TopicConfigChange, TopicName,
+    TopicPattern, Topics,
 };
 use uuid::Uuid;
 
@@ -83,6 +84,17 @@ impl Script {
         let topics = topics.iter().map(|name| topic(name)).collect();
         let (consumer, group) = (consumer(n), group(name));
         self.ask(Request::Subscribe { consumer, group, topics, options, allow_missing: false })
+    }
+
+    /// Subscribes consumer `n` to whatever matches.
+    pub fn subscribe_matching(&mut self, n: u128, name: &str, pattern: &str, options: ConsumerOptions) -> RequestId {
+        let (consumer, group, topics) = (consumer(n), group(name), Topics::Matching(TopicPattern::new(pattern)));
+        self.ask(Request::Subscribe { consumer, group, topics, options, allow_missing: false })
+    }
+
+    /// Lets consumer `n` subscribe to something else.
+    pub fn resubscribe(&mut self, n: u128, topics: Topics) -> RequestId {
+        self.ask(Request::ChangeSubscription { consumer: consumer(n), topics, allow_missing: false })
     }
 
     /// Polls as consumer `n`.

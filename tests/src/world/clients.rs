@@ -87,6 +87,7 @@ impl World {
             rebalance_timeout_ms: 2_000,
             auto_commit,
             auto_commit_interval_ms: 200,
+            ..ConsumerOptions::default()
         };
         self.clients[at] = Client { group: group_of, me: Some(me), auto_commit, ..Client::default() };
         // The first client of each group wants everything.

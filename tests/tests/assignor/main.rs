@@ -1,8 +1,9 @@
-//! The assignor `uniform`: its promises as properties over groups that proptest makes up, a few groups to read,
+//! The assignor `uniform` (and, in a file of its own, `range`): its promises as properties over groups that proptest makes up, a few groups to read,
 //! and what large ones cost.
 
 mod large;
 mod properties;
+mod range;
 mod readable;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -196,7 +196,7 @@ fn groups_can_be_listed_and_described() {
         client.get("/api/consumer-groups/g"),
         (
             200,
-            json!({"group_id": "g", "state": "stable", "generation": 1, "last_rebalance": {"joined": id},
+            json!({"group_id": "g", "state": "stable", "generation": 1, "assignor": "uniform", "last_rebalance": {"joined": id},
             "members": [member], "partitions": owned})
         )
     );

@@ -3,6 +3,7 @@
 //! A file per behaviour. Each story is compared whole, with a snapshot beside it.
 
 mod auto_commit;
+mod chosen_ids;
 mod commit_rules;
 mod expected_offset;
 mod fencing;
@@ -12,14 +13,23 @@ mod idempotence;
 mod long_poll;
 mod lost_response;
 mod membership;
+mod old_data;
+mod patterns;
+mod pause;
+mod poll_interval;
 mod random_walk;
+mod range;
 mod refusals;
 mod reset_policies;
 mod restart;
+mod resubscribe;
 mod seek;
+mod seek_place;
 mod session;
 mod sharing;
+mod static_members;
 mod storage_failure;
+mod told_after_crash;
 mod topic_config;
 mod topics;
 mod traces;

@@ -58,7 +58,7 @@ fn a_topic_that_comes_later_is_assigned_when_it_comes() {
     script.ask(takhin_core::Request::Subscribe {
         consumer: takhin_tests::script::consumer(2),
         group: takhin_tests::script::group("audit"),
-        topics: vec![topic("visits")],
+        topics: [topic("visits")].into_iter().collect(),
         options: earliest(),
         allow_missing: true,
     });

@@ -17,10 +17,12 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::PartitionsCanOnlyGrow { .. } => "partitions_can_only_grow",
         Refusal::TooMany { .. } => "too_many",
         Refusal::OutOfRange { .. } => "out_of_range",
+        Refusal::InvalidPattern { .. } => "invalid_pattern",
         Refusal::Empty { .. } => "empty",
         Refusal::GroupNotFound { .. } => "group_not_found",
         Refusal::ConsumerNotFound { .. } => "consumer_not_found",
         Refusal::ConsumerExists { .. } => "consumer_exists",
+        Refusal::ConsumerEnded { .. } => "consumer_ended",
         Refusal::ConsumerExpired { .. } => "consumer_expired",
         Refusal::ConsumerGone { .. } => "consumer_gone",
         Refusal::PollSuperseded { .. } => "poll_superseded",
@@ -84,6 +86,7 @@ fn every_refusal_is_reached() {
         script.seek(1, "orders", 0, 6),
         script.ask(Request::Seek { consumer: consumer(1), positions: vec![] }),
     ];
+    refused.push(script.subscribe_matching(2, "audit", "*", manual()));
     script.create("visits", 1);
     refused.push(script.create("third", 1));
     refused.push(script.commit(1, "visits", 0, 0));
@@ -104,6 +107,7 @@ fn every_refusal_is_reached() {
     refused.extend(reads_that_fail(&mut script));
     script.pass(30_000);
     refused.push(script.describe(1));
+    refused.push(script.subscribe(1, "billing", &["orders"], manual()));
     script.storage(StorageState::Failed(StorageError::Failed("fsync".into())));
     refused.push(script.create("third", 1));
     script.event(Event::Drain);
@@ -113,7 +117,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 27, "{distinct:?}");
+    assert_eq!(distinct.len(), 29, "{distinct:?}");
 }
 
 /// A producer of an older epoch, and an idempotency key that came before with another request.

@@ -2,30 +2,31 @@
 
 use serde::Deserialize;
 use takhin_core::{
-    BatchId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, OffsetReset, PollLimits, Refusal,
-    Request, SeekTo, TopicName,
+    Assignor, BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, InstanceId,
+    NameError, OffsetReset, PollLimits, Refusal, Request, TopicName, TopicPattern, Topics,
 };
 use uuid::Uuid;
 
 use super::{
-    offsets::{Entries, OffsetEntry, OffsetMap, partition_number, topic_name},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name},
     one_of::OneOf,
 };
 use crate::http::{error::ApiError, refusal::invalid_name};
-
-/// The longest `client_id`, in bytes.
-const MAX_CLIENT_ID_BYTES: usize = 255;
 
 /// The body of `POST /subscribe`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Subscribe {
     group_id: String,
-    topics: Vec<String>,
+    topics: Option<Vec<String>>,
+    topic_pattern: Option<String>,
     consumer_id: Option<String>,
     client_id: Option<String>,
+    instance_id: Option<String>,
+    assignor: Option<OneOf<Assignor>>,
     auto_offset_reset: Option<OneOf<OffsetReset>>,
     session_timeout_ms: Option<i64>,
+    max_poll_interval_ms: Option<i64>,
     rebalance_timeout_ms: Option<i64>,
     auto_commit: Option<bool>,
     auto_commit_interval_ms: Option<i64>,
@@ -37,18 +38,16 @@ pub(crate) struct Subscribe {
 pub(crate) struct Subscription {
     pub(crate) consumer: ConsumerId,
     pub(crate) group: GroupName,
-    pub(crate) topics: Vec<TopicName>,
+    pub(crate) topics: Topics,
     pub(crate) options: ConsumerOptions,
     pub(crate) allow_missing: bool,
-    pub(crate) client_id: Option<String>,
 }
 
 impl Subscribe {
     /// Checks every field. The consumer's id is drawn if the client chose none.
     pub(crate) fn check(self) -> Result<Subscription, ApiError> {
         let group = GroupName::new(&self.group_id).map_err(|error| invalid_name("group_id", &self.group_id, error))?;
-        let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-        let topics = self.topics.iter().enumerate().map(name).collect::<Result<_, _>>()?;
+        let topics = topics(self.topics.as_deref(), self.topic_pattern.as_deref())?;
         let consumer = match &self.consumer_id {
             Some(id) => consumer_id(id).ok_or_else(|| {
                 let message = "consumer_id must be a UUID";
@@ -56,21 +55,12 @@ impl Subscribe {
             })?,
             None => ConsumerId(Uuid::new_v4()),
         };
-        if let Some(client_id) = &self.client_id
-            && client_id.len() > MAX_CLIENT_ID_BYTES
-        {
-            let message = format!("client_id may have at most {MAX_CLIENT_ID_BYTES} bytes");
-            return Err(ApiError::unacceptable("client_id_too_long", "client_id", message)
-                .with("bytes", client_id.len())
-                .with("max_bytes", MAX_CLIENT_ID_BYTES));
-        }
         Ok(Subscription {
             consumer,
             group,
             topics,
             options: self.options()?,
             allow_missing: self.allow_missing.unwrap_or(false),
-            client_id: self.client_id,
         })
     }
 
@@ -79,21 +69,62 @@ impl Subscribe {
         let options = ConsumerOptions {
             auto_offset_reset: self.auto_offset_reset.unwrap_or_default().0,
             session_timeout_ms: or_default(self.session_timeout_ms, default.session_timeout_ms),
+            max_poll_interval_ms: or_default(self.max_poll_interval_ms, default.max_poll_interval_ms),
             rebalance_timeout_ms: or_default(self.rebalance_timeout_ms, default.rebalance_timeout_ms),
             auto_commit: self.auto_commit.unwrap_or(default.auto_commit),
             auto_commit_interval_ms: or_default(self.auto_commit_interval_ms, default.auto_commit_interval_ms),
+            client_id: self.client_id.as_deref().map(client_id).transpose()?,
+            instance_id: self.instance_id.as_deref().map(instance_id).transpose()?,
+            assignor: self.assignor.unwrap_or_default().0,
         };
         options.check().map_err(|refusal| {
             as_given(
                 refusal,
                 &[
                     ("session_timeout_ms", self.session_timeout_ms),
+                    ("max_poll_interval_ms", self.max_poll_interval_ms),
                     ("rebalance_timeout_ms", self.rebalance_timeout_ms),
                     ("auto_commit_interval_ms", self.auto_commit_interval_ms),
                 ],
             )
         })?;
         Ok(options)
+    }
+}
+
+/// Names, or a pattern.
+fn topics(names: Option<&[String]>, pattern: Option<&str>) -> Result<Topics, ApiError> {
+    match (names, pattern) {
+        (Some(names), None) => {
+            let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
+            Ok(Topics::Named(names.iter().enumerate().map(name).collect::<Result<_, _>>()?))
+        }
+        (None, Some(pattern)) => Ok(Topics::Matching(TopicPattern::new(pattern))),
+        (Some(_), Some(_)) => {
+            let message = "a subscription has topics or a topic_pattern, and not both";
+            Err(ApiError::malformed("conflicting_fields", message).with("field", "topic_pattern"))
+        }
+        (None, None) => {
+            let message = "missing field `topics`: a subscription names topics, or a topic_pattern";
+            Err(ApiError::malformed("missing_field", message).with("field", "topics"))
+        }
+    }
+}
+
+/// The body of `PUT /{id}/subscription`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resubscribe {
+    topics: Option<Vec<String>>,
+    topic_pattern: Option<String>,
+    allow_missing: Option<bool>,
+}
+
+impl Resubscribe {
+    /// What is subscribed to, and whether topics may be missing.
+    pub(crate) fn check(self) -> Result<(Topics, bool), ApiError> {
+        let topics = topics(self.topics.as_deref(), self.topic_pattern.as_deref())?;
+        Ok((topics, self.allow_missing.unwrap_or(false)))
     }
 }
 
@@ -154,65 +185,31 @@ impl Commit {
     }
 }
 
-/// The body of `POST /{id}/seek`: one partition, or `offsets` for many.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Seek {
-    topic: Option<String>,
-    partition: Option<i64>,
-    offset: Option<i64>,
-    offsets: Option<OffsetMap>,
-}
-
-impl Seek {
-    /// The seek that it asks for.
-    pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
-        let single = [self.topic.is_some(), self.partition.is_some(), self.offset.is_some()];
-        let entries = match (self.topic, self.partition, self.offset, self.offsets) {
-            (Some(topic), Some(partition), Some(offset), None) => vec![OffsetEntry {
-                topic: topic_name("topic", &topic)?,
-                partition: partition_number("partition", partition)?,
-                offset,
-            }],
-            (None, None, None, Some(offsets)) => offsets.check("offsets")?,
-            (.., Some(_)) => {
-                let message = "a seek has either offsets, or topic, partition and offset";
-                return Err(ApiError::malformed("conflicting_fields", message).with("field", "offsets"));
-            }
-            (.., None) => {
-                let missing = ["topic", "partition", "offset"].into_iter().zip(single).find(|(_, given)| !given);
-                let field = missing.map_or("offsets", |(field, _)| field);
-                let message = format!("missing field `{field}`: a seek names topic, partition and offset, or offsets");
-                return Err(ApiError::malformed("missing_field", message).with("field", field));
-            }
-        };
-        if entries.is_empty() {
-            return Err(Refusal::Empty { field: "offsets".to_owned() }.into());
-        }
-        let to = |OffsetEntry { topic, partition, offset }| SeekTo { topic, partition, offset };
-        Ok(Request::Seek { consumer, positions: entries.into_iter().map(to).collect() })
-    }
-}
-
 /// The body of `PUT /{id}/assignment`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Assign {
-    topics: Entries<Vec<i64>>,
+    topics: PartitionMap,
 }
 
 impl Assign {
     /// The assignment that it asks for.
     pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
-        let mut partitions = Vec::new();
-        for (topic, numbers) in self.topics.0 {
-            let name = topic_name("topics", &topic)?;
-            for (index, number) in numbers.into_iter().enumerate() {
-                let partition = partition_number(&format!("topics.{topic}[{index}]"), number)?;
-                partitions.push((name.clone(), partition));
-            }
-        }
-        Ok(Request::Assign { consumer, partitions })
+        Ok(Request::Assign { consumer, partitions: self.topics.check("topics")? })
+    }
+}
+
+/// The body of `POST /{id}/pause` and `POST /{id}/resume`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Which {
+    partitions: Option<PartitionMap>,
+}
+
+impl Which {
+    /// The partitions that it names; [`None`] stands for all that the consumer has.
+    pub(crate) fn check(self) -> Result<Option<Vec<(TopicName, u32)>>, ApiError> {
+        self.partitions.map(|named| named.check("partitions")).transpose()
     }
 }
 
@@ -220,6 +217,22 @@ impl Assign {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
+
+fn client_id(text: &str) -> Result<ClientId, ApiError> {
+    ClientId::new(text).map_err(|error| match error {
+        NameError::TooLong { bytes, max } => {
+            let message = format!("client_id may have at most {max} bytes");
+            ApiError::unacceptable("client_id_too_long", "client_id", message)
+                .with("bytes", bytes)
+                .with("max_bytes", max)
+        }
+        error => invalid_name("client_id", text, error),
+    })
+}
+
+fn instance_id(text: &str) -> Result<InstanceId, ApiError> {
+    InstanceId::new(text).map_err(|error| invalid_name("instance_id", text, error))
+}
 
 /// A consumer's id as text.
 pub(crate) fn consumer_id(text: &str) -> Option<ConsumerId> {
@@ -265,7 +278,8 @@ mod tests {
         let made = subscribe(&json!({"group_id": "g", "topics": ["a", "b"]})).expect("good");
         assert_eq!(made.options, ConsumerOptions::default());
         assert!(!made.allow_missing);
-        assert_eq!(made.topics.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
+        let Topics::Named(names) = made.topics else { panic!("topics were named") };
+        assert_eq!(names.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(made.consumer.0.get_version_num(), 4);
     }
 
@@ -294,9 +308,14 @@ mod tests {
         assert_eq!(with("auto_offset_reset", json!({"none": 1})), expect(400, "invalid_field", "auto_offset_reset"));
         assert_eq!(with("session_timeout_ms", json!(999)), expect(422, "out_of_range", "session_timeout_ms"));
         assert_eq!(with("session_timeout_ms", json!(-1)), expect(422, "out_of_range", "session_timeout_ms"));
+        assert_eq!(with("max_poll_interval_ms", json!(0)), expect(422, "out_of_range", "max_poll_interval_ms"));
         assert_eq!(with("sesion_timeout_ms", json!(1)), expect(400, "unknown_field", "sesion_timeout_ms"));
-        assert_eq!(with("topic_pattern", json!(".*")), expect(400, "unknown_field", "topic_pattern"));
+        assert_eq!(with("topic_pattern", json!(".*")), expect(400, "conflicting_fields", "topic_pattern"));
+        assert_eq!(with("topics", json!(null)), expect(400, "missing_field", "topics"));
         assert_eq!(with("client_id", json!("x".repeat(256))), expect(422, "client_id_too_long", "client_id"));
+        assert_eq!(with("instance_id", json!("")), expect(422, "invalid_name", "instance_id"));
+        assert_eq!(with("assignor", json!("sticky")), expect(422, "invalid_value", "assignor"));
+        assert_eq!(with("client_id", json!("a\nb")), expect(422, "invalid_name", "client_id"));
         assert_eq!(fault(subscribe(&json!({"topics": []}))), (400, "missing_field", json!("group_id")));
     }
 
@@ -332,23 +351,5 @@ mod tests {
                 "{body}"
             );
         }
-    }
-
-    #[test]
-    fn a_seek_is_of_one_partition_or_of_many() {
-        let seek = |body: &str| json::object::<Seek>(body.as_bytes())?.check(ID);
-        let orders = TopicName::new("orders").expect("a good name");
-        let expected =
-            Request::Seek { consumer: ID, positions: vec![SeekTo { topic: orders, partition: 0, offset: 5 }] };
-        assert_eq!(seek(r#"{"topic": "orders", "partition": 0, "offset": 5}"#).expect("good"), expected);
-        assert_eq!(seek(r#"{"offsets": {"orders": {"0": 5}}}"#).expect("good"), expected);
-        assert_eq!(fault(seek(r#"{"topic": "orders", "offset": 5}"#)), (400, "missing_field", json!("partition")));
-        assert_eq!(fault(seek("{}")), (400, "missing_field", json!("topic")));
-        assert_eq!(fault(seek(r#"{"topic": "orders", "offsets": {}}"#)), (400, "conflicting_fields", json!("offsets")));
-        assert_eq!(
-            fault(seek(r#"{"topic": "orders", "partition": -1, "offset": 5}"#)),
-            (422, "out_of_range", json!("partition"))
-        );
-        assert_eq!(fault(seek(r#"{"offsets": {}}"#)), (422, "empty", json!("offsets")));
     }
 }

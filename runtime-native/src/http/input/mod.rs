@@ -12,5 +12,6 @@ pub(super) mod path;
 pub(super) mod produce;
 pub(super) mod query;
 pub(super) mod record;
+pub(super) mod seek;
 pub(super) mod text;
 pub(super) mod topics;

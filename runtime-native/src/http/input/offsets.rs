@@ -1,4 +1,4 @@
-//! The map `{topic: {"0": offset}}` of commits and seeks.
+//! The maps `{topic: {"0": offset}}` and `{topic: [0]}` of commits, seeks and whatever else names partitions.
 
 use std::{fmt, marker::PhantomData};
 
@@ -24,6 +24,9 @@ impl<V> Default for Entries<V> {
 /// Offsets as a request gives them.
 pub(crate) type OffsetMap = Entries<Entries<i64>>;
 
+/// Partitions as a request names them: `{topic: [0, 1]}`.
+pub(crate) type PartitionMap = Entries<Vec<i64>>;
+
 /// One entry of an [`OffsetMap`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OffsetEntry {
@@ -47,6 +50,20 @@ impl OffsetMap {
             }
         }
         Ok(entries)
+    }
+}
+
+impl PartitionMap {
+    /// The partitions, with names and numbers checked; `field` is where the map stands.
+    pub(crate) fn check(self, field: &str) -> Result<Vec<(TopicName, u32)>, ApiError> {
+        let mut partitions = Vec::new();
+        for (topic, numbers) in self.0 {
+            let name = topic_name(field, &topic)?;
+            for (index, number) in numbers.into_iter().enumerate() {
+                partitions.push((name.clone(), partition_number(&format!("{field}.{topic}[{index}]"), number)?));
+            }
+        }
+        Ok(partitions)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use takhin_core::{
-    ConsumerId, GroupName, OffsetReset, TopicName,
+    Assignor, ClientId, ConsumerId, GroupName, InstanceId, OffsetReset, TopicName, TopicPattern,
     response::{CommittedPartition, Consumed, ConsumerDescription, PartitionStatus},
 };
 
@@ -17,39 +17,59 @@ use crate::{driver::Fetched, http::error::ApiError};
 pub(crate) struct ConsumerView<'a> {
     consumer_id: ConsumerId,
     group_id: &'a GroupName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<&'a InstanceId>,
+    /// Whether only its place is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    away: bool,
     topics: Vec<&'a TopicName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_pattern: Option<&'a TopicPattern>,
     manual: bool,
     assignment: Partitions<'a>,
     #[serde(skip_serializing_if = "Partitions::is_empty")]
     revoking: Partitions<'a>,
+    #[serde(skip_serializing_if = "Partitions::is_empty")]
+    paused: Partitions<'a>,
     generation: u64,
     positions: ByTopic<'a, Option<u64>>,
     lag: ByTopic<'a, Option<u64>>,
     auto_offset_reset: OffsetReset,
     session_timeout_ms: u32,
+    max_poll_interval_ms: u32,
     rebalance_timeout_ms: u32,
     auto_commit: bool,
     auto_commit_interval_ms: u32,
+    assignor: Assignor,
 }
 
 impl<'a> ConsumerView<'a> {
     pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
-        let options = consumer.options;
+        let options = &consumer.options;
         Self {
             consumer_id: consumer.consumer,
             group_id: &consumer.group,
+            client_id: options.client_id.as_ref(),
+            instance_id: options.instance_id.as_ref(),
+            away: consumer.away,
             topics: topics(consumer),
+            topic_pattern: consumer.pattern.as_ref(),
             manual: consumer.manual,
             assignment: assignment(&consumer.partitions),
             revoking: revoking(&consumer.partitions),
+            paused: paused(&consumer.partitions),
             generation: consumer.generation.0,
             positions: positions(&consumer.partitions),
             lag: lag(&consumer.partitions),
             auto_offset_reset: options.auto_offset_reset,
             session_timeout_ms: options.session_timeout_ms,
+            max_poll_interval_ms: options.max_poll_interval_ms,
             rebalance_timeout_ms: options.rebalance_timeout_ms,
             auto_commit: options.auto_commit,
             auto_commit_interval_ms: options.auto_commit_interval_ms,
+            assignor: options.assignor,
         }
     }
 }
@@ -77,12 +97,14 @@ impl<'a> AssignmentView<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Subscription<'a> {
     topics: Vec<&'a TopicName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic_pattern: Option<&'a TopicPattern>,
     manual: bool,
 }
 
 impl<'a> Subscription<'a> {
     pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
-        Self { topics: topics(consumer), manual: consumer.manual }
+        Self { topics: topics(consumer), topic_pattern: consumer.pattern.as_ref(), manual: consumer.manual }
     }
 }
 
@@ -112,6 +134,19 @@ pub(crate) struct Sought<'a> {
 impl<'a> Sought<'a> {
     pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
         Self { success: true, positions: positions(&consumer.partitions) }
+    }
+}
+
+/// `POST /{id}/pause` and `POST /{id}/resume`: what is paused now.
+#[derive(Debug, Serialize)]
+pub(crate) struct PausedPartitions<'a> {
+    success: bool,
+    paused: Partitions<'a>,
+}
+
+impl<'a> PausedPartitions<'a> {
+    pub(crate) fn new(consumer: &'a ConsumerDescription) -> Self {
+        Self { success: true, paused: paused(&consumer.partitions) }
     }
 }
 
@@ -254,6 +289,11 @@ fn assignment(partitions: &[PartitionStatus]) -> Partitions<'_> {
 fn revoking(partitions: &[PartitionStatus]) -> Partitions<'_> {
     let leaving = partitions.iter().filter(|status| status.revoking);
     Partitions::new(leaving.map(|status| (&status.topic, status.partition)))
+}
+
+fn paused(partitions: &[PartitionStatus]) -> Partitions<'_> {
+    let paused = partitions.iter().filter(|status| status.paused);
+    Partitions::new(paused.map(|status| (&status.topic, status.partition)))
 }
 
 fn positions(partitions: &[PartitionStatus]) -> ByTopic<'_, Option<u64>> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use takhin_core::{
-    ConsumerId, GroupName, Offset, TopicName,
+    Assignor, ConsumerId, GroupName, Offset, TopicName,
     fact::RebalanceReason,
     response::{GroupDescription, GroupPartition, GroupState, GroupSummary},
 };
@@ -41,6 +41,7 @@ pub(crate) struct GroupView<'a> {
     group_id: &'a GroupName,
     state: GroupState,
     generation: u64,
+    assignor: Assignor,
     last_rebalance: Option<&'a RebalanceReason>,
     members: Vec<ConsumerView<'a>>,
     partitions: Vec<Progress<'a>>,
@@ -73,6 +74,7 @@ impl<'a> GroupView<'a> {
             group_id: &group.group,
             state: group.state,
             generation: group.generation.0,
+            assignor: group.assignor,
             last_rebalance: group.last_rebalance.as_ref(),
             members: group.members.iter().map(ConsumerView::new).collect(),
             partitions: group.partitions.iter().map(progress).collect(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
-    ConsumerId, Refusal, Request, Response,
+    ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription},
 };
 
@@ -17,14 +17,15 @@ use crate::{
         error::{ApiError, ApiResult},
         input::{
             body::Received,
-            consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
+            consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
             json::{object, object_or_nothing},
             path::{ConsumerPath, NoQuery},
+            seek::{Seek, Wanted},
         },
         output::{
             consumers::{
-                AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
-                consumed_bytes,
+                AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, PausedPartitions, Sought,
+                Subscription, consumed, consumed_bytes,
             },
             json, now_ms,
         },
@@ -36,7 +37,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
-        client_id = wanted.client_id.as_deref().unwrap_or_default(),
+        client_id = wanted.options.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
     let request = Request::Subscribe {
@@ -46,17 +47,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
         options: wanted.options,
         allow_missing: wanted.allow_missing,
     };
-    let mut answer = app.driver.ask(request.clone()).await;
-    // A topic that is missing is made once nothing else is in the way.
-    if app.config.auto_create_partitions.is_some()
-        && let Err(Refusal::TopicNotFound { .. }) = answer
-    {
-        for topic in &wanted.topics {
-            app.ensure_topic(topic).await?;
-        }
-        answer = app.driver.ask(request).await;
-    }
-    json(&ConsumerView::new(&described(answer?)?))
+    json(&ConsumerView::new(&app.ask_for_topics(&wanted.topics, request).await?))
 }
 
 /// Waits without the body, whose room others may have meanwhile.
@@ -98,9 +89,34 @@ pub(super) async fn seek(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let seek = app.read(&body, |json| object::<Seek>(json)?.check(id)).await?;
+    let seek = match app.read(&body, |json| object::<Seek>(json)?.check(id)).await? {
+        Wanted::Now(seek) => seek,
+        Wanted::Time { timestamp_ms, partitions } => app.seek_to_time(id, timestamp_ms, partitions).await?,
+    };
     let consumer = app.consumer(seek).await.map_err(ApiError::repeatable)?;
     json(&Sought::new(&consumer))
+}
+
+pub(super) async fn pause(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let partitions = app.read(&body, |json| object_or_nothing::<Which>(json)?.check()).await?;
+    let consumer = app.consumer(Request::Pause { consumer: id, partitions }).await.map_err(ApiError::repeatable)?;
+    json(&PausedPartitions::new(&consumer))
+}
+
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let partitions = app.read(&body, |json| object_or_nothing::<Which>(json)?.check()).await?;
+    let consumer = app.consumer(Request::Resume { consumer: id, partitions }).await.map_err(ApiError::repeatable)?;
+    json(&PausedPartitions::new(&consumer))
 }
 
 pub(super) async fn assign(
@@ -149,6 +165,18 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, ConsumerPath(id): 
     json(&Subscription::new(&app.describe(id).await?))
 }
 
+pub(super) async fn resubscribe(
+    State(app): State<Arc<App>>,
+    ConsumerPath(id): ConsumerPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let (topics, allow_missing) = app.read(&body, |json| object::<Resubscribe>(json)?.check()).await?;
+    let change = Request::ChangeSubscription { consumer: id, topics: topics.clone(), allow_missing };
+    let consumer = app.ask_for_topics(&topics, change).await.map_err(ApiError::repeatable)?;
+    json(&ConsumerView::new(&consumer))
+}
+
 pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
     let answer = app.driver.ask(Request::Close { consumer: id }).await?;
     match answer.response {
@@ -158,8 +186,50 @@ pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): Consume
 }
 
 impl App {
+    /// Asks for a subscription. A topic that is missing is made, if the server is set to do so, once nothing else is in
+    /// the way.
+    async fn ask_for_topics(&self, topics: &Topics, request: Request) -> Result<ConsumerDescription, ApiError> {
+        let mut answer = self.driver.ask(request.clone()).await;
+        if self.config.auto_create_partitions.is_some()
+            && let (Err(Refusal::TopicNotFound { .. }), Topics::Named(names)) = (&answer, topics)
+        {
+            for topic in names {
+                self.ensure_topic(topic).await?;
+            }
+            answer = self.driver.ask(request).await;
+        }
+        described(answer?)
+    }
+
     pub(super) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
+    }
+
+    /// The seek to the first records that are not older: looked up before the consumer is moved, so that all of its
+    /// partitions move or none.
+    async fn seek_to_time(
+        &self,
+        consumer: ConsumerId,
+        timestamp_ms: i64,
+        partitions: Option<Vec<(TopicName, u32)>>,
+    ) -> Result<Request, ApiError> {
+        let described = self.describe(consumer).await?;
+        let kept = described.partitions.iter().filter(|status| !status.revoking);
+        let kept: Vec<_> = kept.map(|status| (status.topic.clone(), status.partition)).collect();
+        if partitions.is_none() && kept.is_empty() {
+            return Ok(Request::Describe { consumer });
+        }
+        let mut positions = Vec::new();
+        for (topic, partition) in partitions.unwrap_or_else(|| kept.clone()) {
+            if kept.iter().any(|(name, number)| (name, *number) == (&topic, partition)) {
+                let offset = self.offset_at(&topic, partition, timestamp_ms).await?;
+                positions.push(SeekTo { topic, partition, offset });
+            } else {
+                // Not to be looked up: the core says what is wrong with it.
+                positions.push(SeekTo { topic, partition, offset: 0 });
+            }
+        }
+        Ok(Request::Seek { consumer, positions })
     }
 
     /// Asks something that is answered with a consumer.

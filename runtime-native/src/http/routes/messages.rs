@@ -157,12 +157,22 @@ impl App {
             }
             (Some(offset), None) => return Ok(offset),
             (None, None) => self.driver.bounds(&view.name, partition)?.start,
-            (None, Some(timestamp_ms)) => match self.driver.lookup_time(&view.name, partition, timestamp_ms).await? {
-                Some((offset, _)) => offset,
-                None => self.driver.bounds(&view.name, partition)?.end,
-            },
+            (None, Some(timestamp_ms)) => return self.offset_at(&view.name, partition, timestamp_ms).await,
         };
         as_signed(place)
+    }
+
+    /// Where the first record stands that is not older; the log's end as it was before the search if there is none, so
+    /// that what came meanwhile isn't passed over.
+    pub(super) async fn offset_at(
+        &self,
+        topic: &TopicName,
+        partition: u32,
+        timestamp_ms: i64,
+    ) -> Result<i64, ApiError> {
+        let end = self.driver.bounds(topic, partition)?.end;
+        let found = self.driver.lookup_time(topic, partition, timestamp_ms).await?;
+        as_signed(found.map_or(end, |(offset, _)| offset))
     }
 }
 
