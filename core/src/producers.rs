@@ -224,7 +224,9 @@ impl Producers {
 impl From<Vec<Known>> for Producers {
     fn from(list: Vec<Known>) -> Self {
         let mut producers = Self::default();
-        list.into_iter().for_each(|known| producers.insert(known));
+        for known in list {
+            producers.insert(known);
+        }
         producers
     }
 }

@@ -131,6 +131,15 @@ pub enum Completion {
         /// After an error they are out of reach all the same, and are removed at the next start.
         result: Result<(), StorageError>,
     },
+    /// Records at a log's beginning were removed because of their age or the log's size.
+    LogTrimmed {
+        /// The log.
+        log: LogId,
+        /// Its first offset now.
+        start: Offset,
+        /// The offset after its last.
+        end: Offset,
+    },
     /// The engine would like a [`WriteOp::Checkpoint`]. Asked once until one has been done.
     CheckpointWanted,
     /// A checkpoint has ended. After an error the one before it is still in force.

@@ -168,21 +168,7 @@ fn a_wrong_body_names_its_field() {
         ("POST", topics, json!({"name": "a", "partitions": 0}), out, "partitions"),
         ("POST", topics, json!({"name": "a", "partitions": 10_001}), out, "partitions"),
         ("POST", topics, json!({"name": "a", "partitions": 1.5}), wrong, "partitions"),
-        ("POST", topics, json!({}), (400, "missing_field"), "name"),
-        ("POST", topics, json!({"name": "a", "retention_ms": -2}), out, "retention_ms"),
-        ("POST", topics, json!({"name": "a", "retention_bytes": -2}), out, "retention_bytes"),
-        ("POST", topics, json!({"name": "a", "segment_bytes": 1023}), out, "segment_bytes"),
-        ("POST", topics, json!({"name": "a", "segment_ms": 0}), out, "segment_ms"),
-        ("POST", topics, json!({"name": "a", "max_message_bytes": 0}), out, "max_message_bytes"),
-        ("POST", topics, json!({"name": "a", "min_compaction_lag_ms": -1}), out, "min_compaction_lag_ms"),
-        ("POST", topics, json!({"name": "a", "delete_retention_ms": -1}), out, "delete_retention_ms"),
-        ("POST", topics, json!({"name": "a", "cleanup": "never"}), (422, "invalid_value"), "cleanup"),
-        ("POST", topics, json!({"name": "a", "compression": "rar"}), (422, "invalid_value"), "compression"),
-        ("POST", topics, json!({"name": "a", "retention": 5}), (400, "unknown_field"), "retention"),
         ("PATCH", "/api/topics/t", json!({}), (400, "missing_field"), "partitions"),
-        ("PATCH", "/api/topics/t", json!({"name": "u"}), (400, "unknown_field"), "name"),
-        ("PATCH", "/api/topics/t", json!({"segment_bytes": 1_073_741_825}), out, "segment_bytes"),
-        ("PATCH", "/api/topics/t", json!({"segment_bytes": 4096, "partitions": 0}), out, "partitions"),
         ("POST", produce, json!({}), (400, "missing_field"), "records"),
         ("POST", produce, json!({"records": []}), (422, "empty"), "records"),
         ("POST", produce, json!({"records": {}}), wrong, "records"),
@@ -427,5 +413,34 @@ fn what_is_no_http_harms_nobody() {
         let answer = String::from_utf8_lossy(&answer);
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
         assert_eq!(client.get("/api/health").0, 200);
+    }
+}
+
+#[test]
+fn a_wrong_setting_of_a_topic_names_its_field() {
+    let broker = Broker::start(Options::quick());
+    let client = broker.client();
+    client.create_topic("t", 1);
+    let topics = "/api/topics";
+    let out = (422, "out_of_range");
+    for (method, path, body, (status, code), field) in [
+        ("POST", topics, json!({}), (400, "missing_field"), "name"),
+        ("POST", topics, json!({"name": "a", "retention_ms": -2}), out, "retention_ms"),
+        ("POST", topics, json!({"name": "a", "retention_bytes": -2}), out, "retention_bytes"),
+        ("POST", topics, json!({"name": "a", "segment_bytes": 1023}), out, "segment_bytes"),
+        ("POST", topics, json!({"name": "a", "segment_ms": 0}), out, "segment_ms"),
+        ("POST", topics, json!({"name": "a", "max_message_bytes": 0}), out, "max_message_bytes"),
+        ("POST", topics, json!({"name": "a", "min_compaction_lag_ms": -1}), out, "min_compaction_lag_ms"),
+        ("POST", topics, json!({"name": "a", "delete_retention_ms": -1}), out, "delete_retention_ms"),
+        ("POST", topics, json!({"name": "a", "cleanup": "never"}), (422, "invalid_value"), "cleanup"),
+        ("POST", topics, json!({"name": "a", "compression": "rar"}), (422, "invalid_value"), "compression"),
+        ("POST", topics, json!({"name": "a", "retention": 5}), (400, "unknown_field"), "retention"),
+        ("PATCH", "/api/topics/t", json!({"name": "u"}), (400, "unknown_field"), "name"),
+        ("PATCH", "/api/topics/t", json!({"segment_bytes": 1_073_741_825}), out, "segment_bytes"),
+        ("PATCH", "/api/topics/t", json!({"segment_bytes": 4096, "partitions": 0}), out, "partitions"),
+    ] {
+        let (found, answer) = client.request(method, path, Some(&body)).expect("an answer");
+        let wrong = (found, answer["code"].as_str().unwrap_or_default(), answer["details"]["field"].as_str());
+        assert_eq!(wrong, (status, code, Some(field)), "{path} {body}");
     }
 }

@@ -33,6 +33,8 @@ pub struct LocalConfig {
     pub queue_bytes: usize,
     /// How many files of segments are kept open at most.
     pub open_files: usize,
+    /// How long it is between one look for old records and the next.
+    pub cleanup_interval: Duration,
 }
 
 impl LocalConfig {
@@ -46,6 +48,7 @@ impl LocalConfig {
             checkpoint_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             open_files: 4096,
+            cleanup_interval: Duration::from_secs(10),
         }
     }
 

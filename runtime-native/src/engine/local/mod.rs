@@ -25,6 +25,7 @@
 //! ```
 
 mod checkpoint;
+mod cleaner;
 mod collect;
 mod config;
 pub mod disk;
@@ -48,6 +49,7 @@ mod stats;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod upkeep;
 mod walk;
 mod writer;
@@ -69,6 +71,7 @@ pub use stats::{EngineCounts, EngineStats};
 
 use self::{
     checkpoint::Job,
+    cleaner::Cleaner,
     home::Home,
     queue::{End, Queue},
     rounds::Rounds,
@@ -116,13 +119,16 @@ impl LocalEngine {
     pub fn start(&mut self, sink: impl Completions + 'static) -> io::Result<()> {
         if let Run::Ready(writer) = std::mem::replace(&mut self.run, Run::Ended) {
             let (shared, layout) = (Arc::clone(&writer.shared), writer.layout.clone());
+            let interval = writer.config.cleanup_interval;
             let (background, jobs) = mpsc::channel();
             self.rounds.begin(*writer, Box::new(sink), background);
             let (rounds, queue) = (Arc::clone(&self.rounds), Arc::clone(&self.queue));
             let thread = thread::Builder::new().name("takhin-writer".to_owned());
             self.run = Run::Running(thread.spawn(move || {
                 let _refuse = RefuseAtEnd(Arc::clone(&queue));
-                write(&rounds, &queue, jobs, |jobs| checkpoint::run(&jobs, &shared, &layout, &queue))
+                write(&rounds, &queue, jobs, |jobs| {
+                    checkpoint::run(&jobs, &shared, &layout, &queue, Cleaner::new(interval));
+                })
             })?);
             self.queue.wake();
         }

@@ -44,7 +44,7 @@ fn every_place_and_every_amount_of_a_mixed_log_is_read_as_it_was_written() {
     let end = fill(&running, 60);
     for from in 0..end {
         for (max_records, max_bytes) in [(1, 1 << 20), (5, 1 << 20), (1000, 1), (1000, 1500), (1000, 1 << 20)] {
-            let part = ReadPart { max_records, max_bytes, ..part(ORDERS, from, end) };
+            let part = ReadPart { max_bytes, max_records, ..part(ORDERS, from, end) };
             let (values, outcome) = running.read(&part).unwrap();
             let expected: Vec<_> = (from..outcome.next.0).map(|offset| (offset, value(offset))).collect();
             assert_eq!(values, expected, "from {from}, {max_records} records, {max_bytes} bytes");

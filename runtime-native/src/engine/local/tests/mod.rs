@@ -10,5 +10,6 @@ mod faulty_disk;
 mod harness;
 mod producers;
 mod reads;
+mod retention;
 mod rounds;
 mod running;
