@@ -83,3 +83,42 @@ fn records_of_a_topic_that_only_compacts_do_not_go_with_age_or_size() {
     thread::sleep(Duration::from_millis(100));
     assert_eq!(bounds(&client), (0, 20));
 }
+
+#[test]
+fn of_each_key_the_latest_stays_at_its_offset_across_restarts() {
+    let (mut broker, client) = broker(&json!({"cleanup": "compact", "compression": "lz4"}));
+    for n in 0..120 {
+        let record = json!({"key": format!("k{}", n % 4), "value": format!("{n} ").repeat(40)});
+        client.produce("t", &json!([record]));
+    }
+    client.produce("t", &json!([{"key": "k0", "value": null}]));
+    let latest = |client: &Client| -> Vec<_> {
+        let records = client.read_from("t", 0, 0);
+        assert!(records.windows(2).all(|pair| pair[0]["offset"].as_u64() < pair[1]["offset"].as_u64()));
+        let of_key = |key: &str| {
+            let found = records.iter().rev().find(|record| record["key"] == key).expect("its latest");
+            (found["offset"].clone(), found["value"].is_null())
+        };
+        ["k0", "k1", "k2", "k3"].map(of_key).to_vec()
+    };
+    let expected = [(json!(120), true), (json!(117), false), (json!(118), false), (json!(119), false)];
+    while client.read_from("t", 0, 0).len() > 40 {
+        assert_eq!(latest(&client), expected);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(bounds(&client), (0, 121), "offsets keep their places");
+    let consumer = client.subscribe("g", &["t"], &json!({}));
+    let polled = client.poll(&consumer, &json!({"timeout_ms": 0}));
+    assert!(polled["records"].as_array().expect("records").len() <= 40);
+    assert_eq!(polled["positions"]["t"]["0"], 121);
+    broker.kill9();
+    broker.restart();
+    assert_eq!(latest(&broker.client()), expected);
+    assert_eq!(client_error(&broker.client()), (422, "key_needed".to_owned()));
+}
+
+/// What a record without a key is answered with.
+fn client_error(client: &Client) -> (u16, String) {
+    let (status, answer) = client.post("/api/topics/t/produce", &json!({"records": [{"value": "no key"}]}));
+    (status, answer["code"].as_str().unwrap_or_default().to_owned())
+}

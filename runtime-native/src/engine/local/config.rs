@@ -35,6 +35,8 @@ pub struct LocalConfig {
     pub open_files: usize,
     /// How long it is between one look for old records and the next.
     pub cleanup_interval: Duration,
+    /// How many keys compaction knows at a time, at some 40 bytes each; at least 1.
+    pub compaction_keys: usize,
 }
 
 impl LocalConfig {
@@ -49,6 +51,7 @@ impl LocalConfig {
             queue_bytes: 64 << 20,
             open_files: 4096,
             cleanup_interval: Duration::from_secs(10),
+            compaction_keys: 1_000_000,
         }
     }
 
@@ -57,6 +60,7 @@ impl LocalConfig {
         const GIB: u64 = 1 << 30;
         self.segment_bytes = self.segment_bytes.clamp(1, GIB);
         self.journal_file_bytes = self.journal_file_bytes.clamp(4096, GIB);
+        self.compaction_keys = self.compaction_keys.max(1);
         self.queue_bytes = self.queue_bytes.clamp(1, 512 << 20);
         self
     }

@@ -95,6 +95,16 @@ impl Log {
         gone
     }
 
+    /// Puts `new` in the place of the segments `old`, which stand one behind the other in the list.
+    pub(super) fn replace(&self, old: &[Arc<Segment>], new: &Arc<Segment>) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let is_old = |segment: &Arc<Segment>| old.iter().any(|other| Arc::ptr_eq(other, segment));
+        let kept = segments.iter().filter(|segment| !is_old(segment)).chain([new]);
+        let mut kept: Vec<_> = kept.cloned().collect();
+        kept.sort_by_key(|segment| segment.base);
+        *segments = kept.into();
+    }
+
     /// An idempotent producer has written to it.
     pub(super) fn note_stamped(&self) {
         self.stamped.store(true, Ordering::Relaxed);
@@ -158,6 +168,12 @@ impl Segment {
         let (size, max_timestamp) = (AtomicU64::new(size), AtomicI64::new(max_timestamp));
         let index = RwLock::new(index);
         Self { base, generation: 0, since_ms: wall_clock_ms(), size, max_timestamp, index, saving: Mutex::new(()) }
+    }
+
+    /// The same in the place of one that had this generation.
+    #[must_use]
+    pub(super) fn succeeding(self, generation: u32) -> Self {
+        Self { generation: generation.wrapping_add(1), ..self }
     }
 
     /// How many bytes of batches there are.

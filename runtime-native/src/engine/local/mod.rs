@@ -27,6 +27,7 @@
 mod checkpoint;
 mod cleaner;
 mod collect;
+mod compact;
 mod config;
 pub mod disk;
 mod files;
@@ -42,6 +43,7 @@ mod queue;
 mod reader;
 mod recover;
 mod repair;
+mod replace;
 mod report;
 mod rounds;
 mod snapshot;
@@ -119,7 +121,7 @@ impl LocalEngine {
     pub fn start(&mut self, sink: impl Completions + 'static) -> io::Result<()> {
         if let Run::Ready(writer) = std::mem::replace(&mut self.run, Run::Ended) {
             let (shared, layout) = (Arc::clone(&writer.shared), writer.layout.clone());
-            let interval = writer.config.cleanup_interval;
+            let (interval, max_keys) = (writer.config.cleanup_interval, writer.config.compaction_keys);
             let (background, jobs) = mpsc::channel();
             self.rounds.begin(*writer, Box::new(sink), background);
             let (rounds, queue) = (Arc::clone(&self.rounds), Arc::clone(&self.queue));
@@ -127,7 +129,7 @@ impl LocalEngine {
             self.run = Run::Running(thread.spawn(move || {
                 let _refuse = RefuseAtEnd(Arc::clone(&queue));
                 write(&rounds, &queue, jobs, |jobs| {
-                    checkpoint::run(&jobs, &shared, &layout, &queue, Cleaner::new(interval));
+                    checkpoint::run(&jobs, &shared, &layout, &queue, Cleaner::new(interval, max_keys));
                 })
             })?);
             self.queue.wake();

@@ -27,7 +27,7 @@ use super::{
     producers,
     queue::Queue,
     reader::Shared,
-    repair,
+    repair, replace,
     report::{RecoveryNote, RecoveryReport},
     tail::Tail,
     trim,
@@ -49,6 +49,7 @@ pub(super) fn recover(
         configs.insert(log.topic, config);
         let directory = opening.home.layout.log_dir(&name, log.partition);
         let point = opening.bounds.get(&log).copied().unwrap_or_default();
+        replace::finish(files.disk(), &directory).map_err(at(&directory))?;
         let start = trim::finish(files.disk(), &directory).map_err(at(&directory))?;
         let mut tail = repair::open_log(&files, &directory, log, start, point, &mut dirty, &mut opening.report)
             .map_err(at(&directory))?;

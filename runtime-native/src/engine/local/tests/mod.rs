@@ -1,6 +1,7 @@
 //! The local engine, on the machine's file system and on one that fails and forgets as told.
 
 mod bench;
+mod compaction;
 mod compression;
 mod crashes;
 mod damage;
