@@ -15,8 +15,8 @@
 //! * What has completed successfully is as durable as the engine's setting promises, and not before.
 //! * Reads take no part in that order: the reader is told how far it may see.
 //!
-//! Offsets may have gaps here, since an engine may share its logs with others. [`local`] has none of its own
-//! making.
+//! Offsets may have gaps here, since an engine may share its logs with others. In [`local`] there are gaps only where
+//! records were compacted away.
 
 mod chunk;
 pub mod local;

@@ -8,6 +8,7 @@
 //!     00000000000000000000.log         batches, byte for byte Kafka's
 //!     00000000000000000000.index       Kafka's own formats; can be made anew
 //!     00000000000000000000.timeindex
+//!     log-start                        where it begins, once old records were removed
 //!     partition.metadata               which topic of that name it belongs to
 //!   journal/00000000000000000001.wal   all that was written since, of all logs, and the facts
 //!   snapshots/00000000000000000001.snap  the last two
@@ -20,7 +21,7 @@
 //! ```text
 //!   submit -> queue -> writer thread --> segments, journal --> sync --> Completions
 //!                          |
-//!                          '--> background thread: checkpoints, removals
+//!                          '--> background thread: checkpoints, removals, retention, compaction
 //!   read ----------------> files, through indexes                         (any thread)
 //! ```
 
