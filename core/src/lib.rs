@@ -94,7 +94,7 @@ pub use crate::{
         AppendId, BatchId, Boot, ConsumerId, FactSeq, FetchId, Generation, GroupName, LogId, NameError, Offset,
         RequestId, TopicId, TopicName,
     },
-    machine::{Core, LogSpec, Recovery, TopicView, Violation},
+    machine::{Core, Figures, GroupFigures, LogFigures, LogSpec, Recovery, TopicView, Violation},
     producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,

@@ -3,6 +3,8 @@
 use alloc::collections::BTreeSet;
 use core::mem;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     ids::{ConsumerId, Offset, RequestId},
     response::Bounds,
@@ -12,7 +14,7 @@ use crate::{
 ///
 /// `waiting` holds exactly those who have seen everything up to `end`: so an append wakes them all, and costs
 /// nothing for anybody else.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Log {
     pub(crate) bounds: Bounds,
     pub(crate) waiting: BTreeSet<Waiter>,
@@ -21,7 +23,7 @@ pub(crate) struct Log {
 }
 
 /// Somebody who has seen all of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Waiter {
     /// A consumer, whether or not a poll of it is parked.
     Consumer(ConsumerId),

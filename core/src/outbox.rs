@@ -13,6 +13,8 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::mem;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     command::{Command, StorageError},
     fact::Fact,
@@ -23,24 +25,26 @@ use crate::{
 };
 
 /// The commands of the step under way, and what waits for facts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Outbox {
     /// The caller's buffer, lent for the duration of a step.
+    #[serde(skip)]
     pub(crate) commands: Vec<Command>,
     fresh: Vec<Fact>,
     decided: FactSeq,
     persisted: FactSeq,
+    #[serde(with = "pairs")]
     held: BTreeMap<(FactSeq, Held), Answer>,
 }
 
 /// What is held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Held {
     Reply(RequestId),
     Effect(TopicId),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Answer {
     Reply(Result<Response, Refusal>),
     Effect(Command),
@@ -150,4 +154,21 @@ impl Outbox {
 /// The refusal of a request whose facts may or may not outlive a restart.
 pub(crate) fn undecided(error: StorageError) -> Refusal {
     Refusal::StorageUnavailable { error, applied: Applied::Unknown }
+}
+
+/// A map as a list of its entries, since JSON has no keys of several parts.
+mod pairs {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Answer, BTreeMap, Deserialize, FactSeq, Held, Vec};
+
+    type Map = BTreeMap<(FactSeq, Held), Answer>;
+
+    pub(super) fn serialize<S: Serializer>(map: &Map, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
 }

@@ -138,6 +138,14 @@ pub enum Refusal {
         /// The consumer's.
         current: Generation,
     },
+    /// The caller names a generation that it has not been told.
+    #[error("generation {given} is not known: what this consumer was last told is generation {current}", given = given.0, current = current.0)]
+    GenerationUnknown {
+        /// The generation that the caller named.
+        given: Generation,
+        /// The consumer's.
+        current: Generation,
+    },
     /// An offset is outside of the log.
     #[error("offset {offset} is outside of {topic}/{partition}, which goes from {start} to {end}", start = start.0, end = end.0)]
     OffsetOutOfRange {

@@ -17,6 +17,8 @@ use alloc::{
 };
 use core::mem;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     command::{FetchPart, Parts},
     config::{ConsumerOptions, PollLimits},
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// One consumer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) group: GroupName,
     pub(crate) options: ConsumerOptions,
@@ -61,7 +63,7 @@ pub(crate) struct Session {
 pub(crate) type Partitions = BTreeMap<LogId, Partition>;
 
 /// One partition of a consumer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Partition {
     /// The next offset to deliver.
     pub(crate) position: Option<Offset>,
@@ -85,7 +87,7 @@ impl Partition {
 }
 
 /// A poll under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Poll {
     pub(crate) request: RequestId,
     pub(crate) limits: PollLimits,
@@ -101,7 +103,7 @@ pub(crate) struct Poll {
 }
 
 /// What a poll is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// Nothing was asked of the engine.
     Idle,
@@ -109,13 +111,35 @@ pub(crate) enum Stage {
     Fetching(FetchId, Parts<FetchPart>),
     /// Waiting for records.
     Parked {
-        /// Bytes that are there and are too few.
-        have_bytes: u64,
+        /// What is there and is too little.
+        have: Gathered,
     },
 }
 
+/// How much there is for a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gathered {
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+}
+
+impl Gathered {
+    pub(crate) const NOTHING: Self = Self { bytes: 0, records: 0 };
+    /// Not known, and so worth looking.
+    pub(crate) const UNKNOWN: Self = Self { bytes: u64::MAX, records: u64::MAX };
+
+    pub(crate) fn and(self, more: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(more.bytes), records: self.records.saturating_add(more.records) }
+    }
+
+    /// Whether a poll of these limits is to be answered with it: it is worth that, or no more can be taken.
+    pub(crate) fn is_enough(self, limits: &PollLimits) -> bool {
+        self.bytes >= limits.min_bytes.into() || self.records >= limits.max_records.into()
+    }
+}
+
 /// A response that told something, until it is known to have been received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Batch {
     pub(crate) id: BatchId,
     pub(crate) request: RequestId,
@@ -130,7 +154,7 @@ pub(crate) struct Batch {
 }
 
 /// What a batch delivered of one log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Range {
     pub(crate) log: LogId,
     pub(crate) from: Offset,
@@ -140,7 +164,7 @@ pub(crate) struct Range {
 }
 
 /// Which batches were handed out and received.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Receipts {
     /// The last one handed out whose receipt isn't known.
     pub(crate) open: Option<Batch>,
@@ -170,7 +194,7 @@ impl Receipts {
 }
 
 /// Changes of an assignment that are to be told, with the topics' names, since a topic may be gone by then.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct News {
     pub(crate) assigned: BTreeMap<LogId, TopicName>,
     pub(crate) revoked: BTreeMap<LogId, TopicName>,

@@ -2,13 +2,15 @@
 
 use alloc::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     ids::{ConsumerId, RequestId},
     time::Timestamp,
 };
 
 /// What falls due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Timer {
     /// A consumer has been silent for its session timeout, unless it was heard of since the timer was set.
     Session(ConsumerId),
@@ -19,7 +21,7 @@ pub(crate) enum Timer {
 }
 
 /// All timers that are set, soonest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Timers {
     due: BTreeSet<(Timestamp, Timer)>,
 }

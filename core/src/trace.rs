@@ -6,11 +6,12 @@
 //!   {"n":2,"at":5,"event":{...},"commands":[...]}
 //! ```
 //!
-//! A header may carry a snapshot with the logs' bounds, and then the trace starts there. A trace holds names, sizes
+//! A header may carry a snapshot with the logs' bounds, or a whole core, and then the trace starts there. A trace holds names, sizes
 //! and offsets, and never a key or a value. Replaying feeds the events to a new core and compares what comes out:
 //! the first line that differs is the diagnosis.
 
 use alloc::{
+    boxed::Box,
     collections::BTreeMap,
     string::{String, ToString},
     vec::Vec,
@@ -33,7 +34,7 @@ use crate::{
 pub const FORMAT: u32 = 1;
 
 /// A trace's first line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Header {
     /// The format's version, [`FORMAT`].
     pub format: u32,
@@ -49,6 +50,10 @@ pub struct Header {
     /// Where the trace starts, if not with an empty broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
+    /// Where the trace starts, if in the midst of a life: the whole core as it was, with what waited and what was
+    /// under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Box<Core>>,
 }
 
 /// A state to start from.
@@ -132,11 +137,20 @@ impl Header {
     /// The header of a trace that starts with an empty broker.
     pub fn new(config: Config, boot: Boot) -> Self {
         let version = env!("CARGO_PKG_VERSION").into();
-        Self { format: FORMAT, version, boot, config, seed: None, start: None }
+        Self { format: FORMAT, version, boot, config, seed: None, start: None, state: None }
+    }
+
+    /// The header of a trace that starts with a core as it is.
+    pub fn of(core: Core) -> Self {
+        let header = Self::new(core.config().clone(), core.boot());
+        Self { state: Some(Box::new(core)), ..header }
     }
 
     /// The core as it was before the first step.
     pub fn core(&self) -> Core {
+        if let Some(state) = &self.state {
+            return (**state).clone();
+        }
         match &self.start {
             None => Core::new(self.config.clone(), self.boot),
             Some(Start { at, through, snapshot, bounds }) => {

@@ -1,6 +1,10 @@
 //! JSON over HTTP, as a client in any language would speak it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use serde_json::Value;
 use ureq::{Agent, http};
@@ -46,6 +50,11 @@ impl Client {
     pub fn with_timeout(base: &str, timeout: Duration) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout)).build();
         Self { base: base.to_owned(), agent: config.into() }
+    }
+
+    /// Where the server is, as in `http://127.0.0.1:8080`.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// GET `path`.
@@ -112,6 +121,27 @@ impl Client {
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         Ok(Whole { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    }
+
+    /// GETs `path` with these headers, and gives the body's lines as they come; or the error that is answered instead.
+    ///
+    /// # Errors
+    /// The answer is none of 2xx.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn lines(&self, path: &str, headers: &[(&str, &str)]) -> Result<impl Iterator<Item = String> + use<>, Answer> {
+        let mut request = http::Request::builder().uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).expect("a request");
+        let mut response = self.agent.run(request).expect("an answer");
+        if !response.status().is_success() {
+            let text = response.body_mut().read_to_string().expect("a body");
+            return Err((response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text))));
+        }
+        Ok(BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok))
     }
 
     /// Where the server is, for those who speak to it without this client.

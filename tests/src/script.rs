@@ -4,21 +4,23 @@
 //! every command, checks the core's invariants after each step, and at the end that the trace replays and that the
 //! facts alone make up the same state. What it wrote is what a test compares, whole.
 
+mod asks;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
 
 use takhin_core::{
-    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, Fact, FactSeq, GroupName, LogId,
-    Offset, OffsetReset, Parts, PollLimits, ProduceBatch, ProducerId, ProducerStamp, Recovery, Refusal, Request,
-    RequestId, Response, SeekTo, StorageState, Timestamp, TopicConfig, TopicConfigChange, TopicName,
+    Boot, Command, Config, Core, Event, Fact, FactSeq, LogId, Offset, Recovery, Refusal, Request, RequestId, Response,
+    StorageState, Timestamp, TopicName,
     durable::Durable,
     memory::MemoryEngine,
     response::Consumed,
     trace::{self, Header, Recorder},
 };
-use uuid::Uuid;
+
+pub use asks::{consumer, earliest, group, manual, topic, wait};
 
 /// The engine's kinds of work that a script can hold back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,36 +50,6 @@ pub struct Script {
     recorder: Recorder,
     replies: BTreeMap<RequestId, Result<Response, Refusal>>,
     base: Durable,
-}
-
-/// The consumer number `n`, always of the same id.
-pub fn consumer(n: u128) -> ConsumerId {
-    ConsumerId(Uuid::from_u128(n))
-}
-
-/// A topic name known to be good.
-pub fn topic(name: &str) -> TopicName {
-    TopicName::new(name).expect("a good topic name")
-}
-
-/// A group id known to be good.
-pub fn group(name: &str) -> GroupName {
-    GroupName::new(name).expect("a good group id")
-}
-
-/// Options that begin at the log's start.
-pub fn earliest() -> ConsumerOptions {
-    ConsumerOptions { auto_offset_reset: OffsetReset::Earliest, ..ConsumerOptions::default() }
-}
-
-/// Options that begin at the log's start and leave commits to the consumer.
-pub fn manual() -> ConsumerOptions {
-    ConsumerOptions { auto_commit: false, ..earliest() }
-}
-
-/// A poll that waits for `timeout_ms` at most.
-pub fn wait(timeout_ms: u32) -> PollLimits {
-    PollLimits { timeout_ms, ..PollLimits::default() }
 }
 
 impl Default for Script {
@@ -136,6 +108,7 @@ impl Script {
         let mut commands = Vec::new();
         let _ = writeln!(self.story, "{:>6} > {}", self.now, json(&event));
         self.core.step(Timestamp(self.now), event.clone(), &mut commands);
+        self.core = kept_and_read_again(&self.core);
         for command in &commands {
             let _ = writeln!(self.story, "       < {}", json(command));
         }
@@ -198,45 +171,6 @@ impl Script {
         !self.replies.contains_key(&id)
     }
 
-    /// Creates a topic.
-    pub fn create(&mut self, name: &str, partitions: u32) -> RequestId {
-        self.create_with(name, partitions, TopicConfig::default())
-    }
-
-    /// Creates a topic whose logs are kept in a way of its own.
-    pub fn create_with(&mut self, name: &str, partitions: u32, config: TopicConfig) -> RequestId {
-        self.ask(Request::CreateTopic { name: topic(name), partitions, config })
-    }
-
-    /// Changes how a topic's logs are kept.
-    pub fn configure(&mut self, name: &str, change: TopicConfigChange, partitions: Option<u32>) -> RequestId {
-        self.ask(Request::ConfigureTopic { name: topic(name), change, partitions })
-    }
-
-    /// Produces records of 100 bytes to one partition.
-    pub fn produce(&mut self, name: &str, partition: u32, records: u32) -> RequestId {
-        let batch = ProduceBatch { partition, records, bytes: records * 100, ..ProduceBatch::default() };
-        self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
-    }
-
-    /// Produces records of 100 bytes to partition 0, if the log ends there.
-    pub fn produce_at(&mut self, name: &str, expected_offset: u64, records: u32) -> RequestId {
-        let expected_offset = Some(Offset(expected_offset));
-        let batch = ProduceBatch { records, bytes: records * 100, expected_offset, ..ProduceBatch::default() };
-        self.ask(Request::Produce { topic: topic(name), batches: Parts::from_elem(batch, 1) })
-    }
-
-    /// Produces records of 100 bytes to partition 0 as an idempotent producer.
-    pub fn produce_as(&mut self, producer: u64, epoch: u16, sequence: u32, records: u32) -> RequestId {
-        self.produce_stamped(ProducerStamp { producer: ProducerId(producer), epoch, sequence }, records)
-    }
-
-    /// Produces records of 100 bytes to partition 0 of `orders` under a stamp.
-    pub fn produce_stamped(&mut self, stamp: ProducerStamp, records: u32) -> RequestId {
-        let batch = ProduceBatch { records, bytes: records * 100, producer: Some(stamp), ..ProduceBatch::default() };
-        self.ask(Request::Produce { topic: topic("orders"), batches: Parts::from_elem(batch, 1) })
-    }
-
     /// Where the records of a produce request went, and whether they had been there before.
     pub fn produced(&self, id: RequestId) -> (u64, bool) {
         match self.replies.get(&id) {
@@ -246,90 +180,6 @@ impl Script {
             }
             other => panic!("{id:?} was not produced: {other:?}\n{}", self.story),
         }
-    }
-
-    /// Subscribes consumer `n`.
-    pub fn subscribe(&mut self, n: u128, name: &str, topics: &[&str], options: ConsumerOptions) -> RequestId {
-        let topics = topics.iter().map(|name| topic(name)).collect();
-        let (consumer, group) = (consumer(n), group(name));
-        self.ask(Request::Subscribe { consumer, group, topics, options, allow_missing: false })
-    }
-
-    /// Polls as consumer `n`.
-    pub fn consume(&mut self, n: u128, limits: PollLimits) -> RequestId {
-        self.ask(Request::Consume { consumer: consumer(n), limits, after_batch: None })
-    }
-
-    /// Polls as consumer `n`, saying which batch arrived last.
-    pub fn consume_after(&mut self, n: u128, batch: u64, limits: PollLimits) -> RequestId {
-        let after_batch = Some(takhin_core::BatchId(batch));
-        self.ask(Request::Consume { consumer: consumer(n), limits, after_batch })
-    }
-
-    /// Commits one offset as consumer `n`.
-    pub fn commit(&mut self, n: u128, name: &str, partition: u32, offset: i64) -> RequestId {
-        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset }]);
-        self.ask(Request::Commit { consumer: consumer(n), offsets, generation: None })
-    }
-
-    /// Commits all that was delivered to consumer `n`.
-    pub fn commit_all(&mut self, n: u128) -> RequestId {
-        self.ask(Request::Commit { consumer: consumer(n), offsets: None, generation: None })
-    }
-
-    /// Commits one offset as consumer `n`, in the generation that it believes itself in.
-    pub fn commit_in(&mut self, n: u128, generation: u64, name: &str, partition: u32, offset: i64) -> RequestId {
-        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset }]);
-        let generation = Some(takhin_core::Generation(generation));
-        self.ask(Request::Commit { consumer: consumer(n), offsets, generation })
-    }
-
-    /// Commits several partitions of one topic as consumer `n`.
-    pub fn commit_many(&mut self, n: u128, name: &str, offsets: &[(u32, i64)]) -> RequestId {
-        let entry = |(partition, offset): &(u32, i64)| CommitOffset {
-            topic: topic(name),
-            partition: *partition,
-            offset: *offset,
-        };
-        let offsets = Some(offsets.iter().map(entry).collect());
-        self.ask(Request::Commit { consumer: consumer(n), offsets, generation: None })
-    }
-
-    /// Takes partitions of one topic by hand as consumer `n`.
-    pub fn assign(&mut self, n: u128, name: &str, partitions: &[u32]) -> RequestId {
-        let partitions = partitions.iter().map(|partition| (topic(name), *partition)).collect();
-        self.ask(Request::Assign { consumer: consumer(n), partitions })
-    }
-
-    /// Gives a topic more partitions.
-    pub fn grow(&mut self, name: &str, partitions: u32) -> RequestId {
-        self.ask(Request::AddPartitions { name: topic(name), partitions })
-    }
-
-    /// Deletes a topic.
-    pub fn delete(&mut self, name: &str) -> RequestId {
-        self.ask(Request::DeleteTopic { name: topic(name) })
-    }
-
-    /// Reads a partition without a consumer.
-    pub fn read(&mut self, name: &str, partition: u32, offset: i64, limits: PollLimits) -> RequestId {
-        self.ask(Request::Read { topic: topic(name), partition, offset, limits })
-    }
-
-    /// Seeks as consumer `n`.
-    pub fn seek(&mut self, n: u128, name: &str, partition: u32, offset: i64) -> RequestId {
-        let positions = vec![SeekTo { topic: topic(name), partition, offset }];
-        self.ask(Request::Seek { consumer: consumer(n), positions })
-    }
-
-    /// Describes consumer `n`, which is also its heartbeat.
-    pub fn describe(&mut self, n: u128) -> RequestId {
-        self.ask(Request::Describe { consumer: consumer(n) })
-    }
-
-    /// Closes consumer `n`.
-    pub fn close(&mut self, n: u128) -> RequestId {
-        self.ask(Request::Close { consumer: consumer(n) })
     }
 
     /// The broker dies and is started anew from what was persisted.
@@ -511,4 +361,12 @@ fn json<T: serde::Serialize>(value: &T) -> String {
         rest = &rest[at + 36..];
     }
     short + rest
+}
+
+/// A core that was written down whole and read again goes on as if nothing had happened.
+fn kept_and_read_again(core: &Core) -> Core {
+    let text = serde_json::to_string(core).expect("a core is plain data");
+    let again = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(serde_json::to_string(&again).expect("a core is plain data"), text);
+    again
 }

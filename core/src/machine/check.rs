@@ -186,12 +186,12 @@ impl Core {
             "{consumer}: {:?}",
             poll.request
         );
-        if let Stage::Parked { have_bytes } = poll.stage {
+        if let Stage::Parked { have } = poll.stage {
             must!(self.now < poll.deadline, "a parked poll ends by its deadline", "{consumer}");
             must!(poll.timed, "a parked poll is timed", "{consumer}");
             must!(session.news.is_empty(), "no poll sleeps while there is news", "{consumer}");
             must!(
-                session.ready.is_empty() || have_bytes < u64::from(poll.limits.min_bytes),
+                session.ready.is_empty() || !have.is_enough(&poll.limits),
                 "no poll sleeps while its data is there",
                 "{consumer}: {:?}",
                 session.ready

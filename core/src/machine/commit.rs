@@ -53,8 +53,11 @@ impl Core {
         self.must_know(consumer)?;
         self.may_write()?;
         let session = &self.sessions[&consumer];
-        if let Some(given) = generation.filter(|given| *given != session.generation) {
-            return Err(Refusal::StaleGeneration { given, current: session.generation });
+        let current = session.generation;
+        match generation {
+            Some(given) if given < current => return Err(Refusal::StaleGeneration { given, current }),
+            Some(given) if given > current => return Err(Refusal::GenerationUnknown { given, current }),
+            _ => {}
         }
         let Some(offsets) = offsets else { return Ok(session.delivered().collect()) };
         let mut valid = BTreeMap::new();

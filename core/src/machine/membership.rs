@@ -79,9 +79,6 @@ impl Core {
         options.check()?;
         Self::not_empty("topics", topics.is_empty())?;
         in_range("topics", u32::try_from(topics.len()).unwrap_or(u32::MAX), 1, MAX_NAMED)?;
-        if !allow_missing {
-            topics.iter().try_for_each(|topic| self.usable_topic(topic).map(|_| ()))?;
-        }
         if self.sessions.contains_key(&consumer) {
             return Err(Refusal::ConsumerExists { consumer });
         }
@@ -90,6 +87,10 @@ impl Core {
         }
         if !self.durable.groups.contains_key(group) && self.durable.groups.len() >= self.config.max_groups as usize {
             return Err(Refusal::TooMany { what: Bounded::Groups, limit: self.config.max_groups });
+        }
+        // Last, so that who makes the topics that are missing makes none for a subscription that is refused anyway.
+        if !allow_missing {
+            topics.iter().try_for_each(|topic| self.usable_topic(topic).map(|_| ()))?;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ mod answer;
 mod check;
 mod commit;
 mod describe;
+mod figures;
 mod membership;
 mod poll;
 mod produce;
@@ -36,8 +37,11 @@ use alloc::{
 use core::mem;
 
 pub use check::Violation;
+pub use figures::{Figures, GroupFigures, LogFigures};
 pub use recover::{LogSpec, Recovery};
 pub use topics::TopicView;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     command::Command,
@@ -60,7 +64,10 @@ use crate::{
 /// Three methods feed and drain it: [`Core::step`] takes an event and gives commands, [`Core::next_deadline`] says
 /// when to come back at the latest, and [`Recovery`] makes a core from what a former one left. All others only
 /// look.
-#[derive(Clone, Debug)]
+///
+/// Between two steps it can be written down whole, with what waits and what is under way, and read again by the same
+/// version: for traces and for looking into it. What outlives a version is the [`Durable`] state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Core {
     config: Config,
     boot: Boot,
@@ -84,7 +91,7 @@ pub struct Core {
 }
 
 /// A request that is owed a reply.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Open {
     Produce(produce::Produce),
     Poll(ConsumerId),

@@ -19,7 +19,7 @@ use crate::{
     config::PollLimits,
     ids::{BatchId, ConsumerId, FetchId, RequestId},
     refusal::Refusal,
-    session::{Poll, Range, Session, Stage},
+    session::{Gathered, Poll, Range, Session, Stage},
     time::DurationMs,
     timers::Timer,
 };
@@ -76,7 +76,7 @@ impl Core {
         let enough = match poll.stage {
             Stage::Fetching(..) => return,
             Stage::Idle => true,
-            Stage::Parked { have_bytes } => have_bytes >= u64::from(limits.min_bytes),
+            Stage::Parked { have } => have.is_enough(&limits),
         };
         if poll.replay.is_some() {
             return self.replay(consumer);
@@ -189,11 +189,8 @@ impl Core {
     fn is_too_little(&self, consumer: ConsumerId, plan: &[FetchPart], parts: &[FetchedPart]) -> bool {
         let session = &self.sessions[&consumer];
         let Some(poll) = &session.poll else { return false };
-        let bytes: u64 = parts.iter().map(|part| u64::from(part.bytes)).sum();
-        let records: u64 = parts.iter().map(|part| u64::from(part.records)).sum();
         let all_read = plan.iter().all(|want| parts.iter().any(|part| part.log == want.log && part.next >= want.to));
-        bytes < u64::from(poll.limits.min_bytes)
-            && records < u64::from(poll.limits.max_records)
+        !gathered(parts).is_enough(&poll.limits)
             && all_read
             && poll.attempts < MAX_FRUITLESS_FETCHES
             && poll.replay.is_none()
@@ -253,6 +250,12 @@ impl Core {
     pub(super) fn poll_of(&mut self, consumer: ConsumerId) -> Option<&mut Poll> {
         self.sessions.get_mut(&consumer)?.poll.as_mut()
     }
+}
+
+/// How much a fetch brought.
+pub(super) fn gathered(parts: &[FetchedPart]) -> Gathered {
+    let of = |part: &FetchedPart| Gathered { bytes: part.bytes.into(), records: part.records.into() };
+    parts.iter().map(of).fold(Gathered::NOTHING, Gathered::and)
 }
 
 impl Session {

@@ -2,6 +2,8 @@
 
 use alloc::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Core, Open};
 use crate::{
     command::{AppendedAt, Command, Parts, StorageError},
@@ -11,10 +13,11 @@ use crate::{
     producers::{AppendRefusal, ProducerStamp},
     refusal::{Applied, Refusal},
     response::{ProducedBatch, Response},
+    session::Gathered,
 };
 
 /// A produce request under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Produce {
     topic: TopicId,
     batches: Parts<(ProduceBatch, Option<Result<AppendedAt, StorageError>>)>,
@@ -53,12 +56,12 @@ impl Core {
     }
 
     pub(super) fn appended(&mut self, id: AppendId, log: LogId, result: &Result<AppendedAt, StorageError>) {
-        let mut bytes = 0;
+        let mut more = Gathered::UNKNOWN;
         let mut ended = false;
         if let Some(Open::Produce(produce)) = self.requests.get_mut(&id.request) {
             let mut batches = produce.batches.iter_mut();
             if let Some((batch, outcome)) = batches.find(|(batch, o)| batch.partition == id.partition && o.is_none()) {
-                bytes = batch.bytes;
+                more = Gathered { bytes: batch.bytes.into(), records: batch.records.into() };
                 *outcome = Some(result.clone());
             }
             ended = produce.batches.iter().all(|(_, outcome)| outcome.is_some());
@@ -70,7 +73,7 @@ impl Core {
             && let Some(entry) = self.logs.get_mut(&log)
         {
             let waiting = entry.extend(at.end);
-            self.wake(log, waiting, (bytes > 0).then_some(bytes));
+            self.wake(log, waiting, more);
         }
     }
 
@@ -126,11 +129,11 @@ impl Core {
         }
     }
 
-    /// A log has more: whoever had seen all of it is told. `bytes` is how much more, where that is known.
-    pub(super) fn wake(&mut self, log: LogId, waiting: BTreeSet<Waiter>, bytes: Option<u32>) {
+    /// A log has more: whoever had seen all of it is told.
+    pub(super) fn wake(&mut self, log: LogId, waiting: BTreeSet<Waiter>, more: Gathered) {
         for waiter in waiting {
             match waiter {
-                Waiter::Consumer(consumer) => self.partition_grew(consumer, log, bytes),
+                Waiter::Consumer(consumer) => self.partition_grew(consumer, log, more),
                 Waiter::Read(request) => self.read_grew(request),
             }
         }

@@ -1,5 +1,7 @@
 //! Reading a partition without a consumer: stateless, and able to wait at the log's end.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Core, Open};
 use crate::{
     command::{Command, FetchPart, FetchedPart, Parts, ReadError},
@@ -13,8 +15,9 @@ use crate::{
 };
 
 /// A read under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Read {
+    topic: TopicName,
     log: LogId,
     from: Offset,
     limits: PollLimits,
@@ -38,12 +41,12 @@ impl Core {
         offset: i64,
         limits: PollLimits,
     ) {
-        let (log, from) = match self.may_read(topic, partition, offset, limits) {
+        let (log, from) = match self.may_read(&topic, partition, offset, limits) {
             Ok(found) => found,
             Err(refusal) => return self.refuse(request, refusal),
         };
         let deadline = self.now + DurationMs(limits.timeout_ms);
-        let mut read = Read { log, from, limits, deadline, parked: false };
+        let mut read = Read { topic, log, from, limits, deadline, parked: false };
         if from < self.logs[&log].bounds.end {
             self.fetch_read(request, &read);
         } else if limits.timeout_ms == 0 || self.draining {
@@ -64,17 +67,17 @@ impl Core {
 
     fn may_read(
         &self,
-        topic: TopicName,
+        topic: &TopicName,
         partition: u32,
         offset: i64,
         limits: PollLimits,
     ) -> Result<(LogId, Offset), Refusal> {
         limits.check()?;
-        let log = self.find_log(&topic, partition)?;
+        let log = self.find_log(topic, partition)?;
         let earliest = self.logs[&log].bounds.start;
-        let from = self.check_offset(&topic, log, offset, Offset(0))?;
+        let from = self.check_offset(topic, log, offset, Offset(0))?;
         if from < earliest {
-            return Err(Refusal::OffsetTrimmed { topic, partition, offset, earliest });
+            return Err(Refusal::OffsetTrimmed { topic: topic.clone(), partition, offset, earliest });
         }
         Ok((log, from))
     }
@@ -112,7 +115,7 @@ impl Core {
     fn unpark_read(&mut self, request: RequestId) -> Option<Read> {
         let Some(Open::Read(read)) = self.requests.get_mut(&request) else { return None };
         let parked = core::mem::take(&mut read.parked);
-        let read = *read;
+        let read = read.clone();
         if !parked {
             return None;
         }
@@ -141,24 +144,16 @@ impl Core {
     pub(super) fn read_fetched(&mut self, id: FetchId, parts: &[FetchedPart]) {
         let Some(Open::Read(read)) = self.requests.remove(&id.request) else { return self.discard(Some(id)) };
         let part = parts.first().filter(|part| part.log == read.log && part.from == read.from);
-        let Some(part) = part else {
-            self.discard(Some(id));
-            return self.answer_read(id.request, &read, None, read.from);
-        };
-        if part.next > part.from {
+        if let Some(part) = part.filter(|part| part.next > part.from) {
             return self.answer_read(id.request, &read, Some(id), part.next);
         }
         self.discard(Some(id));
-        match (&part.error, self.durable.topics.get(&read.log.topic)) {
-            (None, _) => self.answer_read(id.request, &read, None, read.from),
-            (Some(error), Some(record)) => {
-                let refusal = read_refusal(error, record.name.clone(), read.log, read.from);
-                self.refuse(id.request, refusal);
-            }
-            (Some(_), None) => {
-                let error = crate::StorageError::Failed("the topic was deleted".into());
-                self.refuse(id.request, Refusal::StorageUnavailable { error, applied: Applied::Nothing });
-            }
+        if !self.logs.contains_key(&read.log) {
+            return self.refuse(id.request, Refusal::TopicNotFound { topic: read.topic });
+        }
+        match part.and_then(|part| part.error.as_ref()) {
+            None => self.answer_read(id.request, &read, None, read.from),
+            Some(error) => self.refuse(id.request, read_refusal(error, read.topic, read.log, read.from)),
         }
     }
 

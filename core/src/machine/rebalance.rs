@@ -16,6 +16,8 @@ use alloc::{
     vec::Vec,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::Core;
 use crate::{
     assignor,
@@ -28,7 +30,7 @@ use crate::{
 };
 
 /// What can be derived of a group, kept for speed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Group {
     /// Which member holds each partition, those being given up too.
     pub(super) owners: BTreeMap<LogId, ConsumerId>,

@@ -9,7 +9,7 @@ use crate::{
     ids::{ConsumerId, GroupName, LogId, Offset, RequestId},
     refusal::Refusal,
     response::Response,
-    session::Stage,
+    session::{Gathered, Stage},
 };
 
 impl Core {
@@ -96,9 +96,9 @@ impl Core {
     pub(super) fn look_again(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(poll) = &mut session.poll else { return };
-        if let Stage::Parked { have_bytes } = &mut poll.stage {
+        if let Stage::Parked { have } = &mut poll.stage {
             if !session.ready.is_empty() || !poll.counted.is_empty() {
-                *have_bytes = u64::MAX;
+                *have = Gathered::UNKNOWN;
             }
             self.woken.insert(consumer);
         }

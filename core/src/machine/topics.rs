@@ -6,6 +6,8 @@
 
 use alloc::{string::String, vec::Vec};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Core, Open};
 use crate::{
     command::{Command, StorageError},
@@ -15,11 +17,12 @@ use crate::{
     log::{Log, Waiter},
     refusal::{Applied, Bounded, Refusal},
     response::{Bounds, Response, TopicDescription},
+    session::Gathered,
     topic_config::{TopicConfig, TopicConfigChange},
 };
 
 /// A topic as the catalogue has it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Topic {
     pub(super) id: TopicId,
     /// How many partitions can be used; 0 while it is being created.
@@ -32,7 +35,7 @@ pub(super) struct Topic {
 }
 
 /// Partitions on their way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Pending {
     pub(super) request: RequestId,
     pub(super) partitions: u32,
@@ -290,7 +293,7 @@ impl Core {
         let Some(entry) = self.logs.get_mut(&log) else { return };
         let waiting = entry.extend(end);
         entry.trim(start);
-        self.wake(log, waiting, None);
+        self.wake(log, waiting, Gathered::UNKNOWN);
     }
 
     pub(super) fn list_topics(&mut self, request: RequestId) {

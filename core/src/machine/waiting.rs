@@ -3,13 +3,13 @@
 //! A poll that wants more than there is counts it and goes on waiting: the log then has it among those who have seen
 //! all, so that each further append is counted too.
 
-use super::{Core, Open};
+use super::{Core, Open, poll::gathered};
 use crate::{
     command::FetchedPart,
     ids::{ConsumerId, LogId, RequestId},
     log::Waiter,
     refusal::{Bounded, Refusal},
-    session::{Poll, Stage},
+    session::{Gathered, Poll, Stage},
     timers::Timer,
 };
 
@@ -23,7 +23,7 @@ impl Core {
         if parked >= limit {
             return self.end_poll(consumer, Refusal::TooMany { what: Bounded::ParkedPolls, limit });
         }
-        poll.stage = Stage::Parked { have_bytes: 0 };
+        poll.stage = Stage::Parked { have: Gathered::NOTHING };
         let timer = (!poll.timed).then_some((poll.deadline, poll.request));
         poll.timed = true;
         self.parked += 1;
@@ -59,9 +59,8 @@ impl Core {
             return;
         }
         self.park(consumer);
-        let bytes = parts.iter().map(|part| u64::from(part.bytes)).sum();
-        if let Some(Poll { stage: Stage::Parked { have_bytes }, .. }) = self.poll_of(consumer) {
-            *have_bytes = bytes;
+        if let Some(Poll { stage: Stage::Parked { have }, .. }) = self.poll_of(consumer) {
+            *have = gathered(parts);
         }
     }
 
@@ -89,16 +88,13 @@ impl Core {
         toggle(&mut log.waiting, Waiter::Consumer(consumer), seen_all == Some(true));
     }
 
-    /// A partition of which the consumer had seen all has more.
-    pub(super) fn partition_grew(&mut self, consumer: ConsumerId, log: LogId, bytes: Option<u32>) {
+    /// A partition of which the consumer had seen all has `more`.
+    pub(super) fn partition_grew(&mut self, consumer: ConsumerId, log: LogId, more: Gathered) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.ready.insert(log);
         let Some(poll) = &mut session.poll else { return };
-        if let Stage::Parked { have_bytes } = &mut poll.stage {
-            *have_bytes = match bytes {
-                Some(bytes) => have_bytes.saturating_add(bytes.into()),
-                None => u64::MAX,
-            };
+        if let Stage::Parked { have } = &mut poll.stage {
+            *have = have.and(more);
             self.woken.insert(consumer);
             self.watch_for_more(consumer, log);
         }
@@ -107,8 +103,8 @@ impl Core {
     /// A parked poll that has too little keeps hearing of each append.
     fn watch_for_more(&mut self, consumer: ConsumerId, id: LogId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        let Some(Poll { stage: Stage::Parked { have_bytes }, limits, counted, .. }) = &mut session.poll else { return };
-        if *have_bytes >= u64::from(limits.min_bytes) {
+        let Some(Poll { stage: Stage::Parked { have }, limits, counted, .. }) = &mut session.poll else { return };
+        if have.is_enough(limits) {
             return;
         }
         if !counted.contains(&id) {

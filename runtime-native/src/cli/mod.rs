@@ -4,9 +4,9 @@ mod banner;
 mod listen;
 mod serve;
 
-use std::process::ExitCode;
+use std::{env, ffi::OsStr, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// The log you can talk to with curl.
 #[derive(Debug, Parser)]
@@ -22,9 +22,18 @@ enum Command {
     Serve(serve::Serve),
 }
 
+/// The command line as clap knows it, but for one thing: a variable of the environment that is empty counts as unset.
+fn clap_command() -> clap::Command {
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let without_empty = move |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(None) } else { arg };
+    Arguments::command().mut_subcommands(move |command| command.mut_args(without_empty))
+}
+
 /// Runs what the arguments ask for.
 pub(crate) fn run() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let matches = clap_command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
     };
     match result {

@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use takhin::{
-    driver::{Driver, DriverConfig, Started},
+    driver::{Driver, DriverConfig, Started, TraceConfig},
     engine::local::{Durability, LocalConfig},
     http::{self, HttpConfig},
 };
@@ -45,17 +45,28 @@ pub(super) struct Serve {
     #[arg(long, env = "TAKHIN_DURABILITY", default_value = "fsync", value_name = "fsync|interval:MS|os")]
     durability: DurabilityArgument,
 
-    /// Create a topic with this many partitions when one that doesn't exist is subscribed to or produced to
+    /// Create a topic with this many partitions when one that doesn't exist is subscribed to or produced to; true is 1,
+    /// and false or 0 is not to
     #[arg(
         long,
         env = "TAKHIN_AUTO_CREATE_TOPICS",
         value_name = "PARTITIONS",
         num_args = 0..=1,
-        default_missing_value = "1",
+        default_value = "false",
+        default_missing_value = "true",
         require_equals = true,
-        value_parser = clap::value_parser!(u32).range(1..=10_000)
+        hide_default_value = true
     )]
-    auto_create_topics: Option<u32>,
+    auto_create_topics: AutoCreateTopics,
+
+    /// Write every step of the broker's state machine to this file, to be replayed; names, sizes and offsets, and no
+    /// key or value
+    #[arg(long, env = "TAKHIN_RECORD", value_name = "FILE")]
+    record: Option<PathBuf>,
+
+    /// Keep this many of the last steps in memory, for GET /api/debug/trace; 0 for none
+    #[arg(long, env = "TAKHIN_FLIGHT_RECORDER", value_name = "STEPS", default_value_t = 10_000)]
+    flight_recorder: usize,
 
     /// How many milliseconds lie between one look for records to be removed and the next
     #[arg(
@@ -70,6 +81,23 @@ pub(super) struct Serve {
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
+}
+
+/// With how many partitions to create topics that are not there, if at all.
+#[derive(Clone, Copy, Debug)]
+struct AutoCreateTopics(Option<u32>);
+
+impl FromStr for AutoCreateTopics {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("true", _) => Ok(Self(Some(1))),
+            ("false", _) | (_, Ok(0)) => Ok(Self(None)),
+            (_, Ok(partitions @ 1..=10_000)) => Ok(Self(Some(partitions))),
+            _ => Err("expected true, false, or a number of partitions from 1 to 10000".to_owned()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,11 +144,12 @@ impl Serve {
         let cleanup_interval = Duration::from_millis(self.cleanup_interval_ms);
         let engine = LocalConfig { durability: self.durability.0, open_files, cleanup_interval, ..engine };
         let http = HttpConfig {
-            auto_create_partitions: self.auto_create_topics,
+            auto_create_partitions: self.auto_create_topics.0,
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };
-        let config = DriverConfig { core: Config::default(), engine };
+        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone() };
+        let config = DriverConfig { core: Config::default(), engine, trace };
         let listeners = listen(&self.listen)?;
         let opened = tokio::task::block_in_place(|| Driver::start(config));
         let Started { driver, report } = opened.map_err(|error| error.to_string())?;

@@ -20,16 +20,35 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// How many records, and how many bytes they take as stored.
+    pub(super) fn size(&self) -> (u64, u64) {
+        let outcomes = self.parts.iter().map(|(_, outcome)| outcome);
+        outcomes.fold((0, 0), |(records, bytes), outcome| {
+            (records + u64::from(outcome.records), bytes + outcome.bytes as u64)
+        })
+    }
+
     /// The records read of one log, in order.
     pub fn records(&self, log: LogId) -> impl Iterator<Item = RecordRef<'_>> {
         let of_log = self.parts.iter().filter(move |(id, _)| *id == log);
         of_log.flat_map(|(_, outcome)| self.chunk.records(outcome))
     }
+
+    /// What the records take as they are stored.
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(|(_, outcome)| outcome.bytes).sum()
+    }
 }
+
+/// To read and check more than this from memory may take a millisecond, in which the other requests of the thread go
+/// on elsewhere.
+const LONG_READ_BYTES: u32 = 2 << 20;
 
 /// Carries out a plan.
 pub(super) async fn carry_out(reader: &Reader, plan: Plan) -> (Parts<FetchedPart>, Fetched) {
-    if let Some(done) = read(reader, &plan, ReadMode::NoWait) {
+    let at_once = || read(reader, &plan, ReadMode::NoWait);
+    let done = if plan.max_bytes > LONG_READ_BYTES { tokio::task::block_in_place(at_once) } else { at_once() };
+    if let Some(done) = done {
         return done;
     }
     let reader = reader.clone();

@@ -19,8 +19,11 @@
 
 mod clock;
 mod fetch;
+mod flight;
+mod recording;
 mod start;
 mod state;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -36,18 +39,20 @@ use takhin_core::{
 use tokio::sync::{Notify, oneshot};
 
 pub use fetch::Fetched;
-pub use start::{DriverConfig, StartError, Started};
+pub use flight::Flight;
+pub use start::{DriverConfig, StartError, Started, TraceConfig};
 pub use takhin_core::TopicView;
 
 use crate::{
     engine::{
         ReadError,
-        local::{Flusher, Reader},
+        local::{EngineStats, Flusher, Reader},
     },
     record::EncodedBatch,
 };
 use clock::Clock;
-use state::{Message, State};
+use state::{Letter, Message, State};
+use stats::DriverStats;
 
 /// Hands requests to the broker, and answers back. Clones are the same broker.
 #[derive(Clone)]
@@ -62,6 +67,8 @@ struct Shared {
     sooner: Notify,
     reader: Reader,
     flusher: Flusher,
+    stats: Arc<DriverStats>,
+    engine_stats: Arc<EngineStats>,
 }
 
 /// The records of one produce request, a batch for each partition.
@@ -156,10 +163,20 @@ impl Driver {
                         tokio::task::yield_now().await;
                         call.write();
                     }
-                    next = Next::Now(receiver.await.unwrap_or(Message::Reply(Err(Refusal::ShuttingDown), None)));
+                    next = Next::Now(match receiver.await {
+                        Ok(letter) => self.open(letter),
+                        Err(_) => Message::Reply(Err(Refusal::ShuttingDown), None),
+                    });
                 }
             }
         }
+    }
+
+    fn open(&self, letter: Letter) -> Message {
+        if let Message::Fetch(_) = letter.message {
+            self.shared.stats.wake_seconds.observe(letter.written.elapsed().as_secs_f64());
+        }
+        letter.message
     }
 
     fn begin(&self, request: Request, bodies: Bodies) -> (Call, Next) {
@@ -211,9 +228,9 @@ impl Driver {
     }
 
     fn deliver(&self, mail: state::Mail, sooner: bool) {
-        for letter in mail.letters {
+        for (to, letter) in mail.letters {
             // Who no longer waits has hung up, and says so by itself.
-            let _ = letter.to.send(letter.message);
+            let _ = to.send(letter);
         }
         if sooner {
             self.shared.sooner.notify_one();
@@ -245,6 +262,16 @@ impl Driver {
         result.map_err(|error| fetch::lookup_refusal(&error, topic))
     }
 
+    /// What the flight recorder has.
+    pub fn flight(&self) -> Flight {
+        self.lock().flight.so_far()
+    }
+
+    /// Whether the broker is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
     /// How the broker is.
     pub fn health(&self) -> Health {
         self.lock().health()
@@ -270,7 +297,7 @@ impl fmt::Debug for Driver {
 #[allow(clippy::large_enum_variant)]
 enum Next {
     Now(Message),
-    Wait(oneshot::Receiver<Message>),
+    Wait(oneshot::Receiver<Letter>),
 }
 
 /// A request under way. Dropped before its end, it tells the core that the client hung up.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -16,6 +17,8 @@ use tokio::{runtime::Handle, sync::Notify};
 use super::{
     Driver, Shared,
     clock::Clock,
+    flight::FlightRecorder,
+    recording::Recording,
     state::{Mail, State},
 };
 use crate::engine::{
@@ -30,6 +33,17 @@ pub struct DriverConfig {
     pub core: Config,
     /// Where and how data is kept.
     pub engine: LocalConfig,
+    /// What is remembered of the core's steps.
+    pub trace: TraceConfig,
+}
+
+/// What is remembered of the core's steps, to be replayed. Names, sizes and offsets, and no key or value.
+#[derive(Clone, Debug, Default)]
+pub struct TraceConfig {
+    /// The flight recorder keeps this many of the last steps in memory, and up to twice as many; 0 for none.
+    pub flight_steps: usize,
+    /// All steps from the start on are written to this file.
+    pub record: Option<PathBuf>,
 }
 
 /// A broker that has just been started.
@@ -58,6 +72,14 @@ pub enum StartError {
     /// The snapshot is of a newer format.
     #[error("the snapshot has format {0}, and this version reads format {SNAPSHOT_FORMAT}")]
     SnapshotFormat(u32),
+    /// The recording can't be begun.
+    #[error("can't record to {path}: {error}")]
+    Record {
+        /// Where.
+        path: String,
+        /// Why not.
+        error: io::Error,
+    },
     /// The system gave no thread.
     #[error("no thread for the engine: {0}")]
     Thread(io::Error),
@@ -94,8 +116,27 @@ impl Driver {
         let core = recovery.finish(boot, clock.now(), &bounds);
         let (reader, flusher) = (engine.reader(), engine.flusher());
 
-        let state = Mutex::new(State::new(core, engine));
-        let driver = Self { shared: Arc::new(Shared { state, clock, sooner: Notify::new(), reader, flusher }) };
+        let engine_stats = Arc::clone(engine.stats());
+        let counters = Arc::default();
+        let TraceConfig { flight_steps, record } = config.trace;
+        let recording = record.map(|path| {
+            let unable = |error| StartError::Record { path: path.display().to_string(), error };
+            Recording::start(&path, core.clone()).map_err(unable)
+        });
+        let mut state = State::new(core, engine, Arc::clone(&counters), FlightRecorder::new(flight_steps));
+        state.recording = recording.transpose()?;
+        let state = Mutex::new(state);
+        let driver = Self {
+            shared: Arc::new(Shared {
+                state,
+                clock,
+                sooner: Notify::new(),
+                reader,
+                flusher,
+                stats: counters,
+                engine_stats,
+            }),
+        };
         let (weak, runtime) = (Arc::downgrade(&driver.shared), Handle::current());
         let sink = move |batch: &mut Vec<Completion>| {
             if let Some(shared) = weak.upgrade() {
@@ -116,6 +157,9 @@ impl Driver {
         let mut mail = Mail::default();
         let mut state = self.lock();
         for completion in batch.drain(..) {
+            if let Completion::Appended { result: Ok(at), .. } = &completion {
+                self.shared.stats.produced(at.end.0 - at.base_offset.0, at.bytes);
+            }
             match event(completion) {
                 Done::Event(event) => state.step_into(now, event, &mut mail),
                 Done::CheckpointWanted => {
@@ -157,7 +201,12 @@ impl Driver {
             }
             engine
         };
-        engine.map_or(Ok(()), |engine| engine.stop().map_err(|error| error.to_string()))
+        let stopped = engine.map_or(Ok(()), |engine| engine.stop().map_err(|error| error.to_string()));
+        let recording = self.lock().recording.take();
+        if let Some(recording) = recording {
+            recording.end();
+        }
+        stopped
     }
 }
 

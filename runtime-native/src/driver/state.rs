@@ -1,5 +1,7 @@
 //! What the lock protects: the core, and what the runtime keeps for it under its ids.
 
+use std::{sync::Arc, time::Instant};
+
 use rustc_hash::FxHashMap;
 use takhin_core::{
     AppendId, Command, Core, Event, FactSeq, FetchId, FetchPart, LogId, Offset, Parts, Refusal, RequestId, Response,
@@ -7,7 +9,7 @@ use takhin_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{Bodies, Fetched, Health};
+use super::{Bodies, Fetched, Health, flight::FlightRecorder, recording::Recording, stats::DriverStats};
 use crate::engine::{
     SubmitError, WriteOp,
     local::{LocalEngine, Submitted},
@@ -26,6 +28,9 @@ pub(super) struct State {
     pub(super) draining: bool,
     requests: u64,
     commands: Vec<Command>,
+    stats: Arc<DriverStats>,
+    pub(super) flight: FlightRecorder,
+    pub(super) recording: Option<Recording>,
     /// What the clock was last set to.
     pub(super) armed: Option<Timestamp>,
 }
@@ -51,17 +56,18 @@ pub(super) struct Plan {
 /// Where a request's task is, and so where a message for it goes.
 enum Place {
     /// Here, listening.
-    Waiting(oneshot::Sender<Message>),
+    Waiting(oneshot::Sender<Letter>),
     /// Carrying out a fetch.
     Reading,
     /// Still at that, and this is what it will hear when it comes back.
     Told(Box<Message>),
 }
 
-/// A message on its way out of the lock.
+/// A message to a task that waits.
+#[derive(Debug)]
 pub(super) struct Letter {
-    pub(super) to: oneshot::Sender<Message>,
     pub(super) message: Message,
+    pub(super) written: Instant,
 }
 
 /// What a step has to tell.
@@ -70,14 +76,14 @@ pub(super) struct Mail {
     /// To the request that brought the event, if one did and there is something for it: it needs no channel.
     pub(super) own: Option<Message>,
     /// To those who wait.
-    pub(super) letters: Vec<Letter>,
+    pub(super) letters: Vec<(oneshot::Sender<Letter>, Letter)>,
     /// Whether the engine was given something that nobody sees to being written.
     pub(super) unwritten: bool,
     sender: Option<RequestId>,
 }
 
 impl State {
-    pub(super) fn new(core: Core, engine: LocalEngine) -> Self {
+    pub(super) fn new(core: Core, engine: LocalEngine, stats: Arc<DriverStats>, flight: FlightRecorder) -> Self {
         Self {
             core,
             engine: Some(engine),
@@ -88,6 +94,9 @@ impl State {
             draining: false,
             requests: 0,
             commands: Vec::new(),
+            stats,
+            flight,
+            recording: None,
             armed: None,
         }
     }
@@ -118,7 +127,14 @@ impl State {
         let mut failed = Vec::new();
         while let Some(event) = next {
             let mut commands = std::mem::take(&mut self.commands);
+            self.flight.step(&self.core, now, &event);
+            let recorded = self.recording.is_some().then(|| event.clone());
             self.core.step(now, event, &mut commands);
+            if let (Some(event), Some(recording)) = (recorded, &self.recording)
+                && !recording.step(now, event, commands.clone())
+            {
+                self.recording = None;
+            }
             for command in commands.drain(..) {
                 self.carry_out(command, mail, &mut failed);
             }
@@ -141,6 +157,9 @@ impl State {
                 self.fetches.remove(&id);
             }
             Command::Persist { first, facts } => {
+                for fact in &facts {
+                    self.stats.decided(fact);
+                }
                 let encoded = facts.iter().map(|fact| serde_json::to_vec(fact).expect("a fact is plain data"));
                 let facts: Vec<_> = (first.0..).map(FactSeq).zip(encoded).collect();
                 let through = facts.last().map_or(first, |(seq, _)| *seq);
@@ -158,6 +177,9 @@ impl State {
             Command::Reply { request, response } => {
                 self.bodies.remove(&request);
                 let records = response.as_ref().ok().and_then(fetch_of).and_then(|id| self.fetches.remove(&id));
+                if let Some(records) = &records {
+                    self.stats.answered_with(records);
+                }
                 self.tell(request, Message::Reply(response, records), mail);
             }
         }
@@ -202,7 +224,7 @@ impl State {
             None => return,
             Some(Place::Waiting(to)) => {
                 let reads = matches!(message, Message::Fetch(_));
-                mail.letters.push(Letter { to, message });
+                mail.letters.push((to, Letter { message, written: Instant::now() }));
                 if !reads {
                     return;
                 }
@@ -218,7 +240,7 @@ impl State {
         &mut self,
         request: RequestId,
         own: Option<Message>,
-    ) -> Result<Message, oneshot::Receiver<Message>> {
+    ) -> Result<Message, oneshot::Receiver<Letter>> {
         let earlier = match self.places.remove(&request) {
             Some(Place::Told(message)) => Some(*message),
             _ => None,

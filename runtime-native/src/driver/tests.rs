@@ -9,11 +9,12 @@ use takhin_core::{
 };
 use uuid::Uuid;
 
-use super::{Answer, Bodies, Driver, DriverConfig, Message, Next, fetch};
+use super::{Answer, Bodies, Driver, DriverConfig, Message, Next, TraceConfig, fetch};
 use crate::{engine::local::LocalConfig, record::BatchBuilder};
 
 fn start(directory: &Path) -> Driver {
-    let config = DriverConfig { core: Config::default(), engine: LocalConfig::new(directory) };
+    let config =
+        DriverConfig { core: Config::default(), engine: LocalConfig::new(directory), trace: TraceConfig::default() };
     Driver::start(config).expect("a broker").driver
 }
 

@@ -23,8 +23,8 @@ pub struct HttpConfig {
     /// All request bodies that are being received or worked on together, at most. A request beyond it is answered
     /// 503. A poll that waits has let go of its body and does not count.
     pub max_bodies_bytes: usize,
-    /// All answers to polls that their clients have not taken yet, together, at most. A poll beyond it is answered
-    /// 503, and what it would have brought stays where it was.
+    /// All answers with records that their clients have not taken yet, together, at most. A poll or read beyond it is
+    /// answered 503, and what a poll would have brought stays where it was.
     pub max_answers_bytes: usize,
     /// How long a request's line and headers may take, from their first byte; then the connection is closed.
     pub header_timeout: Duration,

@@ -19,6 +19,7 @@ use super::{
     dispatch::{Dispatch, RequestIds},
     link::Link,
     socket::Socket,
+    stats::HttpStats,
 };
 
 /// What connections share.
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) config: Arc<HttpConfig>,
     pub(super) router: Router,
     pub(super) ids: Arc<RequestIds>,
+    pub(super) stats: Arc<HttpStats>,
     /// Becomes true once.
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -36,10 +38,10 @@ pub(super) async fn serve(stream: TcpStream, shared: Shared, refused: bool) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let Shared { config, router, ids, mut stop } = shared;
+    let Shared { config, router, ids, stats, mut stop } = shared;
     let link = Arc::new(Link::new(&config, refused));
-    let socket = Socket::new(stream, Arc::clone(&link));
-    let dispatch = Dispatch::new(router, ids, Arc::clone(&link));
+    let socket = Socket::new(stream, Arc::clone(&link), Arc::clone(&config), Arc::clone(&ids));
+    let dispatch = Dispatch::new(router, ids, stats, Arc::clone(&link));
     let mut connection = pin!(builder(&config).serve_connection(socket, dispatch));
     let mut stop = pin!(stop.wait_for(|stop| *stop));
     let mut alarm = pin!(sleep_until(Instant::now() + config.header_timeout));

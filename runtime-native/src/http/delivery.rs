@@ -1,4 +1,4 @@
-//! Whether a poll's answer got away.
+//! Whether an answer with records got away.
 //!
 //! ```text
 //!   handler            TrackedBody              Link                   Socket
@@ -7,7 +7,7 @@
 //!     |                    |                      |<--- all written ------|   confirmed
 //! ```
 //!
-//! A [`Receipt`] that is dropped anywhere on that way tells the driver that the answer was lost, so nothing has to
+//! A poll's [`Receipt`] that is dropped anywhere on that way tells the driver that the answer was lost, so nothing has to
 //! be done for it where a connection breaks, a timeout ends it or the server stops. "All written" means that
 //! the operating system has taken every byte, and that the client had not closed its end before the first of them.
 //! What is lost after that only the client can know; it repeats `after_batch`.
@@ -25,23 +25,38 @@ use http_body::{Body, Frame, SizeHint};
 use takhin_core::{ConsumerId, RequestId};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::link::Link;
+use super::{
+    in_flight::{Departed, InFlight},
+    link::Link,
+};
 use crate::driver::Driver;
 
-/// Stands for one poll's answer until it got away.
+/// Stands for one answer until it got away.
 pub(super) struct Receipt {
-    driver: Driver,
-    request: RequestId,
-    consumer: ConsumerId,
-    confirmed: bool,
+    poll: Option<PollAnswered>,
     /// What the answer takes of the room for all answers.
     room: Option<OwnedSemaphorePermit>,
 }
 
+/// Who is told that the answer to a poll was lost.
+struct PollAnswered {
+    driver: Driver,
+    request: RequestId,
+    consumer: ConsumerId,
+    /// Dropped after the driver was told.
+    _departed: Departed,
+}
+
 impl Receipt {
     /// For the answer to the poll `request` of `consumer`.
-    pub(super) fn new(driver: Driver, request: RequestId, consumer: ConsumerId) -> Self {
-        Self { driver, request, consumer, confirmed: false, room: None }
+    pub(super) fn of_poll(driver: Driver, request: RequestId, consumer: ConsumerId, in_flight: &InFlight) -> Self {
+        let departed = in_flight.depart(consumer, request);
+        Self { poll: Some(PollAnswered { driver, request, consumer, _departed: departed }), room: None }
+    }
+
+    /// For an answer of which nobody has to know whether it was lost.
+    pub(super) fn of_read() -> Self {
+        Self { poll: None, room: None }
     }
 
     /// Keeps the answer's room taken until it got away or was lost.
@@ -52,25 +67,23 @@ impl Receipt {
 
     /// The answer got away.
     pub(super) fn confirm(mut self) {
-        self.confirmed = true;
+        self.poll = None;
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if !self.confirmed {
-            tracing::debug!(consumer = %self.consumer, "a poll's answer could not be delivered");
-            self.driver.undelivered(self.request, self.consumer);
+        if let Some(poll) = self.poll.take() {
+            tracing::debug!(consumer = %poll.consumer, "a poll's answer could not be delivered");
+            poll.driver.undelivered(poll.request, poll.consumer);
         }
     }
 }
 
 impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt")
-            .field("request", &self.request)
-            .field("consumer", &self.consumer)
-            .finish_non_exhaustive()
+        let poll = self.poll.as_ref().map(|poll| (poll.request, poll.consumer));
+        f.debug_struct("Receipt").field("poll", &poll).finish_non_exhaustive()
     }
 }
 
@@ -85,7 +98,7 @@ pub(super) struct TrackedBody {
 impl TrackedBody {
     /// `bytes` must not be empty, or nobody would take them.
     pub(super) fn new(bytes: Bytes, receipt: Receipt, link: Arc<Link>) -> Self {
-        debug_assert!(!bytes.is_empty(), "a poll's answer is never empty");
+        debug_assert!(!bytes.is_empty(), "an answer is never empty");
         Self { bytes, receipt: Some(receipt), link }
     }
 }

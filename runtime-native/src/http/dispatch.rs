@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -24,7 +24,7 @@ use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
 use uuid::Uuid;
 
-use super::{error::ApiError, input::query::check_percent_encoding, link::Link, output::JSON};
+use super::{error::ApiError, input::query::check_percent_encoding, link::Link, output::JSON, stats::HttpStats};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -33,7 +33,17 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) struct Dispatch {
     router: Router,
     ids: Arc<RequestIds>,
+    stats: Arc<HttpStats>,
     link: Arc<Link>,
+}
+
+/// Which request a handler answers.
+#[derive(Clone)]
+pub(super) struct Asked {
+    /// On which connection.
+    pub(super) link: Arc<Link>,
+    /// The request's id.
+    pub(super) id: HeaderValue,
 }
 
 /// Names requests that bring no name: unique in this process, and most likely among all.
@@ -54,6 +64,11 @@ impl RequestIds {
         {
             return given.clone();
         }
+        self.draw()
+    }
+
+    /// A name for a request of which nothing is known.
+    pub(super) fn draw(&self) -> HeaderValue {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
         let name = format!("{:08x}-{count:x}", self.process);
         HeaderValue::try_from(name).expect("hexadecimal digits fit a header")
@@ -69,11 +84,11 @@ fn is_sane(id: &HeaderValue) -> bool {
 }
 
 impl Dispatch {
-    pub(super) fn new(router: Router, ids: Arc<RequestIds>, link: Arc<Link>) -> Self {
-        Self { router, ids, link }
+    pub(super) fn new(router: Router, ids: Arc<RequestIds>, stats: Arc<HttpStats>, link: Arc<Link>) -> Self {
+        Self { router, ids, stats, link }
     }
 
-    async fn route(self, request: Request<Incoming>) -> Response {
+    async fn route(self, request: Request<Incoming>, id: HeaderValue) -> Response {
         if self.link.refused {
             let message = "the server has as many connections as it may";
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message)
@@ -86,7 +101,7 @@ impl Dispatch {
             return error.into_response();
         }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.link);
+        request.extensions_mut().insert(Asked { link: self.link, id });
         let mut router = self.router;
         match router.call(request).await {
             Ok(response) => response,
@@ -107,11 +122,14 @@ impl Service<Request<Incoming>> for Dispatch {
         // The path as it is would hold the buffer that the request was read into for as long as the request lasts.
         let (method, path) = (request.method().clone(), Box::<str>::from(request.uri().path()));
         let this = self.clone();
-        let link = Arc::clone(&self.link);
+        let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.stats));
         Box::pin(async move {
-            let mut response = this.route(request).await;
-            log(&method, &path, &id, began, &response);
+            let mut response = this.route(request, id.clone()).await;
+            let took = began.elapsed();
+            log(&method, &path, &id, took, &response);
+            stats.answered(&path, response.status(), took);
             if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+                stats.erred(error.code());
                 write_error(&mut response, error, &id);
             }
             response.headers_mut().insert(X_REQUEST_ID, id);
@@ -133,9 +151,9 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     *response.body_mut() = body.into();
 }
 
-fn log(method: &Method, path: &str, id: &HeaderValue, began: Instant, response: &Response) {
+fn log(method: &Method, path: &str, id: &HeaderValue, took: Duration, response: &Response) {
     let status = response.status();
-    let (id, us) = (id.to_str().unwrap_or_default(), began.elapsed().as_micros());
+    let (id, us) = (id.to_str().unwrap_or_default(), took.as_micros());
     match response.extensions().get::<ApiError>() {
         Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(%method, path, id, us, %error, "answered");

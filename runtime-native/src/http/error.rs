@@ -129,7 +129,6 @@ impl ApiError {
         self.inner.status
     }
 
-    #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.inner.code
     }

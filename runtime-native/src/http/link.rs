@@ -11,7 +11,7 @@
 //! One task polls all of them, so the lock is never contended.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -36,6 +36,8 @@ struct State {
     read_deadline: Option<Instant>,
     write_deadline: Option<Instant>,
     answer_ready: bool,
+    /// Whether the answer is one that goes on for as long as it likes.
+    streaming: bool,
     /// Of the answers that were handed to the connection and are not wholly written.
     receipts: Vec<Receipt>,
     /// Whether any of them was handed over since the socket last looked whether the client is there.
@@ -68,6 +70,7 @@ impl Link {
                 read_deadline: Some(Instant::now() + config.header_timeout),
                 write_deadline: None,
                 answer_ready: false,
+                streaming: false,
                 receipts: Vec::new(),
                 unwatched: false,
             }),
@@ -109,9 +112,20 @@ impl Link {
         state.answer_ready = false;
     }
 
+    /// Whether a request was read to whose answer, or a part of it, the operating system was not given yet.
+    pub(super) fn owes_an_answer(&self) -> bool {
+        self.state().phase == Phase::Busy
+    }
+
     /// The request has its answer, which now has to be written.
     pub(super) fn answer_ready(&self) {
         self.state().answer_ready = true;
+    }
+
+    /// The request's answer goes on until what this gives is dropped.
+    pub(super) fn streaming(self: &Arc<Self>) -> Streaming {
+        self.state().streaming = true;
+        Streaming(Arc::clone(self))
     }
 
     /// An answer that wants to know whether it arrives is now in the connection's hands.
@@ -149,12 +163,29 @@ impl Link {
     pub(super) fn flushed(&self) {
         let mut state = self.state();
         state.write_deadline = None;
-        if state.answer_ready && state.phase == Phase::Busy {
+        if state.answer_ready && !state.streaming && state.phase == Phase::Busy {
             state.phase = Phase::Idle;
             state.read_deadline = Some(Instant::now() + self.idle_timeout);
         }
         let receipts = std::mem::take(&mut state.receipts);
         drop(state);
         receipts.into_iter().for_each(Receipt::confirm);
+    }
+}
+
+/// An answer that goes on. While it does, the connection is not idle.
+#[derive(Debug)]
+pub(super) struct Streaming(Arc<Link>);
+
+impl Streaming {
+    /// The next piece, of which it is to be known whether it arrives, is in the connection's hands.
+    pub(super) fn hand_over(&self, receipt: Receipt) {
+        self.0.hand_over(receipt);
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.state().streaming = false;
     }
 }

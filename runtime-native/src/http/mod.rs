@@ -18,16 +18,21 @@ mod connection;
 mod delivery;
 mod dispatch;
 mod error;
+mod in_flight;
 mod input;
 mod link;
+mod long_work;
 mod output;
 mod refusal;
+mod resume;
 mod room;
 mod routes;
 mod server;
 mod socket;
+mod stats;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 pub use config::HttpConfig;
 pub use server::serve;

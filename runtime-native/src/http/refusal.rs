@@ -46,6 +46,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::NoCommittedOffset { .. } => (StatusCode::CONFLICT, "no_committed_offset"),
         Refusal::PartitionNotAssigned { .. } => (StatusCode::CONFLICT, "partition_not_assigned"),
         Refusal::StaleGeneration { .. } => (StatusCode::CONFLICT, "stale_generation"),
+        Refusal::GenerationUnknown { .. } => (StatusCode::CONFLICT, "generation_unknown"),
         Refusal::BatchUnknown { .. } => (StatusCode::CONFLICT, "batch_unknown"),
         Refusal::DataCorrupt { .. } => (StatusCode::CONFLICT, "data_corrupt"),
         Refusal::PartitionsCanOnlyGrow { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "partitions_can_only_grow"),
@@ -139,6 +140,7 @@ mod tests {
             no(Refusal::NoCommittedOffset { topic: t(), partition }, 409, "no_committed_offset"),
             no(Refusal::PartitionNotAssigned { topic: t(), partition }, 409, "partition_not_assigned"),
             no(Refusal::StaleGeneration { given: Generation(1), current: Generation(2) }, 409, "stale_generation"),
+            no(Refusal::GenerationUnknown { given: Generation(3), current: Generation(2) }, 409, "generation_unknown"),
             no(
                 Refusal::OffsetOutOfRange { topic: t(), partition, offset: -1, start, end: Offset(9) },
                 422,

@@ -37,12 +37,8 @@ pub async fn serve(
 ) {
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
-    let shared = Shared {
-        router: router(Arc::clone(&config), driver),
-        ids: Arc::new(RequestIds::new()),
-        stop: stopped,
-        config: Arc::clone(&config),
-    };
+    let (router, stats) = router(Arc::clone(&config), driver);
+    let shared = Shared { router, stats, ids: Arc::new(RequestIds::new()), stop: stopped, config: Arc::clone(&config) };
     let places = Places {
         served: Arc::new(Semaphore::new(config.max_connections)),
         refused: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
@@ -101,6 +97,7 @@ async fn accept(listener: TcpListener, shared: Shared, places: Places) {
                 };
                 let shared = shared.clone();
                 connections.spawn(async move {
+                    let _open = shared.stats.connection_opened();
                     connection::serve(stream, shared, refused).await;
                     drop(place);
                 });

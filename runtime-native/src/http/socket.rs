@@ -1,4 +1,5 @@
-//! The TCP stream as hyper sees it, which tells the connection's [`Link`] what passes.
+//! The TCP stream as hyper sees it, which tells the connection's [`Link`] what passes, and gives the answers that hyper
+//! makes up by itself their body.
 
 use std::{
     io::{self, IoSlice},
@@ -11,17 +12,48 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::{io::ReadBuf, net::TcpStream};
 
-use super::link::Link;
+use super::{config::HttpConfig, dispatch::RequestIds, link::Link, unreadable};
 
 /// One client's TCP stream.
 pub(super) struct Socket {
     stream: TokioIo<TcpStream>,
     link: Arc<Link>,
+    config: Arc<HttpConfig>,
+    ids: Arc<RequestIds>,
+    /// What is left to write of the answer to something that was no request.
+    last_words: Vec<u8>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, link: Arc<Link>) -> Self {
-        Self { stream: TokioIo::new(stream), link }
+    pub(super) fn new(stream: TcpStream, link: Arc<Link>, config: Arc<HttpConfig>, ids: Arc<RequestIds>) -> Self {
+        Self { stream: TokioIo::new(stream), link, config, ids, last_words: Vec::new() }
+    }
+
+    /// Whether these bytes are hyper's own answer to what is no request. If so they are replaced; unless the answer
+    /// before them is still being written, from which they can't be told apart.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        if self.link.owes_an_answer() {
+            return false;
+        }
+        let Some(status) = unreadable::status(bytes) else { return false };
+        let error = unreadable::error(status, &self.config);
+        let id = self.ids.draw();
+        let id = id.to_str().unwrap_or_default();
+        tracing::debug!(id, %error, "answered what is no request");
+        self.last_words = unreadable::on_the_wire(status, &error, id);
+        true
+    }
+
+    fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.last_words.is_empty() {
+            let result = Pin::new(&mut self.stream).poll_write(cx, &self.last_words);
+            let written = ready!(self.wrote(result))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.last_words.drain(..written);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the client is known to have closed its end. Costs no system call unless something is to be read.
@@ -60,6 +92,9 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.replaces(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         self.watch(cx);
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(result)
@@ -70,6 +105,9 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if bytes.first().is_some_and(|first| self.replaces(first)) {
+            return Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()));
+        }
         self.watch(cx);
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.wrote(result)
@@ -81,12 +119,14 @@ impl Write for Socket {
 
     /// hyper calls this when it has written all that it had, and only then.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_last_words(cx))?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.link.flushed();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_last_words(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

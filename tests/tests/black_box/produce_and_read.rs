@@ -291,6 +291,18 @@ fn a_topic_is_made_on_first_use_by_many_at_once_and_not_by_a_refused_request() {
 }
 
 #[test]
+fn a_subscription_that_is_refused_makes_no_topic() {
+    let broker = Broker::start(Options { arguments: vec!["--auto-create-topics".into()], ..Options::quick() });
+    let client = broker.client();
+    let consumer = client.subscribe("g", &["t"], &json!({}));
+    let id = consumer.rsplit('/').next().expect("an id");
+    let other = json!({"group_id": "other", "topics": ["t", "new"], "consumer_id": id});
+    let (status, refused) = client.post("/api/consumers/subscribe", &other);
+    assert_eq!((status, &refused["code"]), (409, &json!("consumer_exists")));
+    assert_eq!(client.get("/api/topics/new").0, 404);
+}
+
+#[test]
 fn compressed_records_are_read_as_they_were_produced() {
     let (mut broker, client) = broker();
     client.create_topic("t", 1);

@@ -14,6 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 use takhin_tests::{
+    api::values,
     broker::{Broker, Options, free_port, program, run_to_its_end},
     client::Client,
     process::{Process, Signal},
@@ -203,7 +204,7 @@ fn nonsense_is_answered_with_what_is_wrong() {
         (&["serve", "--lisen", "x"], 2, "unexpected argument '--lisen'"),
         (&["serve", "--durability", "always"], 2, "expected fsync, interval:MS or os"),
         (&["serve", "--durability", "interval:0"], 2, "interval is from 1 to 3600000 milliseconds"),
-        (&["serve", "--auto-create-topics=0"], 2, "0 is not in 1..=10000"),
+        (&["serve", "--auto-create-topics=10001"], 2, "a number of partitions from 1 to 10000"),
         (&["serve", "--auto-create-topics=many"], 2, "invalid value 'many'"),
         (&["serve", "--data-dir"], 2, "a value is required for '--data-dir <DIR>'"),
         (&["serve", "--log", "takhin=loud", "--data-dir", data], 1, "takhin: --log takhin=loud: "),
@@ -255,4 +256,28 @@ fn health_says_how_it_is() {
     assert_eq!(client.get("/api/health"), (200, whole(1, 0)));
     assert_eq!(client.get("/api/health/ready"), (200, json!({"status": "ok"})));
     assert_eq!(client.get("/api/health/live"), (200, json!({"status": "ok"})));
+}
+
+#[test]
+fn a_data_directory_that_is_taken_away_is_noticed() {
+    let mut broker = Broker::start(Options::quick());
+    let client = broker.client();
+    client.create_topic("t", 1);
+    client.produce_values("t", 0, &["kept"]);
+    let (data, aside) = (broker.data_dir(), broker.data_dir().with_extension("aside"));
+    fs::rename(&data, &aside).expect("moved away");
+    while client.get("/api/health/ready").0 == 200 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let health = client.get("/api/health").1;
+    assert_eq!(health["status"], "degraded");
+    assert!(health["storage"].as_str().is_some_and(|said| said.contains("was removed or replaced")), "{health}");
+    let (status, refused) = client.post("/api/topics/t/produce", &json!({"records": [{"value": "lost"}]}));
+    assert_eq!((status, &refused["code"]), (503, &json!("storage_unavailable")));
+    assert_eq!(values(&client.read_from("t", 0, 0).into()), ["kept"], "reads go on");
+
+    broker.kill9();
+    fs::rename(&aside, &data).expect("put back");
+    broker.restart();
+    assert_eq!(values(&broker.client().read_from("t", 0, 0).into()), ["kept"]);
 }

@@ -89,6 +89,15 @@ fn a_commit_of_an_older_generation_is_refused() {
 }
 
 #[test]
+fn a_commit_of_a_generation_that_was_never_told_is_refused() {
+    let mut script = delivered();
+    let early = script.commit_in(1, 2, "orders", 0, 3);
+    assert!(matches!(script.refusal(early), Refusal::GenerationUnknown { .. }));
+    assert!(script.committed("billing").is_empty());
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
 fn offsets_outside_of_the_log_are_refused() {
     let mut script = delivered();
     for offset in [-1, 4, i64::MAX, i64::MIN] {

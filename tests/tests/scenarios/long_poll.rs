@@ -117,6 +117,22 @@ fn an_append_after_a_read_that_raced_with_one_still_wakes() {
 }
 
 #[test]
+fn a_poll_that_can_take_no_more_records_does_not_wait_for_more_bytes() {
+    let mut script = waiting(&["billing"]);
+    let poll = script.consume(1, PollLimits { min_bytes: 1_000, max_records: 3, ..wait(10_000) });
+    script.produce("orders", 0, 1);
+    script.produce("orders", 0, 1);
+    assert!(script.is_open(poll));
+    script.produce("orders", 0, 2);
+    assert_eq!(script.brought(poll), [(0, 0, 3)]);
+    let next = script.consume(1, PollLimits { min_bytes: 1_000, max_records: 2, ..wait(10_000) });
+    assert!(script.is_open(next), "what was there before counts, and is too little");
+    script.produce("orders", 0, 1);
+    assert_eq!(script.brought(next), [(0, 3, 5)]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
 fn too_few_bytes_are_given_out_when_the_timeout_ends() {
     let mut script = waiting(&["billing"]);
     let poll = script.consume(1, PollLimits { min_bytes: 250, ..wait(10_000) });

@@ -27,6 +27,7 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::NoCommittedOffset { .. } => "no_committed_offset",
         Refusal::PartitionNotAssigned { .. } => "partition_not_assigned",
         Refusal::StaleGeneration { .. } => "stale_generation",
+        Refusal::GenerationUnknown { .. } => "generation_unknown",
         Refusal::OffsetOutOfRange { .. } => "offset_out_of_range",
         Refusal::OffsetTrimmed { .. } => "offset_trimmed",
         Refusal::BatchUnknown { .. } => "batch_unknown",
@@ -79,6 +80,7 @@ fn every_refusal_is_reached() {
         script.consume_after(1, 7, wait(0)),
         script.commit(1, "orders", 0, -1),
         script.commit_in(1, 0, "orders", 0, 1),
+        script.commit_in(1, 2, "orders", 0, 1),
         script.seek(1, "orders", 0, 6),
         script.ask(Request::Seek { consumer: consumer(1), positions: vec![] }),
     ];
@@ -111,7 +113,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 26, "{distinct:?}");
+    assert_eq!(distinct.len(), 27, "{distinct:?}");
 }
 
 /// A producer of an older epoch, and an idempotency key that came before with another request.

@@ -1,6 +1,6 @@
 //! Topics: they come, grow and go, under consumers too.
 
-use takhin_core::{Command, Event, Refusal, Request, StorageError};
+use takhin_core::{Command, Event, FetchedPart, Parts, ReadError, Refusal, Request, StorageError};
 use takhin_tests::script::{Script, Work, manual, topic, wait};
 
 #[test]
@@ -185,4 +185,25 @@ fn who_loses_a_topic_is_told_a_new_generation() {
     assert_eq!(script.consumed(told).generation.0, before + 1);
     let late = script.commit_in(1, before, "orders", 0, 0);
     assert!(matches!(script.refusal(late), Refusal::StaleGeneration { .. } | Refusal::PartitionNotAssigned { .. }));
+}
+
+#[test]
+fn a_read_under_way_of_a_topic_that_is_deleted_is_told_so() {
+    let mut script = Script::default();
+    script.create("orders", 1);
+    script.produce("orders", 0, 1);
+    script.hold(Work::Fetch);
+    let [fails, finds_nothing] = [0, 0].map(|offset| script.read("orders", 0, offset, wait(0)));
+    script.delete("orders");
+    let results = [Some(ReadError::Storage(StorageError::Failed("no such file".into()))), None];
+    for (command, error) in script.take(Work::Fetch).into_iter().zip(results) {
+        let Command::Fetch { id, parts, .. } = command else { continue };
+        let (log, from) = (parts[0].log, parts[0].from);
+        let part = FetchedPart { log, from, next: from, records: 0, bytes: 0, error };
+        script.event(Event::Fetched { id, parts: Parts::from_elem(part, 1) });
+    }
+    for read in [fails, finds_nothing] {
+        assert!(matches!(script.refusal(read), Refusal::TopicNotFound { .. }));
+    }
+    insta::assert_snapshot!(script.story());
 }

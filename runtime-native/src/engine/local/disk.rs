@@ -9,7 +9,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, IoSlice, IoSliceMut},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt as _},
     path::Path,
     sync::Arc,
 };
@@ -51,6 +51,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// See above.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Which file or directory has this name.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if none has, and whatever the file system says.
+    fn file_id(&self, path: &Path) -> io::Result<FileId>;
     /// Makes the names in a directory durable.
     ///
     /// # Errors
@@ -62,6 +67,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// See above.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
+}
+
+/// What tells one file or directory of a machine from all others that there are at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// The file system.
+    pub device: u64,
+    /// The file in it.
+    pub inode: u64,
 }
 
 /// An open file.
@@ -202,6 +216,11 @@ impl Disk for RealDisk {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         fs::remove_dir(path)
+    }
+
+    fn file_id(&self, path: &Path) -> io::Result<FileId> {
+        let found = fs::metadata(path)?;
+        Ok(FileId { device: found.dev(), inode: found.ino() })
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

@@ -8,6 +8,7 @@
 //!     00000000000000000000.log         batches, byte for byte Kafka's
 //!     00000000000000000000.index       Kafka's own formats; can be made anew
 //!     00000000000000000000.timeindex
+//!     00000000000000000000.log.cut-900   what a start has cut off there, if it was more than half a batch
 //!     log-start                        where it begins, once old records were removed
 //!     partition.metadata               which topic of that name it belongs to
 //!   journal/00000000000000000001.wal   all that was written since, of all logs, and the facts
@@ -25,6 +26,8 @@
 //!   read ----------------> files, through indexes                         (any thread)
 //! ```
 
+mod anchors;
+mod aside;
 mod checkpoint;
 mod cleaner;
 mod collect;
@@ -68,7 +71,7 @@ pub use home::OpenError;
 pub use opening::{LogBounds, LogSpec, Opening};
 pub use queue::Submitted;
 pub use reader::Reader;
-pub use report::{RecoveryNote, RecoveryReport};
+pub use report::{CutOff, RecoveryNote, RecoveryReport};
 pub use rounds::Flusher;
 pub use stats::{EngineCounts, EngineStats};
 
@@ -145,7 +148,7 @@ impl LocalEngine {
     pub fn submit(&self, op: WriteOp) -> Result<Submitted, SubmitError> {
         let submitted = self.queue.submit(op);
         if let Err(SubmitError::QueueFull(_)) = submitted {
-            self.stats.refused.add(1);
+            self.stats.refused.inc();
         }
         submitted
     }
@@ -161,7 +164,7 @@ impl LocalEngine {
     }
 
     /// Its counters.
-    pub fn stats(&self) -> &EngineStats {
+    pub fn stats(&self) -> &Arc<EngineStats> {
         &self.stats
     }
 

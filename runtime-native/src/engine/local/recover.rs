@@ -10,12 +10,15 @@ use std::{
     io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
+    time::Instant,
 };
 
 use takhin_core::{LogId, Offset, Producers, TopicId, TopicName};
 
 use super::{
     LocalEngine,
+    anchors::Anchors,
+    aside,
     checkpoint::{Dirty, remove_directory},
     disk::{self, Disk, write_all},
     files::Files,
@@ -62,6 +65,8 @@ pub(super) fn recover(
         tails.insert(log, tail);
     }
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
+    let end = |log| tails.get(&log).map(|tail| tail.end);
+    aside::remove_needless(&*opening.disk, &mut opening.report, end).map_err(at(opening.home.layout.logs()))?;
     let known = std::mem::take(&mut opening.producers);
     producers::recover(&files, &mut tails, known).map_err(at(opening.home.layout.logs()))?;
 
@@ -88,6 +93,7 @@ pub(super) fn recover(
     bounds.sort_unstable_by_key(|bounds| bounds.log);
     opening.report.logs = bounds.len();
     let (next, journal_from) = opening.snapshots();
+    let anchors = Anchors::of(&*opening.disk, &layout).map_err(at(layout.root()))?;
     let queue = Queue::new(opening.config.queue_bytes);
     let stats = Arc::default();
     let writer = Writer {
@@ -106,6 +112,8 @@ pub(super) fn recover(
         configs,
         creations: VecDeque::new(),
         undeleted: Vec::new(),
+        anchors,
+        next_look: Instant::now(),
     };
     Ok((LocalEngine::new(writer, queue, opening.home), bounds, opening.report))
 }

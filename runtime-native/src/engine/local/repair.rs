@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,6 +10,7 @@ use std::{
 use takhin_core::{LogId, Offset, Producers};
 
 use super::{
+    aside,
     checkpoint::Dirty,
     disk::{self, DiskFile, TEMPORARY, read_full},
     files::Files,
@@ -163,8 +165,7 @@ impl Repair<'_> {
         }
         let (index, kept, end) = self.walk(base, &*file, size, index, place)?;
         if kept < size {
-            let note = RecoveryNote::TornSegment { path: self.path(base), position: kept, bytes: size - kept };
-            self.report.notes.push(note);
+            self.keep_aside(base, &*file, kept..size, end)?;
             file.set_len(kept)?;
             file.sync_all()?;
         }
@@ -193,7 +194,9 @@ impl Repair<'_> {
     /// Removes a segment that doesn't follow the one before it.
     fn discard(&mut self, base: Offset) -> io::Result<()> {
         let path = self.path(base);
-        let bytes = self.open(base)?.byte_len()?;
+        let file = self.open(base)?;
+        self.keep_aside(base, &*file, 0..file.byte_len()?, base)?;
+        drop(file);
         self.files.close(FileKey { log: self.id, base, generation: 0, kind: FileKind::Log });
         self.files.disk().remove_file(&path)?;
         for kind in [FileKind::Index, FileKind::TimeIndex] {
@@ -202,7 +205,15 @@ impl Repair<'_> {
                 _ => {}
             }
         }
-        self.report.notes.push(RecoveryNote::TornSegment { path, position: 0, bytes });
+        Ok(())
+    }
+
+    /// Keeps what is going to be cut off a segment, as far as it is worth that.
+    fn keep_aside(&mut self, base: Offset, file: &dyn DiskFile, cut: Range<u64>, expected: Offset) -> io::Result<()> {
+        let path = self.path(base);
+        let (position, bytes) = (cut.start, cut.end - cut.start);
+        let cut_off = aside::keep(self.files.disk(), self.id, &path, file, cut, expected)?;
+        self.report.notes.push(RecoveryNote::TornSegment { path, position, bytes, cut_off });
         Ok(())
     }
 

@@ -4,6 +4,8 @@ use std::{fmt, ops::Range, path::PathBuf};
 
 use takhin_core::{Boot, FactSeq, LogId, Offset};
 
+use super::aside::MAX_KEPT;
+
 /// What recovery has found. Empty of notes after a clean stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
@@ -63,8 +65,10 @@ pub enum RecoveryNote {
         path: PathBuf,
         /// Where it was cut off.
         position: u64,
-        /// How many bytes were cut off. What was acknowledged of them comes from the journal.
+        /// How many bytes were cut off.
         bytes: u64,
+        /// What became of them.
+        cut_off: CutOff,
     },
     /// A segment is damaged before its tail. It stays as it is; the damaged records are not served.
     DamagedSegment {
@@ -101,6 +105,24 @@ pub enum RecoveryNote {
     },
 }
 
+/// What became of bytes that were cut off a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CutOff {
+    /// They are gone: they were half written and never acknowledged, or came back from the journal.
+    Dropped,
+    /// They are kept, for some of them may have been acknowledged.
+    Kept {
+        /// In this file.
+        path: PathBuf,
+        /// The log that they are of.
+        log: LogId,
+        /// The offset behind the last of them that can be made out.
+        through: Offset,
+    },
+    /// They are gone, for as many files of that log are kept as may be.
+    NotKept,
+}
+
 impl RecoveryNote {
     /// Whether facts may be lost.
     pub(super) fn costs_facts(&self) -> bool {
@@ -122,8 +144,13 @@ impl fmt::Display for RecoveryNote {
                 write!(f, "{}: cut off {bytes} half-written bytes at {position}", path.display())
             }
             Self::MissingFacts { after, before } => write!(f, "facts between {} and {} are lost", after.0, before.0),
-            Self::TornSegment { path, position, bytes } => {
-                write!(f, "{}: cut off {bytes} bytes behind the last whole batch at {position}", path.display())
+            Self::TornSegment { path, position, bytes, cut_off } => {
+                write!(f, "{}: cut off {bytes} bytes behind the last whole batch at {position}", path.display())?;
+                match cut_off {
+                    CutOff::Dropped => Ok(()),
+                    CutOff::Kept { path, .. } => write!(f, "; kept in {}", path.display()),
+                    CutOff::NotKept => write!(f, "; not kept, for there are {MAX_KEPT} such files already"),
+                }
             }
             Self::DamagedSegment { path, position } => {
                 write!(f, "{} is damaged at byte {position}; those records are not served", path.display())

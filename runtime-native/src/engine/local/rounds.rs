@@ -116,7 +116,7 @@ impl Rounds {
     /// Writes on this thread until the queue says to end. Gives the writer back if everything was written.
     pub(super) fn run(&self) -> Result<Option<Writer>, StorageError> {
         loop {
-            let deadline = self.lock()?.as_ref().and_then(|seat| seat.writer.alarms().next());
+            let deadline = self.lock()?.as_ref().and_then(|seat| seat.writer.deadline());
             // Whoever finds the seat taken from now on is heard.
             if !self.again.swap(false, Ordering::SeqCst) {
                 self.queue.wait(deadline);

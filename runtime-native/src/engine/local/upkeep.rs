@@ -1,4 +1,5 @@
-//! What the writing thread does besides writing records and facts: making and deleting logs, and checkpoints.
+//! What the writing thread does besides writing records and facts: making and deleting logs, checkpoints, and looking
+//! whether the disk has room and the directory is there.
 
 use std::{
     collections::VecDeque,
@@ -14,15 +15,19 @@ use takhin_core::{FactSeq, LogId, TopicConfig, TopicId, TopicName};
 use super::{
     checkpoint::{CheckpointEnd, CheckpointError, Job},
     layout::DELETED,
+    probe,
     queue::Wish,
     recover,
     snapshot::Snapshot,
     writer::{Writer, storage_error},
 };
-use crate::engine::{Completion, StorageError};
+use crate::engine::{Completion, StorageError, StorageState};
 
 /// How long the making of logs may hold up what else waits to be written.
 const SLICE: Duration = Duration::from_millis(2);
+
+/// How often to look whether the directory is still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Logs that are being made, a few between one group of writes and the next.
 #[derive(Debug)]
@@ -43,6 +48,29 @@ pub(super) struct Undeleted {
 }
 
 impl Writer {
+    /// A full disk may have room again without anybody trying.
+    pub(super) fn look_for_room(&mut self) {
+        if self.state == StorageState::Full
+            && self.facts.waiting.is_empty()
+            && probe::has_room(self.shared.files.disk(), &self.layout).is_ok()
+        {
+            self.set_state(StorageState::Ok);
+        }
+    }
+
+    /// What is written to files that have lost their names is lost with the process.
+    pub(super) fn look_for_directory(&mut self) {
+        let now = Instant::now();
+        if now < self.next_look || self.has_failed() {
+            return;
+        }
+        self.next_look = now + LOOK;
+        let lost = self.anchors.lost(self.shared.files.disk());
+        if let Some(why) = lost.map(|path| format!("{} was removed or replaced while in use", path.display())) {
+            self.fail(why);
+        }
+    }
+
     /// Goes on making logs for a while.
     pub(super) fn create_logs(&mut self) {
         let began = Instant::now();
@@ -210,7 +238,7 @@ impl Writer {
                 let unneeded = self.journal.forget_before(self.snapshots.journal_from);
                 self.snapshots.journal_from = ended.journal_from;
                 send(background, Job::RemoveFiles(unneeded));
-                self.stats.checkpoints.add(1);
+                self.stats.checkpoints.inc();
                 Ok(())
             }
             Err(CheckpointError::Snapshot(error)) => {

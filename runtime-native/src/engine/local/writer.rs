@@ -21,11 +21,11 @@ use rustc_hash::FxBuildHasher;
 use takhin_core::{FactSeq, LogId, Offset, TopicConfig, TopicId};
 
 use super::{
+    anchors::Anchors,
     checkpoint::{Dirty, Job},
     config::{Durability, LocalConfig},
     journal::{Bounds, Frame, Journal, SyncFailed},
     layout::Layout,
-    probe,
     queue::Taken,
     reader::Shared,
     stats::EngineStats,
@@ -56,6 +56,9 @@ pub(super) struct Writer {
     pub(super) configs: HashMap<TopicId, TopicConfig>,
     pub(super) creations: VecDeque<Creation>,
     pub(super) undeleted: Vec<Undeleted>,
+    pub(super) anchors: Anchors,
+    /// When to look whether the directory is still there.
+    pub(super) next_look: Instant,
 }
 
 /// Facts that are not yet kept.
@@ -120,8 +123,15 @@ impl Writer {
         Alarms { create: !self.creations.is_empty(), retry, sync: self.next_sync }
     }
 
+    /// When to do it.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let look = (!self.has_failed()).then_some(self.next_look);
+        self.alarms().next().into_iter().chain(look).min()
+    }
+
     /// Does all that was taken and all that is due. Gives the memory back.
     pub(super) fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
+        self.look_for_directory();
         let Taken { mut ops, ended, wishes, .. } = taken;
         if let Some(ended) = ended {
             self.checkpoint_ended(ended, background);
@@ -194,8 +204,9 @@ impl Writer {
             for run in appends.chunk_by_mut(|a, b| a.log == b.log) {
                 self.put_run(run);
             }
-            self.stats.groups.add(1);
-            self.stats.largest_group.at_least((appends.len() + self.facts.waiting.len()) as u64);
+            self.stats.groups.inc();
+            let operations = u32::try_from(appends.len() + self.facts.waiting.len()).unwrap_or(u32::MAX);
+            self.stats.group_operations.observe(operations.into());
             if self.has_failed() {
                 self.doubt(appends);
             } else {
@@ -279,14 +290,13 @@ impl Writer {
         let bytes = self.journal.write(&frames)?;
         match self.config.durability {
             Durability::Fsync => {
-                self.journal.sync().map_err(SyncFailed::wrap)?;
-                self.stats.syncs.add(1);
+                self.sync_journal()?;
             }
             Durability::Interval(span) => self.next_sync = self.next_sync.or_else(|| Instant::now().checked_add(span)),
             Durability::Os => {}
         }
-        self.stats.journal_bytes.add(bytes);
-        self.stats.facts.add(self.facts.waiting.len() as u64);
+        self.stats.journal_bytes.inc_by(bytes);
+        self.stats.facts.inc_by(self.facts.waiting.len() as u64);
         self.snapshots.written += self.facts.waiting.iter().map(|(_, fact)| fact.len() as u64).sum::<u64>();
         self.facts.waiting.clear();
         Ok(())
@@ -337,19 +347,9 @@ impl Writer {
                 tail.commit(placed.clone());
                 self.dirty.segment(&tail.log, &tail.active);
             }
-            self.stats.appends.add(placed.count() as u64);
-            self.stats.record_bytes.add(bytes);
+            self.stats.appends.inc_by(placed.count() as u64);
+            self.stats.record_bytes.inc_by(bytes);
             self.snapshots.written += bytes;
-        }
-    }
-
-    /// A full disk may have room again without anybody trying.
-    fn look_for_room(&mut self) {
-        if self.state == StorageState::Full
-            && self.facts.waiting.is_empty()
-            && probe::has_room(self.shared.files.disk(), &self.layout).is_ok()
-        {
-            self.set_state(StorageState::Ok);
         }
     }
 
@@ -359,10 +359,17 @@ impl Writer {
             return;
         }
         self.next_sync = None;
-        match self.journal.sync() {
-            Ok(()) => self.stats.syncs.add(1),
-            Err(error) => self.fail(SyncFailed::wrap(error).to_string()),
+        if let Err(error) = self.sync_journal() {
+            self.fail(error.to_string());
         }
+    }
+
+    fn sync_journal(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        self.journal.sync().map_err(SyncFailed::wrap)?;
+        self.stats.sync_seconds.observe(began.elapsed().as_secs_f64());
+        self.stats.syncs.inc();
+        Ok(())
     }
 
     pub(super) fn has_failed(&self) -> bool {

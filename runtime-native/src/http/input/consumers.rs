@@ -7,7 +7,10 @@ use takhin_core::{
 };
 use uuid::Uuid;
 
-use super::offsets::{Entries, OffsetEntry, OffsetMap, partition_number, topic_name};
+use super::{
+    offsets::{Entries, OffsetEntry, OffsetMap, partition_number, topic_name},
+    one_of::OneOf,
+};
 use crate::http::{error::ApiError, refusal::invalid_name};
 
 /// The longest `client_id`, in bytes.
@@ -21,7 +24,7 @@ pub(crate) struct Subscribe {
     topics: Vec<String>,
     consumer_id: Option<String>,
     client_id: Option<String>,
-    auto_offset_reset: Option<OffsetReset>,
+    auto_offset_reset: Option<OneOf<OffsetReset>>,
     session_timeout_ms: Option<i64>,
     rebalance_timeout_ms: Option<i64>,
     auto_commit: Option<bool>,
@@ -74,7 +77,7 @@ impl Subscribe {
     fn options(&self) -> Result<ConsumerOptions, ApiError> {
         let default = ConsumerOptions::default();
         let options = ConsumerOptions {
-            auto_offset_reset: self.auto_offset_reset.unwrap_or_default(),
+            auto_offset_reset: self.auto_offset_reset.unwrap_or_default().0,
             session_timeout_ms: or_default(self.session_timeout_ms, default.session_timeout_ms),
             rebalance_timeout_ms: or_default(self.rebalance_timeout_ms, default.rebalance_timeout_ms),
             auto_commit: self.auto_commit.unwrap_or(default.auto_commit),
@@ -287,12 +290,26 @@ mod tests {
         assert_eq!(with("topics", json!(["a", 5])), expect(400, "invalid_field", "topics[1]"));
         assert_eq!(with("consumer_id", json!("me")), expect(422, "invalid_consumer_id", "consumer_id"));
         assert_eq!(with("auto_offset_reset", json!("first")), expect(422, "invalid_value", "auto_offset_reset"));
+        assert_eq!(with("auto_offset_reset", json!(1)), expect(400, "invalid_field", "auto_offset_reset"));
+        assert_eq!(with("auto_offset_reset", json!({"none": 1})), expect(400, "invalid_field", "auto_offset_reset"));
         assert_eq!(with("session_timeout_ms", json!(999)), expect(422, "out_of_range", "session_timeout_ms"));
         assert_eq!(with("session_timeout_ms", json!(-1)), expect(422, "out_of_range", "session_timeout_ms"));
         assert_eq!(with("sesion_timeout_ms", json!(1)), expect(400, "unknown_field", "sesion_timeout_ms"));
         assert_eq!(with("topic_pattern", json!(".*")), expect(400, "unknown_field", "topic_pattern"));
         assert_eq!(with("client_id", json!("x".repeat(256))), expect(422, "client_id_too_long", "client_id"));
         assert_eq!(fault(subscribe(&json!({"topics": []}))), (400, "missing_field", json!("group_id")));
+    }
+
+    #[test]
+    fn a_key_given_twice_is_named() {
+        let commit = |body: &str| fault(json::object::<Commit>(body.as_bytes()));
+        let twice = |field: &str| (400, "invalid_field", json!(field));
+        assert_eq!(commit(r#"{"generation": 1, "generation": 1}"#), twice("generation"));
+        assert_eq!(commit(r#"{"offsets": {"t": {}, "t": {}}}"#), twice("offsets.t"));
+        assert_eq!(commit(r#"{"offsets": {"t": {"0": 1, "0": 1}}}"#), twice("offsets.t.0"));
+        assert_eq!(commit(r#"{"offsets": {"0": {"0": 1, "0": 1}}}"#), twice("offsets.0.0"));
+        let body = br#"{"group_id": "g", "topics": ["t"], "topics": ["t"]}"#;
+        assert_eq!(fault(json::object::<Subscribe>(body)), twice("topics"));
     }
 
     #[test]

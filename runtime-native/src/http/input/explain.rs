@@ -1,6 +1,7 @@
 //! What is wrong with a body that is not the JSON it should be, and where.
 
 use axum::http::StatusCode;
+use serde::de;
 use serde_json::error::Category;
 
 use crate::http::error::ApiError;
@@ -45,21 +46,29 @@ pub(crate) fn explain(path: &str, error: &serde_json::Error) -> ApiError {
     let status = if code == "invalid_value" { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
     let mut explained = ApiError::new(status, code, message).with("line", error.line()).with("column", error.column());
     if code != "malformed_json" {
-        let field = named_field(code, what).map_or_else(|| path.to_owned(), |name| within(path, name));
-        explained = explained.with("field", field);
+        explained = explained.with("field", field(path, what));
     }
     explained
 }
 
-/// The name in "unknown field `x`" and "missing field `x`".
-fn named_field<'a>(code: &str, what: &'a str) -> Option<&'a str> {
-    match code {
-        "unknown_field" | "missing_field" => what.split('`').nth(1),
-        _ => None,
-    }
+/// The error of an object that has a key twice, as serde words it for a struct's fields.
+pub(crate) fn duplicate_key<E: de::Error>(key: &str) -> E {
+    E::custom(format_args!("{DUPLICATE}{key}`"))
 }
 
-fn within(path: &str, name: &str) -> String {
-    let parent = path.strip_suffix(name).unwrap_or(path).trim_end_matches('.');
+const DUPLICATE: &str = "duplicate field `";
+
+/// The path of the field in question. An error about one that is unknown, missing or there twice has it in its text,
+/// and is raised at the object that it belongs to, or at the key that was just read.
+fn field(path: &str, what: &str) -> String {
+    let named = if let Some(rest) = what.strip_prefix(DUPLICATE) {
+        rest.strip_suffix('`').map(|name| (path, name))
+    } else if what.starts_with("unknown field `") || what.starts_with("missing field `") {
+        what.split('`').nth(1).map(|name| (path.strip_suffix(name).unwrap_or(path), name))
+    } else {
+        None
+    };
+    let Some((parent, name)) = named else { return path.to_owned() };
+    let parent = parent.trim_end_matches('.');
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }

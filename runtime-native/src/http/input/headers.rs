@@ -5,11 +5,13 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize,
-    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+    de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 use super::{
-    record::Scratch,
+    explain::duplicate_key,
+    one_of::OneOf,
+    record::{Fault, Scratch},
     text::{Encoding, decode_base64, store},
 };
 
@@ -28,7 +30,7 @@ struct Entry<'b> {
     #[serde(borrow, default)]
     value: Option<Cow<'b, str>>,
     #[serde(default)]
-    encoding: Encoding,
+    encoding: OneOf<Encoding>,
 }
 
 impl<'de> DeserializeSeed<'de> for HeaderMap<'_> {
@@ -48,13 +50,20 @@ impl<'de> Visitor<'de> for HeaderMap<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            if let Some(max) = self.0.is_full() {
+                map.next_value::<IgnoredAny>()?;
+                let mut headers = max + 1;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    headers += 1;
+                }
+                return Err(self.0.fail(Fault::TooManyHeaders { field: "headers", headers, max }));
+            }
             if self.0.header_names().any(|seen| seen == name) {
-                let message = format_args!("the header {name:?} is given twice; headers_list can repeat a name");
-                return Err(A::Error::custom(message));
+                return Err(duplicate_key(&name));
             }
             let value = map.next_value::<Option<Cow<'de, str>>>()?;
             let value = value.map(|value| store(&mut self.0.bytes, value.as_bytes()));
-            self.0.add_header(&name, value).map_err(A::Error::custom)?;
+            self.0.add_header(&name, value);
         }
         Ok(())
     }
@@ -76,17 +85,28 @@ impl<'de> Visitor<'de> for HeaderList<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(entry) = list.next_element::<Entry<'de>>()? {
+        let mut index = 0;
+        while self.0.is_full().is_none() {
+            let Some(entry) = list.next_element::<Entry<'de>>()? else { return Ok(()) };
             let mut value = entry.value.map(|value| store(&mut self.0.bytes, value.as_bytes()));
-            if entry.encoding == Encoding::Base64
+            if entry.encoding.0 == Encoding::Base64
                 && let Some(text) = value
             {
                 let decoded = decode_base64(&text, &mut self.0.bytes);
-                let message = |error| A::Error::custom(format_args!("not base64: {error}"));
-                value = Some(decoded.map_err(message)?);
+                let fault = |error| Fault::HeaderNotBase64 { entry: index, error };
+                value = Some(decoded.map_err(|error| self.0.fail(fault(error)))?);
             }
-            self.0.add_header(&entry.key, value).map_err(A::Error::custom)?;
+            self.0.add_header(&entry.key, value);
+            index += 1;
         }
-        Ok(())
+        let max = index;
+        let mut headers = max;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            headers += 1;
+        }
+        if headers == max {
+            return Ok(());
+        }
+        Err(self.0.fail(Fault::TooManyHeaders { field: "headers_list", headers, max }))
     }
 }

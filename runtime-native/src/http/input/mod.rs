@@ -7,6 +7,7 @@ pub(super) mod explain;
 pub(super) mod headers;
 pub(super) mod json;
 pub(super) mod offsets;
+pub(super) mod one_of;
 pub(super) mod path;
 pub(super) mod produce;
 pub(super) mod query;

@@ -4,10 +4,11 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use takhin_core::TopicName;
 
+use super::explain::duplicate_key;
 use crate::http::{error::ApiError, refusal::invalid_name};
 
 /// A JSON object in its order, each key once. (A map would silently keep the last of two.)
@@ -88,7 +89,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
                 let mut keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
                 keys.sort_unstable();
                 match keys.windows(2).find(|pair| pair[0] == pair[1]) {
-                    Some(twice) => Err(A::Error::custom(format_args!("the key {:?} is given twice", twice[0]))),
+                    Some(twice) => Err(duplicate_key(twice[0])),
                     None => Ok(Entries(entries)),
                 }
             }
@@ -129,6 +130,6 @@ mod tests {
     #[test]
     fn a_key_given_twice_is_refused() {
         let error = serde_json::from_str::<OffsetMap>(r#"{"orders": {"0": 1, "0": 2}}"#).expect_err("twice");
-        assert!(error.to_string().starts_with(r#"the key "0" is given twice"#), "{error}");
+        assert!(error.to_string().starts_with("duplicate field `0`"), "{error}");
     }
 }

@@ -25,7 +25,7 @@ use takhin_core::{Offset, TopicConfig};
 use super::{
     conditions::{Conditions, IdempotencyKey, Wishes},
     explain::{expect_object, explain, utf8},
-    record::{Draft, RecordSeed, Scratch},
+    record::{Draft, RecordSeed, Scratch, not_base64},
     text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
 };
 use crate::{
@@ -257,10 +257,7 @@ impl<'c> Sink<'c> {
     }
 
     fn decode<'b>(&mut self, index: usize, name: &str, text: &Piece<'b>) -> Result<Piece<'b>, ApiError> {
-        decode_base64(text, &mut self.scratch.bytes).map_err(|error| {
-            let field = field(index, name);
-            ApiError::unacceptable("invalid_base64", &field, format!("{field} is not base64: {error}"))
-        })
+        decode_base64(text, &mut self.scratch.bytes).map_err(|error| not_base64(&field(index, name), &error))
     }
 
     fn partition(&self, index: usize, given: Option<i64>, key: Option<&Piece<'_>>) -> Result<u32, ApiError> {
@@ -394,8 +391,14 @@ impl<'de> Visitor<'de> for RecordsSeed<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         loop {
             self.0.scratch.clear();
-            let Some(draft) = list.next_element_seed(RecordSeed(&mut self.0.scratch))? else {
-                return Ok(());
+            let draft = match list.next_element_seed(RecordSeed(&mut self.0.scratch)) {
+                Ok(Some(draft)) => draft,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    let index = self.0.places.len();
+                    self.0.fault = self.0.scratch.fault.take().map(|fault| fault.explain(index));
+                    return Err(error);
+                }
             };
             if let Err(error) = self.0.take(draft) {
                 let message = A::Error::custom(&error);

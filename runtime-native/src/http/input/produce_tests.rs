@@ -127,11 +127,37 @@ fn a_wrong_field_is_named_by_its_path() {
     );
     assert_eq!(with(r#"{"value": 5, "value_encoding": "base64"}"#), expect(400, "invalid_field", "records[3].value"));
     assert_eq!(with(r#"{"key_encoding": "hex"}"#), expect(422, "invalid_value", "records[3].key_encoding"));
+    assert_eq!(with(r#"{"key_encoding": 1}"#), expect(400, "invalid_field", "records[3].key_encoding"));
+    assert_eq!(with(r#"{"value_encoding": null}"#), expect(400, "invalid_field", "records[3].value_encoding"));
+    assert_eq!(with(r#"{"value_encoding": {"text": 1}}"#), expect(400, "invalid_field", "records[3].value_encoding"));
     assert_eq!(with("[]"), expect(400, "invalid_field", "records[3]"));
-    assert_eq!(with(r#"{"key": "a", "key": "b"}"#).1, "invalid_field");
-    assert_eq!(with(r#"{"headers": {"h": "1", "h": "2"}}"#).1, "invalid_field");
-    assert_eq!(with(r#"{"headers": {}, "headers_list": []}"#).1, "invalid_field");
+    assert_eq!(
+        with(r#"{"headers": {}, "headers_list": []}"#),
+        expect(400, "conflicting_fields", "records[3].headers_list")
+    );
     assert_eq!(with("{]").1, "malformed_json");
+}
+
+#[test]
+fn a_wrong_header_is_named_by_its_path() {
+    let with = |list: &str| fault(&format!(r#"{{"records": [{{}}, {{"headers_list": [{{"key": "a"}}, {list}]}}]}}"#));
+    let expect = |status, code, field: &str| (status, code, json!(format!("records[1].headers_list[1]{field}")));
+    assert_eq!(with(r#"{"key": "h", "value": "?", "encoding": "base64"}"#), expect(422, "invalid_base64", ".value"));
+    assert_eq!(with(r#"{"key": "h", "encoding": "hex"}"#), expect(422, "invalid_value", ".encoding"));
+    assert_eq!(with(r#"{"key": "h", "encoding": 64}"#), expect(400, "invalid_field", ".encoding"));
+    assert_eq!(with(r#"{"key": 1}"#), expect(400, "invalid_field", ".key"));
+    assert_eq!(with(r#"{"value": ""}"#), expect(400, "missing_field", ".key"));
+    assert_eq!(with("[]"), expect(400, "invalid_field", ""));
+}
+
+#[test]
+fn a_key_given_twice_is_named() {
+    let twice = |body: &str, field: &str| assert_eq!(fault(body), (400, "invalid_field", json!(field)), "{body}");
+    twice(r#"{"records": [{}], "records": [{}]}"#, "records");
+    twice(r#"{"records": [{}, {"key": "a", "key": "b"}]}"#, "records[1].key");
+    twice(r#"{"records": [{"headers": {"h": "1", "h": "2"}}]}"#, "records[0].headers.h");
+    twice(r#"{"records": [{"headers": {"a`b": "1", "a`b": "2"}}]}"#, "records[0].headers.a`b");
+    twice(r#"{"records": [{"headers_list": [{"key": "h", "key": "h"}]}]}"#, "records[0].headers_list[0].key");
 }
 
 #[test]
@@ -155,7 +181,15 @@ fn bounds_are_told() {
     let error = error.expect_err("nine bytes");
     assert_eq!((error.status().as_u16(), error.code()), (413, "record_too_large"));
     assert_eq!(json!(error.details()), json!({"field": "records[1]", "bytes": 9, "max_bytes": 8}));
-    assert_eq!(fault_with(r#"{"records": [{"headers": {"a": "", "b": ""}}]}"#, &config).1, "invalid_field");
+    for (field, headers) in
+        [("headers", r#"{"a": "", "b": "", "c": ""}"#), ("headers_list", r#"[{"key": "a"}, {}, 5]"#)]
+    {
+        let body = format!(r#"{{"records": [{{}}, {{"{field}": {headers}}}]}}"#);
+        let error = parse_with(&body, &config).expect_err("too many headers");
+        let details = json!({"field": format!("records[1].{field}"), "value": 3, "min": 0, "max": 1});
+        assert_eq!((error.status().as_u16(), error.code()), (422, "out_of_range"));
+        assert_eq!(Value::from(error.details().clone()), details);
+    }
 }
 
 #[test]

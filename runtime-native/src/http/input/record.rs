@@ -10,8 +10,10 @@ use serde_json::value::RawValue;
 
 use super::{
     headers::{HeaderList, HeaderMap},
+    one_of::OneOf,
     text::{Encoding, Piece, store},
 };
+use crate::http::error::ApiError;
 
 /// What is written out of a record while it is parsed. Kept and cleared from record to record.
 #[derive(Debug)]
@@ -20,16 +22,62 @@ pub(super) struct Scratch {
     names: String,
     headers: Vec<(Range<usize>, Option<Range<usize>>)>,
     max_headers: usize,
+    /// What ended the parsing, if it was no fault of the JSON's shape.
+    pub(super) fault: Option<Fault>,
 }
 
-/// A record has more headers than it may.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a record may have at most {0} headers")]
-pub(super) struct TooManyHeaders(usize);
+/// What is wrong with a record that is JSON of the right shape.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It has both `headers` and `headers_list`.
+    HeadersTwice,
+    /// It has more headers than it may, in the field of that name.
+    TooManyHeaders { field: &'static str, headers: usize, max: usize },
+    /// The value of an entry of `headers_list` is not the base64 that it is said to be.
+    HeaderNotBase64 { entry: usize, error: base64::DecodeError },
+}
+
+impl Fault {
+    /// How it is answered, in the record `index` of a request.
+    pub(super) fn explain(self, index: usize) -> ApiError {
+        match self {
+            Self::HeadersTwice => {
+                let message = format!("records[{index}] has headers and headers_list, and may have one of them");
+                ApiError::malformed("conflicting_fields", message)
+                    .with("field", format!("records[{index}].headers_list"))
+            }
+            Self::TooManyHeaders { field, headers, max } => {
+                let field = format!("records[{index}].{field}");
+                let message = format!("{field} has {headers} headers, and a record may have at most {max}");
+                let out_of_range = ApiError::unacceptable("out_of_range", &field, message);
+                out_of_range.with("value", headers).with("min", 0).with("max", max)
+            }
+            Self::HeaderNotBase64 { entry, error } => {
+                not_base64(&format!("records[{index}].headers_list[{entry}].value"), &error)
+            }
+        }
+    }
+}
+
+/// 422 `invalid_base64` for the field of that path.
+pub(super) fn not_base64(field: &str, error: &base64::DecodeError) -> ApiError {
+    ApiError::unacceptable("invalid_base64", field, format!("{field} is not base64: {error}"))
+}
 
 impl Scratch {
     pub(super) fn new(max_headers: usize) -> Self {
-        Self { bytes: Vec::new(), names: String::new(), headers: Vec::new(), max_headers }
+        Self { bytes: Vec::new(), names: String::new(), headers: Vec::new(), max_headers, fault: None }
+    }
+
+    /// Notes what is wrong, and gives what ends the parsing.
+    pub(super) fn fail<E: Error>(&mut self, fault: Fault) -> E {
+        self.fault = Some(fault);
+        E::custom("a record is wrong")
+    }
+
+    /// How many headers there may be, if there are as many.
+    pub(super) fn is_full(&self) -> Option<usize> {
+        (self.headers.len() == self.max_headers).then_some(self.max_headers)
     }
 
     pub(super) fn clear(&mut self) {
@@ -38,11 +86,8 @@ impl Scratch {
         self.headers.clear();
     }
 
-    /// Adds a header whose value has been stored in this scratch.
-    pub(super) fn add_header(&mut self, name: &str, value: Option<Piece<'_>>) -> Result<(), TooManyHeaders> {
-        if self.headers.len() == self.max_headers {
-            return Err(TooManyHeaders(self.max_headers));
-        }
+    /// Adds a header whose value has been stored in this scratch, which is not [full](Self::is_full).
+    pub(super) fn add_header(&mut self, name: &str, value: Option<Piece<'_>>) {
         let start = self.names.len();
         self.names.push_str(name);
         let value = value.map(|piece| match piece {
@@ -54,7 +99,6 @@ impl Scratch {
             }
         });
         self.headers.push((start..self.names.len(), value));
-        Ok(())
     }
 
     pub(super) fn header_names(&self) -> impl Iterator<Item = &str> {
@@ -128,6 +172,7 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft<'de>, A::Error> {
+        const BOTH_HEADERS: u16 = 1 << Field::Headers as u16 | 1 << Field::HeadersList as u16;
         let mut draft = Draft::default();
         let mut seen = 0u16;
         while let Some(field) = map.next_key::<Field>()? {
@@ -136,20 +181,19 @@ impl<'de> Visitor<'de> for RecordSeed<'_> {
                 return Err(A::Error::duplicate_field(field.name()));
             }
             seen |= bit;
+            if seen & BOTH_HEADERS == BOTH_HEADERS {
+                return Err(self.0.fail(Fault::HeadersTwice));
+            }
             match field {
                 Field::Key => draft.key = map.next_value_seed(KeySeed(self.0))?,
                 Field::Value => draft.value = map.next_value::<Option<&RawValue>>()?,
                 Field::Partition => draft.partition = map.next_value()?,
                 Field::Timestamp => draft.timestamp = map.next_value()?,
-                Field::KeyEncoding => draft.key_encoding = map.next_value()?,
-                Field::ValueEncoding => draft.value_encoding = map.next_value()?,
+                Field::KeyEncoding => draft.key_encoding = map.next_value::<OneOf<_>>()?.0,
+                Field::ValueEncoding => draft.value_encoding = map.next_value::<OneOf<_>>()?.0,
                 Field::Headers => map.next_value_seed(HeaderMap(self.0))?,
                 Field::HeadersList => map.next_value_seed(HeaderList(self.0))?,
             }
-        }
-        let both = 1 << Field::Headers as u16 | 1 << Field::HeadersList as u16;
-        if seen & both == both {
-            return Err(A::Error::custom("a record has headers or headers_list, not both"));
         }
         Ok(draft)
     }

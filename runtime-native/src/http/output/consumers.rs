@@ -181,7 +181,18 @@ struct Rebalance<'a> {
 
 /// `POST /{id}/consume`, in one buffer.
 pub(crate) fn consumed(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i64) -> Result<Vec<u8>, ApiError> {
-    let mut out = Vec::with_capacity(room_for(consumed));
+    let mut out = Vec::with_capacity(consumed_bytes(consumed));
+    write_consumed(&mut out, consumed, fetched, now_ms)?;
+    Ok(out)
+}
+
+/// Writes the answer to a poll behind what stands there already.
+pub(crate) fn write_consumed(
+    out: &mut Vec<u8>,
+    consumed: &Consumed,
+    fetched: Option<&Fetched>,
+    now_ms: i64,
+) -> Result<(), ApiError> {
     out.extend_from_slice(b"{\"records\":[");
     let mut first = true;
     for part in &consumed.parts {
@@ -193,7 +204,7 @@ pub(crate) fn consumed(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i
                 out.push(b',');
             }
             first = false;
-            write_record(&mut out, &part.topic, part.log.partition, &record);
+            write_record(out, &part.topic, part.log.partition, &record);
         }
     }
     out.extend_from_slice(b"],");
@@ -209,8 +220,7 @@ pub(crate) fn consumed(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i
         positions: positions(&consumed.positions),
         lag: lag(&consumed.positions),
     };
-    append_fields(&mut out, &after)?;
-    Ok(out)
+    append_fields(out, &after)
 }
 
 /// Writes an object's fields and its closing brace behind fields that stand already.
@@ -222,8 +232,8 @@ fn append_fields(out: &mut Vec<u8>, fields: &impl Serialize) -> Result<(), ApiEr
     Ok(())
 }
 
-/// A guess at the answer's length: an escaped character more for each eight stored bytes, and the frames.
-fn room_for(consumed: &Consumed) -> usize {
+/// A guess at the length of the answer to a poll: an escaped character more for each eight stored bytes, and the frames.
+pub(crate) fn consumed_bytes(consumed: &Consumed) -> usize {
     const PER_POSITION: usize = 64;
     let records = consumed.parts.iter().map(|part| {
         let bytes = part.bytes as usize;

@@ -2,6 +2,7 @@
 
 pub(super) mod by_topic;
 pub(super) mod consumers;
+pub(super) mod events;
 pub(super) mod groups;
 pub(super) mod records;
 pub(super) mod topics;
@@ -10,9 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::{
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::error::{ApiError, ApiResult};
@@ -20,12 +20,7 @@ use super::error::{ApiError, ApiResult};
 /// 200 with a JSON body.
 pub(super) fn json<T: Serialize>(value: &T) -> ApiResult {
     let bytes = serde_json::to_vec(value).map_err(|error| ApiError::bug(format!("an answer has no JSON: {error}")))?;
-    Ok(json_bytes(bytes.into()))
-}
-
-/// 200 with JSON that is written already.
-pub(super) fn json_bytes(bytes: Bytes) -> Response {
-    ([(header::CONTENT_TYPE, JSON)], bytes).into_response()
+    Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
 }
 
 /// The content type of all answers.

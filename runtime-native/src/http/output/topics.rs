@@ -66,6 +66,9 @@ pub(crate) struct TopicDeleted<'a> {
     pub(crate) message: &'static str,
 }
 
+/// What a record takes in [`Produced`], about.
+pub(crate) const PLACE_BYTES: usize = 64;
+
 /// `POST /{topic}/produce`: where each record went, in the request's order.
 #[derive(Debug, Serialize)]
 pub(crate) struct Produced {
@@ -122,11 +125,16 @@ fn place_of(place: &Place, batches: &[ProducedBatch]) -> Result<Option<RecordPla
     }))
 }
 
+/// A guess at the length of [`messages`], as for the answer to a poll.
+pub(crate) fn messages_bytes(topic: &TopicName, read: &ReadResult, fetched: Option<&Fetched>) -> usize {
+    let records = usize::try_from(read.next.0.saturating_sub(read.from.0)).unwrap_or(usize::MAX).min(10_000);
+    let bytes = fetched.map_or(0, Fetched::bytes);
+    2 + bytes + bytes / 8 + records * (FRAME_BYTES + topic.len())
+}
+
 /// `GET /{topic}/messages`: the records, in an array.
 pub(crate) fn messages(topic: &TopicName, read: &ReadResult, fetched: Option<&Fetched>) -> Vec<u8> {
-    let records = read.next.0.saturating_sub(read.from.0);
-    let room = usize::try_from(records).unwrap_or_default().min(10_000) * (FRAME_BYTES + topic.len());
-    let mut out = Vec::with_capacity(2 + room);
+    let mut out = Vec::with_capacity(messages_bytes(topic, read, fetched));
     out.push(b'[');
     if let Some(fetched) = fetched {
         for record in fetched.records(read.log) {

@@ -2,84 +2,83 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    body::Body,
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response as HttpResponse},
-};
+use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
-    ConsumerId, Request, Response,
+    ConsumerId, Refusal, Request, Response,
     response::{CommittedPartition, ConsumerDescription},
 };
 
 use super::{App, mismatch};
-use crate::http::{
-    delivery::{Receipt, TrackedBody},
-    error::{ApiError, ApiResult},
-    input::{
-        body::Received,
-        consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
-        json::{object, object_or_nothing},
-        path::{ConsumerPath, NoQuery},
-    },
-    link::Link,
-    output::{
-        JSON,
-        consumers::{
-            AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+use crate::{
+    driver::Answer,
+    http::{
+        delivery::Receipt,
+        dispatch::Asked,
+        error::{ApiError, ApiResult},
+        input::{
+            body::Received,
+            consumers::{Assign, Commit, Consume, Nothing, Seek, Subscribe},
+            json::{object, object_or_nothing},
+            path::{ConsumerPath, NoQuery},
         },
-        json, now_ms,
+        output::{
+            consumers::{
+                AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, Sought, Subscription, consumed,
+                consumed_bytes,
+            },
+            json, now_ms,
+        },
     },
 };
 
 pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
-    let wanted = object::<Subscribe>(&body.bytes)?.check()?;
-    if !wanted.allow_missing {
-        for topic in &wanted.topics {
-            app.ensure_topic(topic).await?;
-        }
-    }
+    let wanted = app.read(&body, |json| object::<Subscribe>(json)?.check()).await?;
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
         client_id = wanted.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
-    let consumer = app
-        .consumer(Request::Subscribe {
-            consumer: wanted.consumer,
-            group: wanted.group,
-            topics: wanted.topics,
-            options: wanted.options,
-            allow_missing: wanted.allow_missing,
-        })
-        .await?;
-    json(&ConsumerView::new(&consumer))
+    let request = Request::Subscribe {
+        consumer: wanted.consumer,
+        group: wanted.group,
+        topics: wanted.topics.clone(),
+        options: wanted.options,
+        allow_missing: wanted.allow_missing,
+    };
+    let mut answer = app.driver.ask(request.clone()).await;
+    // A topic that is missing is made once nothing else is in the way.
+    if app.config.auto_create_partitions.is_some()
+        && let Err(Refusal::TopicNotFound { .. }) = answer
+    {
+        for topic in &wanted.topics {
+            app.ensure_topic(topic).await?;
+        }
+        answer = app.driver.ask(request).await;
+    }
+    json(&ConsumerView::new(&described(answer?)?))
 }
 
 /// Waits without the body, whose room others may have meanwhile.
 pub(super) async fn consume(
     State(app): State<Arc<App>>,
-    Extension(link): Extension<Arc<Link>>,
+    Extension(asked): Extension<Asked>,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let poll = object_or_nothing::<Consume>(&body.bytes)?.check(id)?;
+    let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
+    if let Request::Consume { after_batch: None, .. } = poll {
+        app.in_flight.landed(id).await;
+    }
     let answer = app.driver.ask(poll).await?;
-    let receipt = Receipt::new(app.driver.clone(), answer.request, id);
+    let receipt = Receipt::of_poll(app.driver.clone(), answer.request, id, &app.in_flight);
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    let bytes = consumed(found, answer.records.as_ref(), now_ms())?;
-    drop(answer);
-    // Without room the receipt is dropped, and what the poll was to bring goes back.
-    let receipt = receipt.keeping(app.answers.take(bytes.len())?);
-    let body = Body::new(TrackedBody::new(bytes.into(), receipt, link));
-    Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
+    let write = || consumed(found, answer.records.as_ref(), now_ms());
+    app.write(consumed_bytes(found), receipt, asked.link, write).await
 }
 
 pub(super) async fn commit(
@@ -88,7 +87,7 @@ pub(super) async fn commit(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let commit = object_or_nothing::<Commit>(&body.bytes)?.check(id)?;
+    let commit = app.read(&body, |json| object_or_nothing::<Commit>(json)?.check(id)).await?;
     let committed = app.offsets(commit).await?;
     json(&CommitDone::new(&committed))
 }
@@ -99,7 +98,7 @@ pub(super) async fn seek(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let seek = object::<Seek>(&body.bytes)?.check(id)?;
+    let seek = app.read(&body, |json| object::<Seek>(json)?.check(id)).await?;
     let consumer = app.consumer(seek).await.map_err(ApiError::repeatable)?;
     json(&Sought::new(&consumer))
 }
@@ -110,7 +109,7 @@ pub(super) async fn assign(
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
-    let assign = object::<Assign>(&body.bytes)?.check(id)?;
+    let assign = app.read(&body, |json| object::<Assign>(json)?.check(id)).await?;
     let consumer = app.consumer(assign).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
@@ -159,16 +158,13 @@ pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): Consume
 }
 
 impl App {
-    async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
+    pub(super) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
     }
 
     /// Asks something that is answered with a consumer.
-    async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
-        match self.driver.ask(request).await?.response {
-            Response::Consumer(consumer) => Ok(consumer),
-            other => Err(mismatch(&other)),
-        }
+    pub(super) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
+        described(self.driver.ask(request).await?)
     }
 
     /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
@@ -177,5 +173,12 @@ impl App {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),
         }
+    }
+}
+
+fn described(answer: Answer) -> Result<ConsumerDescription, ApiError> {
+    match answer.response {
+        Response::Consumer(consumer) => Ok(consumer),
+        other => Err(mismatch(&other)),
     }
 }

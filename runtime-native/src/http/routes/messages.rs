@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, Uri},
 };
@@ -12,6 +13,8 @@ use super::{App, mismatch};
 use crate::{
     driver::TopicView,
     http::{
+        delivery::Receipt,
+        dispatch::Asked,
         error::{ApiError, ApiResult},
         input::{
             body::Received,
@@ -22,9 +25,10 @@ use crate::{
             produce::{Rules, parse},
             query::Query,
         },
+        long_work::LONG_TO_WRITE_BYTES,
         output::{
-            json, json_bytes, now_ms,
-            topics::{AtTime, PartitionOffsets, Produced, messages},
+            json, now_ms,
+            topics::{AtTime, PLACE_BYTES, PartitionOffsets, Produced, messages, messages_bytes},
         },
     },
 };
@@ -58,7 +62,7 @@ pub(super) async fn produce(
         topic: &kept,
         key,
     };
-    let parsed = parse(&body.bytes, rules)?;
+    let parsed = app.read(&body, |json| parse(json, rules)).await?;
     let _room = body.without_bytes();
     if missing {
         app.ensure_topic(&name).await?;
@@ -68,7 +72,10 @@ pub(super) async fn produce(
     let again = |error: ApiError| if recognised { error.repeatable() } else { error };
     let answer = app.driver.produce(name, parsed.batches, parsed.expected_offset).await;
     match answer.map_err(|refusal| again(refusal.into()))?.response {
-        Response::Produced(batches) => json(&Produced::new(&parsed.places, &batches).map_err(again)?),
+        Response::Produced(batches) => {
+            let long = parsed.places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
+            app.long_work.run(long, || json(&Produced::new(&parsed.places, &batches).map_err(again)?)).await
+        }
         other => Err(mismatch(&other)),
     }
 }
@@ -76,7 +83,12 @@ pub(super) async fn produce(
 /// `partition` may be left out where the topic has but one. Reading begins at `offset`, or at the first record not
 /// older than `timestamp_ms`, or else at the log's start. It gives at most `limit` records and 1 MiB, but one record
 /// always, and waits `wait_ms` for the first if the log has none yet.
-pub(super) async fn read(State(app): State<Arc<App>>, TopicPath(topic): TopicPath, uri: Uri) -> ApiResult {
+pub(super) async fn read(
+    State(app): State<Arc<App>>,
+    Extension(asked): Extension<Asked>,
+    TopicPath(topic): TopicPath,
+    uri: Uri,
+) -> ApiResult {
     let query = Query::parse(&uri, &["partition", "offset", "timestamp_ms", "limit", "wait_ms"])?;
     let (limit, wait_ms) = (query.get("limit"), query.get("wait_ms"));
     let limits = PollLimits {
@@ -104,8 +116,9 @@ pub(super) async fn read(State(app): State<Arc<App>>, TopicPath(topic): TopicPat
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    let bytes = messages(&topic, found, answer.records.as_ref());
-    let mut response = json_bytes(bytes.into());
+    let records = answer.records.as_ref();
+    let write = || Ok(messages(&topic, found, records));
+    let mut response = app.write(messages_bytes(&topic, found, records), Receipt::of_read(), asked.link, write).await?;
     response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
     Ok(response)
 }

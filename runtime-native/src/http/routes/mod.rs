@@ -1,9 +1,12 @@
 //! What is where.
 
 mod consumers;
+mod debug;
 mod groups;
 mod health;
 mod messages;
+mod metrics;
+mod stream;
 mod topics;
 
 use std::{
@@ -16,28 +19,41 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::{FromRequest, Request},
-    http::{Method, StatusCode, Uri},
-    routing::{get, post},
+    http::{Method, StatusCode, Uri, header},
+    response::IntoResponse,
+    routing::{MethodRouter, get, post},
 };
+use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::{TopicConfig, TopicName};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     config::HttpConfig,
-    error::ApiError,
+    delivery::{Receipt, TrackedBody},
+    error::{ApiError, ApiResult},
+    in_flight::InFlight,
     input::body::{Received, receive},
+    link::Link,
+    long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
+    output::JSON,
     room::Room,
+    stats::HttpStats,
 };
 use crate::driver::Driver;
 
 /// What handlers share.
 pub(super) struct App {
     driver: Driver,
+    registry: Registry,
     config: Arc<HttpConfig>,
     bodies: Room,
-    /// For polls' answers that are not wholly with the operating system yet.
+    /// For answers with records that are not wholly with the operating system yet.
     answers: Room,
+    in_flight: InFlight,
+    long_work: LongWork,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
@@ -55,43 +71,59 @@ impl StickyPartitions {
     }
 }
 
-/// All routes.
-pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
+/// What is asked under which path.
+fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    let topics = get(topics::list).post(topics::create);
+    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
+    vec![
+        ("/api/consumers/subscribe", post(consumers::subscribe)),
+        ("/api/consumers/{id}", get(consumers::describe).delete(consumers::close)),
+        ("/api/consumers/{id}/consume", post(consumers::consume)),
+        ("/api/consumers/{id}/commit", post(consumers::commit)),
+        ("/api/consumers/{id}/seek", post(consumers::seek)),
+        ("/api/consumers/{id}/stream", get(stream::stream)),
+        ("/api/consumers/{id}/heartbeat", post(consumers::heartbeat)),
+        ("/api/consumers/{id}/position", get(consumers::position)),
+        ("/api/consumers/{id}/committed", get(consumers::committed)),
+        ("/api/consumers/{id}/subscription", get(consumers::subscription)),
+        ("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign)),
+        ("/api/topics", topics.clone()),
+        ("/api/topics/", topics),
+        ("/api/topics/{topic}", topic),
+        ("/api/topics/{topic}/produce", post(messages::produce)),
+        ("/api/topics/{topic}/messages", get(messages::read)),
+        ("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets)),
+        ("/api/consumer-groups", get(groups::list)),
+        ("/api/consumer-groups/{group}", get(groups::describe)),
+        ("/api/health", get(health::health)),
+        ("/api/health/ready", get(health::ready)),
+        ("/api/health/live", get(health::live)),
+        ("/api/debug/trace", get(debug::trace)),
+        ("/metrics", get(metrics::metrics)),
+    ]
+}
+
+/// All routes, and the counters for them.
+pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
+    let all = routes();
+    let stats = HttpStats::new(&all.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let mut registry = Registry::with_prefix("takhin");
+    driver.register(&mut registry);
+    stats.register(&mut registry);
     let app = App {
         driver,
+        registry,
         bodies: Room::new(config.max_bodies_bytes),
         answers: Room::new(config.max_answers_bytes),
+        in_flight: InFlight::default(),
+        long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
-    let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
-    Router::new()
-        .route("/api/consumers/subscribe", post(consumers::subscribe))
-        .route("/api/consumers/{id}", get(consumers::describe).delete(consumers::close))
-        .route("/api/consumers/{id}/consume", post(consumers::consume))
-        .route("/api/consumers/{id}/commit", post(consumers::commit))
-        .route("/api/consumers/{id}/seek", post(consumers::seek))
-        .route("/api/consumers/{id}/heartbeat", post(consumers::heartbeat))
-        .route("/api/consumers/{id}/position", get(consumers::position))
-        .route("/api/consumers/{id}/committed", get(consumers::committed))
-        .route("/api/consumers/{id}/subscription", get(consumers::subscription))
-        .route("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign))
-        .route("/api/topics", topics.clone())
-        .route("/api/topics/", topics)
-        .route("/api/topics/{topic}", topic)
-        .route("/api/topics/{topic}/produce", post(messages::produce))
-        .route("/api/topics/{topic}/messages", get(messages::read))
-        .route("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets))
-        .route("/api/consumer-groups", get(groups::list))
-        .route("/api/consumer-groups/{group}", get(groups::describe))
-        .route("/api/health", get(health::health))
-        .route("/api/health/ready", get(health::ready))
-        .route("/api/health/live", get(health::live))
-        .fallback(no_route)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(app))
+    let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
+    (router, Arc::new(stats))
 }
 
 async fn no_route(method: Method, uri: Uri) -> ApiError {
@@ -134,6 +166,40 @@ impl App {
             Ok(_) | Err(takhin_core::Refusal::TopicExists { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+impl App {
+    /// Takes a body apart.
+    async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
+        let long = body.bytes.len() >= LONG_TO_READ_BYTES;
+        self.long_work.run(long, || parse(&body.bytes)).await
+    }
+
+    /// Writes an answer with records, of about so many bytes, once there is room for it. Without room the receipt is
+    /// dropped, and what a poll was to bring goes back.
+    async fn write(
+        &self,
+        about_bytes: usize,
+        receipt: Receipt,
+        link: Arc<Link>,
+        write: impl FnOnce() -> ApiResult<Vec<u8>>,
+    ) -> ApiResult {
+        let (bytes, room) = self.with_room(about_bytes, write).await?;
+        let body = Body::new(TrackedBody::new(bytes.into(), receipt.keeping(room), link));
+        Ok(([(header::CONTENT_TYPE, JSON)], body).into_response())
+    }
+
+    /// Writes about so many bytes, and gives them with the room that they take.
+    async fn with_room(
+        &self,
+        about_bytes: usize,
+        write: impl FnOnce() -> ApiResult<Vec<u8>>,
+    ) -> ApiResult<(Vec<u8>, OwnedSemaphorePermit)> {
+        let mut room = self.answers.take(about_bytes)?;
+        let bytes = self.long_work.run(about_bytes >= LONG_TO_WRITE_BYTES, write).await?;
+        self.answers.grow(&mut room, bytes.len())?;
+        Ok((bytes, room))
     }
 }
 

@@ -59,6 +59,36 @@ fn a_client_that_does_not_read_is_cut_off_and_gets_it_again() {
 }
 
 #[test]
+fn what_breaks_off_while_the_client_polls_anew_is_neither_committed_nor_skipped() {
+    let (world, id) = world_with_a_big_batch(HttpConfig::default());
+    let wish =
+        json!({"group_id": "h", "topics": ["orders"], "auto_offset_reset": "earliest", "auto_commit_interval_ms": 0});
+    let id = {
+        world.ask("DELETE", &format!("/api/consumers/{id}"), &json!({}));
+        world.ask("POST", "/api/consumers/subscribe", &wish)["consumer_id"].as_str().expect("an id").to_owned()
+    };
+    let mut first = poll(&world, &id);
+    first.taste(1_000);
+    let mut second = poll(&world, &id);
+    // Long enough for the second to be there before the first is known to have broken off.
+    std::thread::sleep(Duration::from_millis(100));
+    drop(first);
+    assert_eq!(offsets(&second.answer().json()), (0..RECORDS as u64).collect::<Vec<_>>());
+    let committed = world.get(&format!("/api/consumers/{id}/committed"));
+    assert_eq!(committed["offsets"]["orders"]["0"], Value::Null);
+}
+
+#[test]
+fn who_reads_slowly_and_polls_anew_is_answered_all_the_same() {
+    let (world, id) = world_with_a_big_batch(HttpConfig::default());
+    let mut slow = poll(&world, &id);
+    until(|| world.position(&id, "orders") == RECORDS);
+    let nothing = world.ask("POST", &format!("/api/consumers/{id}/consume"), &json!({"timeout_ms": 0}));
+    assert_eq!(nothing["records"], json!([]));
+    assert_eq!(offsets(&slow.answer().json()).len(), RECORDS);
+}
+
+#[test]
 fn a_client_that_goes_while_it_waits_ends_its_poll() {
     let world = World::new();
     let id = world.consumer_of("orders");
@@ -81,4 +111,17 @@ fn an_answer_that_arrives_is_not_given_again() {
     drop(client);
     let nothing = world.client().ask("POST", &format!("/api/consumers/{id}/consume"), r#"{"timeout_ms": 0}"#);
     assert_eq!(nothing.json()["records"], json!([]));
+}
+
+#[test]
+fn a_stream_is_not_idle_while_it_goes_on() {
+    let idle_timeout = Duration::from_millis(200);
+    let world = World::with(HttpConfig { idle_timeout, ..HttpConfig::default() });
+    let id = world.consumer_of("orders");
+    let mut client = world.client();
+    client.send(&request("GET", &format!("/api/consumers/{id}/stream?heartbeat_ms=1000"), ""));
+    let mut text = String::new();
+    while text.matches(": heartbeat").count() < 2 {
+        text += &client.line();
+    }
 }

@@ -53,6 +53,34 @@ fn a_fault_in_the_url_or_the_body_is_a_400() {
 }
 
 #[test]
+fn what_cannot_be_read_as_a_request_has_the_shape_too() {
+    let world = World::new();
+    let long = "x".repeat(70 << 10);
+    let headers = "A: b\r\n".repeat(101);
+    for (bytes, status, code) in [
+        ("NONSENSE\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /api/topics HTTP/1.1\r\nno header\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("\u{16}\u{3}\u{1}".to_owned(), 400, "malformed_request"),
+        (format!("GET / HTTP/1.1\r\nHost: t\r\nX-Long: {long}\r\n\r\n"), 431, "headers_too_large"),
+        (format!("GET / HTTP/1.1\r\nHost: t\r\n{headers}\r\n"), 431, "headers_too_large"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: t\r\n\r\n"), 431, "headers_too_large"),
+    ] {
+        let mut client = world.client();
+        client.send(&bytes);
+        let answer = client.answer();
+        assert_eq!(fault(&answer), (status, code.into()));
+        assert_eq!(answer.header("connection"), Some("close"));
+        client.wait_for_end();
+
+        let mut client = world.client();
+        client.send(&(request("GET", "/api/health/live", "") + &bytes));
+        assert_eq!(client.answer().status, 200, "what came before is answered");
+        assert_eq!(fault(&client.answer()), (status, code.into()));
+        client.wait_for_end();
+    }
+}
+
+#[test]
 fn what_is_understood_and_impossible_is_a_422_with_its_bounds() {
     let world = World::new();
     let id = "550e8400-e29b-41d4-a716-446655440000";

@@ -112,6 +112,21 @@ fn a_poll_for_whose_answer_no_room_is_left_loses_nothing() {
 }
 
 #[test]
+fn reads_share_the_room_for_answers() {
+    let world = World::with(HttpConfig { max_answers_bytes: 2 << 10, ..HttpConfig::default() });
+    world.ask("POST", "/api/topics", &json!({"name": "orders"}));
+    let value = "x".repeat(1 << 10);
+    world.ask("POST", "/api/topics/orders/produce", &json!({"records": [{"value": value}, {"value": value}]}));
+    let mut client = world.client();
+    let answer = client.ask("GET", "/api/topics/orders/messages", "");
+    assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("overloaded")));
+    for _ in 0..2 {
+        let one = client.ask("GET", "/api/topics/orders/messages?limit=1", "");
+        assert_eq!((one.status, one.header("x-next-offset")), (200, Some("1")), "room was given back");
+    }
+}
+
+#[test]
 fn one_connection_too_many_is_told_so() {
     let world = World::with(HttpConfig { max_connections: 1, ..HttpConfig::default() });
     let mut first = world.client();

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    driver::{Driver, DriverConfig},
+    driver::{Driver, DriverConfig, TraceConfig},
     engine::local::LocalConfig,
     http::{HttpConfig, serve},
 };
@@ -40,7 +40,11 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let driver = {
             let _runtime = runtime.enter();
-            let config = DriverConfig { core: Config::default(), engine: LocalConfig::new(directory.path()) };
+            let config = DriverConfig {
+                core: Config::default(),
+                engine: LocalConfig::new(directory.path()),
+                trace: TraceConfig::default(),
+            };
             Driver::start(config).expect("a broker").driver
         };
         let (stop, stopped) = oneshot::channel();
@@ -168,9 +172,11 @@ impl Client {
         while matches!(self.stream.read(&mut sink), Ok(bytes) if bytes > 0) {}
     }
 
-    fn line(&mut self) -> String {
+    /// The next line, without its end.
+    pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stream.read_line(&mut line).expect("a line");
+        let bytes = self.stream.read_line(&mut line).expect("a line");
+        assert_ne!(bytes, 0, "the connection was closed");
         line.trim_end().to_owned()
     }
 }

@@ -89,12 +89,12 @@ fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
     let start = Instant::now();
     let (_, _, report) = Opening::open(config).unwrap().with_logs(specs(LOGS)).unwrap();
     println!(
-        "{durability:?}, {threads} threads, {bytes} bytes: {:.0} appends/s, {:.1} MB/s, {:.3} syncs/append, largest \
-         group {}; read back at {read_speed:.0} MB/s ({waits} waits); recovered {} bytes in {:?}",
+        "{durability:?}, {threads} threads, {bytes} bytes: {:.0} appends/s, {:.1} MB/s, {:.3} syncs/append, {:.1} \
+         appends/group; read back at {read_speed:.0} MB/s ({waits} waits); recovered {} bytes in {:?}",
         f64::from(threads * appends) / spent,
         counts.record_bytes as f64 / 1e6 / spent,
         counts.syncs as f64 / counts.appends as f64,
-        counts.largest_group,
+        counts.appends as f64 / counts.groups as f64,
         report.verified_bytes,
         start.elapsed()
     );

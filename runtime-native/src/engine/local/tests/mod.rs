@@ -1,5 +1,7 @@
 //! The local engine, on the machine's file system and on one that fails and forgets as told.
 
+mod anchors;
+mod aside;
 mod bench;
 mod compaction;
 mod compression;

@@ -1,0 +1,165 @@
+//! `GET /api/consumers/{id}/stream`: polls without end, their answers as server-sent events.
+//!
+//! ```text
+//!   client asks for more -> poll -> event -> all of it is with the operating system -> poll, which says so -> ...
+//! ```
+//!
+//! The next poll is made when the event before it was written, and says that it was. So a client that reads slowly
+//! keeps its position and none of our memory, and what breaks off half written goes back as with any poll. What was
+//! written and not read, the client gets again when it comes back with `Last-Event-ID`.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, Uri, header},
+    response::IntoResponse,
+};
+use bytes::Bytes;
+use futures_util::stream;
+use takhin_core::{BatchId, ConsumerId, PollLimits, Request, Response};
+
+use super::{App, mismatch};
+use crate::http::{
+    delivery::Receipt,
+    dispatch::Asked,
+    error::{ApiError, ApiResult},
+    input::{
+        consumers::{as_given, or_default},
+        path::ConsumerPath,
+        query::Query,
+    },
+    link::Streaming,
+    output::{
+        consumers::consumed_bytes,
+        events::{self, HEARTBEAT, RETRY},
+        now_ms,
+    },
+    resume,
+};
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const LAST_EVENT_ID: &str = "last-event-id";
+const DEFAULT_HEARTBEAT_MS: i64 = 15_000;
+
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    Extension(asked): Extension<Asked>,
+    ConsumerPath(consumer): ConsumerPath,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiResult {
+    let limits = limits(&uri)?;
+    app.resume(consumer, headers.get(LAST_EVENT_ID)).await?;
+    let streaming = asked.link.streaming();
+    let first = Stream { app, consumer, limits, after: None, streaming, id: asked.id, said: Said::Nothing };
+    let chunks = stream::unfold(first, |stream| async {
+        let (bytes, stream) = stream.next().await?;
+        Some((Ok::<_, Infallible>(bytes), stream))
+    });
+    let headers = [(header::CONTENT_TYPE, EVENT_STREAM), (header::CACHE_CONTROL, NO_STORE)];
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+fn limits(uri: &Uri) -> Result<PollLimits, ApiError> {
+    let query = Query::parse(uri, &["max_records", "max_bytes_total", "min_bytes", "heartbeat_ms"])?;
+    let default = PollLimits::default();
+    let heartbeat_ms = query.get("heartbeat_ms").unwrap_or(DEFAULT_HEARTBEAT_MS);
+    if !(1_000..=300_000).contains(&heartbeat_ms) {
+        return Err(ApiError::out_of_range("heartbeat_ms", heartbeat_ms, 1_000, 300_000));
+    }
+    let limits = PollLimits {
+        max_records: or_default(query.get("max_records"), default.max_records),
+        max_bytes: or_default(query.get("max_bytes_total"), default.max_bytes),
+        min_bytes: or_default(query.get("min_bytes"), default.min_bytes).max(1),
+        timeout_ms: or_default(Some(heartbeat_ms), default.timeout_ms),
+    };
+    let given = ["max_records", "max_bytes_total", "min_bytes"].map(|name| (name, query.get(name)));
+    limits.check().map_err(|refusal| as_given(refusal, &given))?;
+    Ok(limits)
+}
+
+impl App {
+    /// Refuses a consumer that is none, and puts it where its client says that it stands.
+    async fn resume(&self, consumer: ConsumerId, last_event_id: Option<&HeaderValue>) -> Result<(), ApiError> {
+        self.in_flight.landed(consumer).await;
+        let description = self.describe(consumer).await?;
+        let Some(token) = last_event_id else { return Ok(()) };
+        let bounds = |topic: &_, partition| self.driver.bounds(topic, partition).ok();
+        let positions = resume::seeks(&String::from_utf8_lossy(token.as_bytes()), &description, bounds)?;
+        if !positions.is_empty() {
+            self.consumer(Request::Seek { consumer, positions }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A stream between two events.
+struct Stream {
+    app: Arc<App>,
+    consumer: ConsumerId,
+    limits: PollLimits,
+    /// The last batch that was written.
+    after: Option<BatchId>,
+    streaming: Streaming,
+    /// The request's.
+    id: HeaderValue,
+    said: Said,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Something,
+    Goodbye,
+}
+
+impl Stream {
+    /// What is sent next, and the stream after that.
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        match self.said {
+            Said::Nothing => {
+                self.said = Said::Something;
+                Some((Bytes::from_static(RETRY), self))
+            }
+            Said::Goodbye => None,
+            Said::Something => {
+                self.app.in_flight.settled(self.consumer).await;
+                let bytes = match self.poll().await {
+                    Ok(bytes) => bytes,
+                    Err(error) => {
+                        self.said = Said::Goodbye;
+                        events::error(&error, self.id.to_str().unwrap_or_default()).into()
+                    }
+                };
+                Some((bytes, self))
+            }
+        }
+    }
+
+    async fn poll(&mut self) -> Result<Bytes, ApiError> {
+        let Self { app, consumer, limits, after, .. } = self;
+        let poll = Request::Consume { consumer: *consumer, limits: *limits, after_batch: *after };
+        let answer = app.driver.ask(poll).await?;
+        let receipt = Receipt::of_poll(app.driver.clone(), answer.request, *consumer, &app.in_flight);
+        let Response::Consumed(found) = &answer.response else {
+            return Err(mismatch(&answer.response));
+        };
+        let (records, now_ms) = (answer.records.as_ref(), now_ms());
+        let (bytes, room) = app.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
+        *after = Some(found.batch);
+        if bytes.is_empty() {
+            if app.driver.is_draining() {
+                return Err(takhin_core::Refusal::ShuttingDown.into());
+            }
+            receipt.confirm();
+            return Ok(Bytes::from_static(HEARTBEAT));
+        }
+        self.streaming.hand_over(receipt.keeping(room));
+        Ok(bytes.into())
+    }
+}
