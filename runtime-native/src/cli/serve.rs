@@ -68,6 +68,16 @@ pub(super) struct Serve {
     #[arg(long, env = "TAKHIN_FLIGHT_RECORDER", value_name = "STEPS", default_value_t = 10_000)]
     flight_recorder: usize,
 
+    /// How many milliseconds lie between one look for records to be removed and the next
+    #[arg(
+        long,
+        env = "TAKHIN_CLEANUP_INTERVAL_MS",
+        default_value_t = 10_000,
+        value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(10..=3_600_000)
+    )]
+    cleanup_interval_ms: u64,
+
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -131,7 +141,8 @@ impl Serve {
         let files = raise_file_limit();
         let engine = LocalConfig::new(&self.data_dir);
         let open_files = engine.open_files.min(usize::try_from(files / 4).unwrap_or(usize::MAX));
-        let engine = LocalConfig { durability: self.durability.0, open_files, ..engine };
+        let cleanup_interval = Duration::from_millis(self.cleanup_interval_ms);
+        let engine = LocalConfig { durability: self.durability.0, open_files, cleanup_interval, ..engine };
         let http = HttpConfig {
             auto_create_partitions: self.auto_create_topics.0,
             max_connections: connections(files, engine.open_files),

@@ -259,6 +259,7 @@ fn event(completion: Completion) -> Done {
             Event::Appended { id, log, result }
         }
         Completion::Persisted { through } => Event::Persisted { through },
+        Completion::LogTrimmed { log, start, end } => Event::LogMoved { log, start, end },
         Completion::LogsCreated { topic, partitions, result } => {
             Event::LogsCreated { topic, partitions: partitions.end, result: result.map_err(core_error) }
         }

@@ -15,8 +15,8 @@
 //! * What has completed successfully is as durable as the engine's setting promises, and not before.
 //! * Reads take no part in that order: the reader is told how far it may see.
 //!
-//! Offsets may have gaps here, since an engine may share its logs with others. [`local`] has none of its own
-//! making.
+//! Offsets may have gaps here, since an engine may share its logs with others. In [`local`] there are gaps only where
+//! records were compacted away.
 
 mod chunk;
 pub mod local;
@@ -130,6 +130,15 @@ pub enum Completion {
         topic: TopicId,
         /// After an error they are out of reach all the same, and are removed at the next start.
         result: Result<(), StorageError>,
+    },
+    /// Records at a log's beginning were removed because of their age or the log's size.
+    LogTrimmed {
+        /// The log.
+        log: LogId,
+        /// Its first offset now.
+        start: Offset,
+        /// The offset after its last.
+        end: Offset,
     },
     /// The engine would like a [`WriteOp::Checkpoint`]. Asked once until one has been done.
     CheckpointWanted,

@@ -3,7 +3,7 @@
 use takhin_core::{Compression, Offset, ProducerStamp};
 
 use super::{
-    compression::{self, MAX_UNPACKED_BYTES},
+    compression,
     header::{self, Contents, HEADER_BYTES, MAX_BATCH_BYTES},
     varint,
 };
@@ -114,21 +114,19 @@ impl BatchBuilder {
         Some(EncodedBatch { bytes: self.bytes, records, max_timestamp, producer, unpacked_bytes })
     }
 
-    /// Compresses the records as wished. The codec that they are compressed with then.
+    /// Compresses the records as wished. The number of the codec that they are compressed with then.
     fn pack(&mut self) -> i16 {
-        let records = &self.bytes[HEADER_BYTES..];
-        if self.compression == Compression::None || records.len() > MAX_UNPACKED_BYTES {
+        if self.compression == Compression::None {
             return 0;
         }
+        let records = &self.bytes[HEADER_BYTES..];
         let mut packed = Vec::with_capacity(HEADER_BYTES + records.len() / 2);
         packed.resize(HEADER_BYTES, 0);
-        // Into memory it can't fail; if it did, the records would be stored as they are.
-        let done = compression::compress(self.compression, records, &mut packed);
-        if done.is_err() || packed.len() >= self.bytes.len() {
-            return 0;
+        let number = compression::append_packed(compression::number(self.compression), records, &mut packed);
+        if number != 0 {
+            self.bytes = packed;
         }
-        self.bytes = packed;
-        compression::number(self.compression)
+        number
     }
 }
 

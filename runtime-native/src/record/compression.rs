@@ -72,6 +72,21 @@ pub(super) fn compress(compression: Compression, records: &[u8], out: &mut Vec<u
     Ok(())
 }
 
+/// Appends `records` to `out`, compressed by the codec of this number if that makes them smaller. The number of the one
+/// that they are compressed with then.
+pub(super) fn append_packed(number: i16, records: &[u8], out: &mut Vec<u8>) -> i16 {
+    let start = out.len();
+    let wished = codec(number).filter(|codec| *codec != Compression::None && records.len() <= MAX_UNPACKED_BYTES);
+    // Into memory it can't fail; if it did, the records would be stored as they are.
+    let done = wished.is_some_and(|codec| compress(codec, records, out).is_ok());
+    if done && out.len() - start < records.len() {
+        return number;
+    }
+    out.truncate(start);
+    out.extend_from_slice(records);
+    0
+}
+
 /// Appends to `out` the same batch as `batch`, whose header is `header`, with its records as they were before they
 /// were compressed. Its checksum is not made anew.
 ///

@@ -216,8 +216,7 @@ pub(super) fn write(batch: &mut [u8], contents: Contents) {
     put(51, &producer.map_or(-1, |stamp| stamp.epoch.cast_signed()).to_be_bytes());
     put(53, &producer.map_or(-1, |stamp| stamp.sequence.cast_signed()).to_be_bytes());
     put(57, &count.to_be_bytes());
-    let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
-    batch[17..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
+    write_checksum(batch);
 }
 
 /// Makes the header at the front of `batch` that of records which are no longer compressed.
@@ -226,6 +225,32 @@ pub(super) fn write_unpacked(batch: &mut [u8]) {
     let attributes = i16::from_be_bytes([batch[21], batch[22]]) & !COMPRESSION;
     batch[8..12].copy_from_slice(&length.to_be_bytes());
     batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+}
+
+/// Makes the header at the front of `batch` that of fewer records, which follow it compressed as said.
+pub(super) fn write_retained(batch: &mut [u8], records: u32, compression: i16) {
+    let length = i32::try_from(batch.len() - UNCOUNTED).expect("a batch is shorter than 2 GiB");
+    let attributes = i16::from_be_bytes([batch[21], batch[22]]) & !COMPRESSION | compression;
+    batch[8..12].copy_from_slice(&length.to_be_bytes());
+    batch[21..23].copy_from_slice(&attributes.to_be_bytes());
+    batch[57..61].copy_from_slice(&records.to_be_bytes());
+    write_checksum(batch);
+}
+
+/// Writes the header of a batch without records for the offsets `first` to `last`.
+pub(super) fn write_filler(batch: &mut [u8; HEADER_BYTES], first: Offset, last: Offset) {
+    let delta = i32::try_from(last.0 - first.0).expect("a segment has fewer than 2^31 offsets");
+    let contents = Contents { records: 1, base_timestamp: -1, max_timestamp: -1, producer: None, compression: 0 };
+    write(batch, contents);
+    batch[..8].copy_from_slice(&first.0.to_be_bytes());
+    batch[23..27].copy_from_slice(&delta.to_be_bytes());
+    batch[57..61].copy_from_slice(&0i32.to_be_bytes());
+    write_checksum(batch);
+}
+
+fn write_checksum(batch: &mut [u8]) {
+    let checksum = crc32c::crc32c(&batch[CHECKED_FROM..]);
+    batch[17..CHECKED_FROM].copy_from_slice(&checksum.to_be_bytes());
 }
 
 fn field<const N: usize>(head: &[u8; HEADER_BYTES], at: usize) -> [u8; N] {

@@ -8,6 +8,7 @@
 //!
 //! * [`BatchBuilder`] writes the records of one request for one partition straight into one buffer.
 //! * [`BatchHeader`] reads and checks what stands before the records; [`records`] walks over them without a copy.
+//! * [`retain`] takes records out of a batch, and [`filler`] stands for batches that are gone.
 //! * [`unpack`] gives a batch whose records are compressed as one whose records are not.
 //! * [`partition_for_key`] picks the partition that Kafka's own producers would pick.
 //!
@@ -23,6 +24,9 @@ mod compression_tests;
 mod header;
 mod partition;
 mod reader;
+mod retain;
+#[cfg(test)]
+mod retain_tests;
 #[cfg(test)]
 mod tests;
 mod varint;
@@ -32,3 +36,4 @@ pub use compression::{MAX_UNPACKED_BYTES, unpack};
 pub use header::{BatchError, BatchHeader, HEADER_BYTES, MAX_BATCH_BYTES};
 pub use partition::{murmur2, partition_for_key};
 pub use reader::{Headers, RecordRef, Records, records};
+pub use retain::{Retained, filler, retain};

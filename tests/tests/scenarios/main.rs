@@ -8,6 +8,7 @@ mod commit_rules;
 mod expected_offset;
 mod fencing;
 mod first_message;
+mod gaps;
 mod handover;
 mod idempotence;
 mod long_poll;

@@ -4,12 +4,16 @@ use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc::Receiver},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
 };
 
 use takhin_core::{LogId, Offset};
 
 use super::{
+    cleaner::Cleaner,
     disk::Disk,
     layout::{FileKind, Layout, metadata_file, segment_file},
     log::{Index, Log, Segment},
@@ -99,7 +103,8 @@ impl Dirty {
     /// Writes the indexes. They can be made anew, so an error here does no harm.
     pub(super) fn save_indexes(&self, shared: &Shared) {
         for dirty in self.logs.values() {
-            for segment in dirty.segments.values() {
+            let live = dirty.log.segments();
+            for segment in dirty.segments.values().filter(|segment| is_among(segment, &live)) {
                 if let Err(error) = segment.save_index(&dirty.log, &shared.files, false)
                     && !dirty.log.is_deleted()
                 {
@@ -113,12 +118,14 @@ impl Dirty {
 
 impl DirtyLog {
     fn sync(&self, shared: &Shared) -> io::Result<()> {
-        for segment in self.segments.values() {
-            self.log.open(&shared.files, segment.base, FileKind::Log)?.sync_data()?;
+        let live = self.log.segments();
+        // One that was replaced or removed is no longer this one's affair.
+        for segment in self.segments.values().filter(|segment| is_among(segment, &live)) {
+            self.log.open(&shared.files, segment, FileKind::Log)?.sync_data()?;
             if segment.with_index(|index| matches!(index, Index::Sealed { .. })) {
                 // Not needed to recover, but making a full segment's index anew takes a while.
                 for kind in [FileKind::Index, FileKind::TimeIndex] {
-                    self.log.open(&shared.files, segment.base, kind)?.sync_data()?;
+                    self.log.open(&shared.files, segment, kind)?.sync_data()?;
                 }
             }
         }
@@ -131,6 +138,10 @@ impl DirtyLog {
         }
         Ok(())
     }
+}
+
+fn is_among(segment: &Arc<Segment>, segments: &[Arc<Segment>]) -> bool {
+    segments.iter().any(|other| Arc::ptr_eq(other, segment))
 }
 
 /// What the background thread is asked to do.
@@ -162,12 +173,23 @@ pub(super) enum CheckpointError {
     Snapshot(io::Error),
 }
 
-/// The background thread: does one job after the other until there will be no more.
-pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue: &Queue) {
-    for job in jobs {
+/// The background thread: does one job after the other until there will be no more, and cleans logs in between.
+pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue: &Queue, mut cleaner: Cleaner) {
+    loop {
+        let job = match jobs.recv_timeout(cleaner.rests_for()) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                cleaner.work(shared, queue);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         match job {
             Job::Checkpoint { dirty, snapshot } => {
                 let result = checkpoint(&dirty, &snapshot, shared, layout);
+                if result.is_ok() {
+                    cleaner.checkpointed(&snapshot.bounds);
+                }
                 let dirty = if result.is_ok() { Dirty::default() } else { dirty };
                 let Snapshot { through, journal_from, .. } = snapshot;
                 queue.checkpoint_ended(CheckpointEnd { through, journal_from, result, dirty });

@@ -33,6 +33,10 @@ pub struct LocalConfig {
     pub queue_bytes: usize,
     /// How many files of segments are kept open at most.
     pub open_files: usize,
+    /// How long it is between one look for old records and the next.
+    pub cleanup_interval: Duration,
+    /// How many keys compaction knows at a time, at some 40 bytes each; at least 1.
+    pub compaction_keys: usize,
 }
 
 impl LocalConfig {
@@ -46,6 +50,8 @@ impl LocalConfig {
             checkpoint_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             open_files: 4096,
+            cleanup_interval: Duration::from_secs(10),
+            compaction_keys: 1_000_000,
         }
     }
 
@@ -54,6 +60,7 @@ impl LocalConfig {
         const GIB: u64 = 1 << 30;
         self.segment_bytes = self.segment_bytes.clamp(1, GIB);
         self.journal_file_bytes = self.journal_file_bytes.clamp(4096, GIB);
+        self.compaction_keys = self.compaction_keys.max(1);
         self.queue_bytes = self.queue_bytes.clamp(1, 512 << 20);
         self
     }

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The version of everything under the data directory.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why a data directory was not opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]

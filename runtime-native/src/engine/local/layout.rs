@@ -72,6 +72,8 @@ pub(super) enum FileKind {
 }
 
 impl FileKind {
+    pub(super) const ALL: [Self; 3] = [Self::Log, Self::Index, Self::TimeIndex];
+
     pub(super) const fn extension(self) -> &'static str {
         match self {
             Self::Log => ".log",
@@ -86,6 +88,8 @@ impl FileKind {
 pub(super) struct FileKey {
     pub(super) log: LogId,
     pub(super) base: Offset,
+    /// How often the segment of this base was replaced.
+    pub(super) generation: u32,
     pub(super) kind: FileKind,
 }
 

@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -16,16 +16,22 @@ use super::{
     files::Files,
     index::{OFFSET_ENTRY, SparseIndex, TIME_ENTRY},
     layout::{FileKey, FileKind},
+    producers::wall_clock_ms,
 };
 use crate::record::BatchHeader;
 
-/// A log. Its locks are held for a moment only, never over a call to the disk.
+/// A log. Its locks are held for a moment only, never over a call to the disk, but for the one of whoever replaces
+/// segments: it is waited for only by a read that has failed.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) id: LogId,
     pub(super) directory: PathBuf,
     segments: RwLock<Arc<[Arc<Segment>]>>,
     config: RwLock<TopicConfig>,
+    /// Held while segments are replaced or removed, over calls to the disk.
+    replacing: Mutex<()>,
+    /// Whether an idempotent producer has written to it.
+    stamped: AtomicBool,
     deleted: AtomicBool,
 }
 
@@ -37,6 +43,8 @@ impl Log {
             directory,
             segments: RwLock::new(segments.into()),
             config: RwLock::default(),
+            replacing: Mutex::default(),
+            stamped: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
         }
     }
@@ -66,12 +74,53 @@ impl Log {
         *segments = segments.iter().cloned().chain([segment]).collect();
     }
 
-    pub(super) fn key(&self, base: Offset, kind: FileKind) -> FileKey {
-        FileKey { log: self.id, base, kind }
+    /// Its segments once no replacement is under way.
+    pub(super) fn settled_segments(&self) -> Arc<[Arc<Segment>]> {
+        let _settled = self.begin_replacing();
+        self.segments()
     }
 
-    pub(super) fn open(&self, files: &Files, base: Offset, kind: FileKind) -> io::Result<Arc<dyn DiskFile>> {
-        files.open(self.key(base, kind), &self.directory, false)
+    /// Until this is dropped, files of segments may be missing that the list still has.
+    pub(super) fn begin_replacing(&self) -> MutexGuard<'_, ()> {
+        self.replacing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the segments that end at or before `start` out of the list, but for the last one. Gives them.
+    pub(super) fn forget_before(&self, start: Offset) -> Vec<Arc<Segment>> {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let count = segments.partition_point(|segment| segment.base <= start).saturating_sub(1);
+        let (gone, kept) = segments.split_at(count);
+        let (gone, kept) = (gone.to_vec(), kept.into());
+        *segments = kept;
+        gone
+    }
+
+    /// Puts `new` in the place of the segments `old`, which stand one behind the other in the list.
+    pub(super) fn replace(&self, old: &[Arc<Segment>], new: &Arc<Segment>) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let is_old = |segment: &Arc<Segment>| old.iter().any(|other| Arc::ptr_eq(other, segment));
+        let kept = segments.iter().filter(|segment| !is_old(segment)).chain([new]);
+        let mut kept: Vec<_> = kept.cloned().collect();
+        kept.sort_by_key(|segment| segment.base);
+        *segments = kept.into();
+    }
+
+    /// An idempotent producer has written to it.
+    pub(super) fn note_stamped(&self) {
+        self.stamped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether headers of its batches may still be needed to know a producer again.
+    pub(super) fn is_stamped(&self) -> bool {
+        self.stamped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn key(&self, segment: &Segment, kind: FileKind) -> FileKey {
+        FileKey { log: self.id, base: segment.base, generation: segment.generation, kind }
+    }
+
+    pub(super) fn open(&self, files: &Files, segment: &Segment, kind: FileKind) -> io::Result<Arc<dyn DiskFile>> {
+        files.open(self.key(segment, kind), &self.directory, false)
     }
 
     pub(super) fn mark_deleted(&self) {
@@ -87,6 +136,10 @@ impl Log {
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) base: Offset,
+    /// How often it was replaced.
+    pub(super) generation: u32,
+    /// When this process began to write it or found it, on the wall clock.
+    pub(super) since_ms: i64,
     size: AtomicU64,
     max_timestamp: AtomicI64,
     index: RwLock<Index>,
@@ -113,7 +166,14 @@ impl Segment {
     /// A segment as it was found.
     pub(super) fn new(base: Offset, size: u64, max_timestamp: i64, index: Index) -> Self {
         let (size, max_timestamp) = (AtomicU64::new(size), AtomicI64::new(max_timestamp));
-        Self { base, size, max_timestamp, index: RwLock::new(index), saving: Mutex::new(()) }
+        let index = RwLock::new(index);
+        Self { base, generation: 0, since_ms: wall_clock_ms(), size, max_timestamp, index, saving: Mutex::new(()) }
+    }
+
+    /// The same in the place of one that had this generation.
+    #[must_use]
+    pub(super) fn succeeding(self, generation: u32) -> Self {
+        Self { generation: generation.wrapping_add(1), ..self }
     }
 
     /// How many bytes of batches there are.
@@ -153,7 +213,7 @@ impl Segment {
             Index::Sealed { .. } => return Ok(()),
         };
         for (kind, bytes) in [(FileKind::Index, &encoded.0), (FileKind::TimeIndex, &encoded.1)] {
-            let file = files.open(log.key(self.base, kind), &log.directory, true)?;
+            let file = files.open(log.key(self, kind), &log.directory, true)?;
             file.set_len(bytes.len() as u64)?;
             write_all(&*file, &mut [IoSlice::new(bytes)], 0)?;
         }

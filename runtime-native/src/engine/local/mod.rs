@@ -9,6 +9,7 @@
 //!     00000000000000000000.index       Kafka's own formats; can be made anew
 //!     00000000000000000000.timeindex
 //!     00000000000000000000.log.cut-900   what a start has cut off there, if it was more than half a batch
+//!     log-start                        where it begins, once old records were removed
 //!     partition.metadata               which topic of that name it belongs to
 //!   journal/00000000000000000001.wal   all that was written since, of all logs, and the facts
 //!   snapshots/00000000000000000001.snap  the last two
@@ -21,14 +22,16 @@
 //! ```text
 //!   submit -> queue -> writer thread --> segments, journal --> sync --> Completions
 //!                          |
-//!                          '--> background thread: checkpoints, removals
+//!                          '--> background thread: checkpoints, removals, retention, compaction
 //!   read ----------------> files, through indexes                         (any thread)
 //! ```
 
 mod anchors;
 mod aside;
 mod checkpoint;
+mod cleaner;
 mod collect;
+mod compact;
 mod config;
 pub mod disk;
 mod files;
@@ -44,6 +47,7 @@ mod queue;
 mod reader;
 mod recover;
 mod repair;
+mod replace;
 mod report;
 mod rounds;
 mod snapshot;
@@ -51,6 +55,7 @@ mod stats;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod trim;
 mod upkeep;
 mod walk;
 mod writer;
@@ -72,6 +77,7 @@ pub use stats::{EngineCounts, EngineStats};
 
 use self::{
     checkpoint::Job,
+    cleaner::Cleaner,
     home::Home,
     queue::{End, Queue},
     rounds::Rounds,
@@ -119,13 +125,16 @@ impl LocalEngine {
     pub fn start(&mut self, sink: impl Completions + 'static) -> io::Result<()> {
         if let Run::Ready(writer) = std::mem::replace(&mut self.run, Run::Ended) {
             let (shared, layout) = (Arc::clone(&writer.shared), writer.layout.clone());
+            let (interval, max_keys) = (writer.config.cleanup_interval, writer.config.compaction_keys);
             let (background, jobs) = mpsc::channel();
             self.rounds.begin(*writer, Box::new(sink), background);
             let (rounds, queue) = (Arc::clone(&self.rounds), Arc::clone(&self.queue));
             let thread = thread::Builder::new().name("takhin-writer".to_owned());
             self.run = Run::Running(thread.spawn(move || {
                 let _refuse = RefuseAtEnd(Arc::clone(&queue));
-                write(&rounds, &queue, jobs, |jobs| checkpoint::run(&jobs, &shared, &layout, &queue))
+                write(&rounds, &queue, jobs, |jobs| {
+                    checkpoint::run(&jobs, &shared, &layout, &queue, Cleaner::new(interval, max_keys));
+                })
             })?);
             self.queue.wake();
         }

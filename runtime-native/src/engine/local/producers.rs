@@ -45,6 +45,7 @@ pub(super) fn recover(
                 if let Some(stamp) = header.producer() {
                     tail.producers.note(stamp, header.offsets(), header.base_offset, now_ms);
                     tail.producers.commit();
+                    tail.log.note_stamped();
                 }
             })?;
         }
@@ -61,7 +62,7 @@ fn for_each_header(
     from: Offset,
     mut look: impl FnMut(&BatchHeader),
 ) -> io::Result<()> {
-    let file = log.open(files, segment.base, FileKind::Log)?;
+    let file = log.open(files, segment, FileKind::Log)?;
     let size = segment.size();
     let mut walk = Walk::new(&*file, size);
     let place = segment.with_index(|index| match index {

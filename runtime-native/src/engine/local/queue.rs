@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use takhin_core::{LogId, Offset};
+
 use super::checkpoint::CheckpointEnd;
 use crate::engine::{SubmitError, WriteOp};
 
@@ -26,6 +28,7 @@ struct Waiting {
     /// Whether the writing thread is to look at them.
     woken: bool,
     ended: Option<CheckpointEnd>,
+    wishes: Vec<Wish>,
     end: Option<End>,
 }
 
@@ -53,7 +56,19 @@ pub enum Submitted {
 pub(super) struct Taken {
     pub(super) ops: Vec<WriteOp>,
     pub(super) ended: Option<CheckpointEnd>,
+    pub(super) wishes: Vec<Wish>,
     pub(super) end: Option<End>,
+}
+
+/// What the background thread would have the writer do. Bounded by how many logs there are, each look at them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Begin a new segment, if the one that begins at `base` is still being written.
+    Roll { log: LogId, base: Offset },
+    /// Tell that a log begins at `start` now.
+    TellStart { log: LogId, start: Offset },
+    /// Ask for a checkpoint.
+    Checkpoint,
 }
 
 impl Queue {
@@ -93,6 +108,14 @@ impl Queue {
         self.wake();
     }
 
+    /// Has the writer do what the background thread can't.
+    pub(super) fn wish(&self, wishes: &mut Vec<Wish>) {
+        if !wishes.is_empty() {
+            self.lock().wishes.append(wishes);
+            self.wake();
+        }
+    }
+
     /// Takes nothing more, and has the writer end.
     pub(super) fn end(&self, end: End) {
         let mut waiting = self.lock();
@@ -128,7 +151,8 @@ impl Queue {
     pub(super) fn take(&self, ops: Vec<WriteOp>) -> Taken {
         let mut waiting = self.lock();
         let ops = waiting.take_ops(ops);
-        Taken { ops, ended: waiting.ended.take(), end: waiting.end }
+        let (ended, wishes) = (waiting.ended.take(), std::mem::take(&mut waiting.wishes));
+        Taken { ops, ended, wishes, end: waiting.end }
     }
 
     /// Takes all there is if that is nothing but appends and facts.

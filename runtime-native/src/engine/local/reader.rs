@@ -73,7 +73,31 @@ impl Reader {
     /// See [`ReadError`]; nothing has been appended to `out` then.
     pub fn read(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
         let log = self.shared.log(part.log).ok_or(ReadError::Deleted)?;
-        let segments = log.segments();
+        let (mut segments, start) = (log.segments(), out.filled());
+        loop {
+            let error = match self.read_segments(&log, &segments, part, mode, out) {
+                Err(error @ (ReadError::Corrupt { .. } | ReadError::Failed(_))) => error,
+                settled => return settled,
+            };
+            out.truncate(start);
+            // What was read may have been replaced or removed in the meantime, and is no longer where it was looked for.
+            let now = if mode == ReadMode::NoWait { log.segments() } else { log.settled_segments() };
+            match mode {
+                _ if Arc::ptr_eq(&now, &segments) => return Err(error),
+                ReadMode::NoWait => return Err(ReadError::WouldBlock),
+                ReadMode::Blocking => segments = now,
+            }
+        }
+    }
+
+    fn read_segments(
+        &self,
+        log: &Log,
+        segments: &[Arc<Segment>],
+        part: &ReadPart,
+        mode: ReadMode,
+        out: &mut Chunk,
+    ) -> Result<ReadOutcome, ReadError> {
         let Some(first) = segments.partition_point(|segment| segment.base <= part.from).checked_sub(1) else {
             let start = segments.first().map_or(Offset(0), |segment| segment.base);
             return Err(ReadError::BeforeStart { start });
@@ -90,13 +114,13 @@ impl Reader {
                 if !collector.is_empty() {
                     break;
                 }
-                return Err(missing(&log, reached, segment.base));
+                return Err(missing(log, reached, segment.base));
             }
             if segment.base >= part.to {
                 break;
             }
             let next_base = segments.get(at + 1).map(|segment| segment.base);
-            match self.read_segment(&log, segment, next_base, mode, &mut collector) {
+            match self.read_segment(log, segment, next_base, mode, &mut collector) {
                 Ok(()) => {}
                 // What was read before is given first; the next read meets the error again.
                 Err(_) if !collector.is_empty() => break,
@@ -116,12 +140,7 @@ impl Reader {
     /// As for [`Reader::read`], except [`ReadError::WouldBlock`] and [`ReadError::Corrupt`].
     pub fn lookup_time(&self, log: LogId, timestamp_ms: i64, to: Offset) -> Result<Option<(Offset, i64)>, ReadError> {
         let shared = self.shared.log(log).ok_or(ReadError::Deleted)?;
-        let segments = shared.segments();
-        let Some(segment) = segments.iter().find(|segment| segment.max_timestamp() >= timestamp_ms) else {
-            return Ok(None);
-        };
-        let floor = self.floor_time(&shared, segment, timestamp_ms).map_err(|error| failed(&shared, error))?;
-        let mut from = floor.unwrap_or(segment.base);
+        let Some(mut from) = self.where_time_may_be(&shared, timestamp_ms)? else { return Ok(None) };
         let mut chunk = Chunk::default();
         while from < to {
             let part = ReadPart { log, from, to, max_bytes: 256 << 10, max_records: u32::MAX };
@@ -134,12 +153,31 @@ impl Reader {
                     }
                     from = outcome.next;
                 }
-                Err(ReadError::Corrupt { next_offset: Some(next), .. }) => from = next,
+                Err(ReadError::Corrupt { next_offset: Some(next), .. } | ReadError::BeforeStart { start: next }) => {
+                    from = next;
+                }
                 Err(ReadError::Corrupt { next_offset: None, .. }) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
         Ok(None)
+    }
+
+    /// An offset before which nothing is as late as a time; [`None`] if nothing at all is.
+    fn where_time_may_be(&self, log: &Log, timestamp_ms: i64) -> Result<Option<Offset>, ReadError> {
+        let mut segments = log.segments();
+        loop {
+            let Some(segment) = segments.iter().find(|segment| segment.max_timestamp() >= timestamp_ms) else {
+                return Ok(None);
+            };
+            let floor = self.floor_time(log, segment, timestamp_ms);
+            let now = if floor.is_ok() { Arc::clone(&segments) } else { log.settled_segments() };
+            if Arc::ptr_eq(&now, &segments) {
+                let floor = floor.map_err(|error| failed(log, error))?;
+                return Ok(Some(floor.unwrap_or(segment.base)));
+            }
+            segments = now;
+        }
     }
 
     #[cfg(test)]
@@ -189,7 +227,7 @@ impl Reader {
     ) -> Result<(), ReadError> {
         let size = segment.size();
         let failed = |error: io::Error| failed(log, error.into());
-        let file = log.open(&self.shared.files, segment.base, FileKind::Log).map_err(failed)?;
+        let file = log.open(&self.shared.files, segment, FileKind::Log).map_err(failed)?;
         let mut walk = Walk::new(&*file, size);
         let target = collector.target(segment.base);
         let (mut position, mut expected) = (0, segment.base);
@@ -270,8 +308,8 @@ impl Reader {
 
     fn file(&self, log: &Log, segment: &Segment, kind: FileKind, mode: ReadMode) -> Result<Arc<dyn DiskFile>, Unread> {
         match mode {
-            ReadMode::NoWait => self.shared.files.get(log.key(segment.base, kind)).ok_or(Unread::WouldBlock),
-            ReadMode::Blocking => Ok(log.open(&self.shared.files, segment.base, kind)?),
+            ReadMode::NoWait => self.shared.files.get(log.key(segment, kind)).ok_or(Unread::WouldBlock),
+            ReadMode::Blocking => Ok(log.open(&self.shared.files, segment, kind)?),
         }
     }
 }

@@ -30,9 +30,10 @@ use super::{
     producers,
     queue::Queue,
     reader::Shared,
-    repair,
+    repair, replace,
     report::{RecoveryNote, RecoveryReport},
     tail::Tail,
+    trim,
     writer::{Facts, Snapshots, Writer, write_bounds},
 };
 use crate::{engine::StorageState, record::BatchHeader};
@@ -51,8 +52,15 @@ pub(super) fn recover(
         configs.insert(log.topic, config);
         let directory = opening.home.layout.log_dir(&name, log.partition);
         let point = opening.bounds.get(&log).copied().unwrap_or_default();
-        let tail = repair::open_log(&files, &directory, log, point, &mut dirty, &mut opening.report)
+        replace::finish(files.disk(), &directory).map_err(at(&directory))?;
+        let start = trim::finish(files.disk(), &directory).map_err(at(&directory))?;
+        let mut tail = repair::open_log(&files, &directory, log, start, point, &mut dirty, &mut opening.report)
             .map_err(at(&directory))?;
+        if tail.end < start {
+            // Its end was lost, with a durability that allows for it.
+            tail.roll(&files, &mut dirty, start).map_err(at(&directory))?;
+        }
+        tail.log.forget_before(start);
         tail.log.configure(config);
         tails.insert(log, tail);
     }
@@ -126,7 +134,7 @@ pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &Topic
     let segment = Arc::new(Segment::empty(Offset(0)));
     let log = Arc::new(Log::new(id, directory, vec![Arc::clone(&segment)]));
     // What an attempt that failed has left is empty or was never acknowledged.
-    files.open(log.key(segment.base, FileKind::Log), &log.directory, true)?.set_len(0)?;
+    files.open(log.key(&segment, FileKind::Log), &log.directory, true)?.set_len(0)?;
     Ok(Tail { log, active: segment, size: 0, end: Offset(0), producers: Producers::default() })
 }
 

@@ -23,18 +23,19 @@ use super::{
     walk::Walk,
 };
 
-/// Opens a log that is durable up to `point`; makes it if it isn't there.
+/// Opens a log that begins at `start` and is durable up to `point`; makes it if it isn't there.
 pub(super) fn open_log(
     files: &Files,
     directory: &Path,
     id: LogId,
+    start: Offset,
     point: Offset,
     dirty: &mut Dirty,
     report: &mut RecoveryReport,
 ) -> io::Result<Tail> {
     let bases = list_segments(files, directory, id, report)?;
     let mut repair =
-        Repair { files, directory, id, point, report, segments: Vec::new(), end: Offset(0), touched: Vec::new() };
+        Repair { files, directory, id, point, report, segments: Vec::new(), end: start, touched: Vec::new() };
     let verify_from = bases.partition_point(|&base| base <= point).saturating_sub(1);
     let made = bases.is_empty();
     for (at, &base) in bases.iter().enumerate() {
@@ -50,12 +51,12 @@ pub(super) fn open_log(
     let touched = repair.touched;
     let mut segments = repair.segments;
     if segments.is_empty() {
-        segments.push(Arc::new(Segment::empty(Offset(0))));
+        segments.push(Arc::new(Segment::empty(start)));
     }
     let log = Arc::new(Log::new(id, directory.to_owned(), segments));
     let all = log.segments();
     let active = Arc::clone(&all[all.len() - 1]);
-    files.open(log.key(active.base, FileKind::Log), directory, true)?;
+    files.open(log.key(&active, FileKind::Log), directory, true)?;
     for segment in &all[..all.len() - 1] {
         segment.save_index(&log, files, true)?;
     }
@@ -196,7 +197,7 @@ impl Repair<'_> {
         let file = self.open(base)?;
         self.keep_aside(base, &*file, 0..file.byte_len()?, base)?;
         drop(file);
-        self.files.close(FileKey { log: self.id, base, kind: FileKind::Log });
+        self.files.close(FileKey { log: self.id, base, generation: 0, kind: FileKind::Log });
         self.files.disk().remove_file(&path)?;
         for kind in [FileKind::Index, FileKind::TimeIndex] {
             match self.files.disk().remove_file(&segment_file(self.directory, base, kind)) {
@@ -294,7 +295,7 @@ impl Repair<'_> {
     }
 
     fn open(&self, base: Offset) -> io::Result<Arc<dyn DiskFile>> {
-        let key = FileKey { log: self.id, base, kind: FileKind::Log };
+        let key = FileKey { log: self.id, base, generation: 0, kind: FileKind::Log };
         self.files.open(key, self.directory, false)
     }
 

@@ -94,12 +94,13 @@ impl Tail {
 
     /// A new segment that begins at `base`.
     pub(super) fn roll(&mut self, files: &Files, dirty: &mut Dirty, base: Offset) -> io::Result<()> {
-        let file = files.open(self.log.key(base, FileKind::Log), &self.log.directory, true)?;
+        let next = Arc::new(Segment::empty(base));
+        let file = files.open(self.log.key(&next, FileKind::Log), &self.log.directory, true)?;
         file.set_len(0)?;
         if let Err(error) = self.active.save_index(&self.log, files, true) {
             tracing::warn!(log = ?self.log.id, %error, "index not saved, kept in memory");
         }
-        self.active = Arc::new(Segment::empty(base));
+        self.active = next;
         self.size = 0;
         self.end = base;
         self.log.push_segment(Arc::clone(&self.active));
@@ -123,7 +124,7 @@ impl Tail {
             position += header.bytes as u64;
             base = header.end_offset();
         }
-        let file = self.log.open(files, self.active.base, FileKind::Log).map_err(PutError::Undone)?;
+        let file = self.log.open(files, &self.active, FileKind::Log).map_err(PutError::Undone)?;
         let written = appends.iter().filter(|append| append.settled.is_none());
         let mut parts: Vec<_> = written.map(|append| IoSlice::new(append.batch.bytes())).collect();
         write_all(&*file, &mut parts, self.size).map_err(|error| match self.undo(files) {
@@ -134,7 +135,7 @@ impl Tail {
 
     /// Appends a batch that has its offsets already, which follow the last ones.
     pub(super) fn restore(&mut self, files: &Files, batch: &[u8], header: BatchHeader) -> io::Result<()> {
-        let file = self.log.open(files, self.active.base, FileKind::Log)?;
+        let file = self.log.open(files, &self.active, FileKind::Log)?;
         write_all(&*file, &mut [IoSlice::new(batch)], self.size)?;
         self.commit([Placed { header, position: self.size }].iter());
         Ok(())
@@ -142,7 +143,7 @@ impl Tail {
 
     /// Removes what was put since the last commit, durably, so that it can never come back.
     pub(super) fn undo(&self, files: &Files) -> io::Result<()> {
-        let file = self.log.open(files, self.active.base, FileKind::Log)?;
+        let file = self.log.open(files, &self.active, FileKind::Log)?;
         file.set_len(self.size)?;
         file.sync_all()
     }
@@ -177,6 +178,7 @@ impl Tail {
         }
         if let Some(stamp) = stamp {
             self.producers.note(stamp, header.offsets(), base, now_ms);
+            self.log.note_stamped();
         }
         None
     }

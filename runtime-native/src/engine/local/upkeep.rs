@@ -15,7 +15,9 @@ use takhin_core::{FactSeq, LogId, TopicConfig, TopicId, TopicName};
 use super::{
     checkpoint::{CheckpointEnd, CheckpointError, Job},
     layout::DELETED,
-    probe, recover,
+    probe,
+    queue::Wish,
+    recover,
     snapshot::Snapshot,
     writer::{Writer, storage_error},
 };
@@ -110,6 +112,32 @@ impl Writer {
         self.configs.insert(topic, config);
         for tail in self.tails.values().filter(|tail| tail.log.id.topic == topic) {
             tail.log.configure(config);
+        }
+    }
+
+    /// Does what the background thread asks for.
+    pub(super) fn grant(&mut self, wish: Wish) {
+        match wish {
+            Wish::Roll { log, base } => {
+                let failed = self.has_failed();
+                let tail = self.tails.get_mut(&log).filter(|tail| tail.active.base == base && tail.size > 0 && !failed);
+                let Some(tail) = tail else { return };
+                let end = tail.end;
+                if let Err(error) = tail.roll(&self.shared.files, &mut self.dirty, end) {
+                    tracing::warn!(?log, %error, "no new segment");
+                }
+            }
+            Wish::TellStart { log, start } => {
+                if let Some(tail) = self.tails.get(&log) {
+                    self.done.push(Completion::LogTrimmed { log, start, end: tail.end });
+                }
+            }
+            Wish::Checkpoint => {
+                if !self.snapshots.asked && !self.snapshots.running && !self.has_failed() {
+                    self.snapshots.asked = true;
+                    self.done.push(Completion::CheckpointWanted);
+                }
+            }
         }
     }
 

@@ -44,6 +44,11 @@ impl<'a> Walk<'a> {
         Ok(bytes.is_some_and(|bytes| header.verify(bytes).is_ok()).then_some(header))
     }
 
+    /// The bytes of the batch at `position`.
+    pub(super) fn batch(&mut self, position: u64, header: &BatchHeader) -> io::Result<Option<&[u8]>> {
+        self.bytes(position, header.bytes)
+    }
+
     /// The first whole batch behind `position`, wherever it begins, whose offset is at least `expected`.
     pub(super) fn next_whole(&mut self, position: u64, expected: Offset) -> io::Result<Option<(u64, BatchHeader)>> {
         /// Where the format's version stands, the same in every batch.

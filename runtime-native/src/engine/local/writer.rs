@@ -132,13 +132,16 @@ impl Writer {
     /// Does all that was taken and all that is due. Gives the memory back.
     pub(super) fn work(&mut self, taken: Taken, background: &Sender<Job>) -> Vec<WriteOp> {
         self.look_for_directory();
-        let Taken { mut ops, ended, .. } = taken;
+        let Taken { mut ops, ended, wishes, .. } = taken;
         if let Some(ended) = ended {
             self.checkpoint_ended(ended, background);
         }
         let wrote = self.write(&mut ops, background);
         if !wrote {
             self.look_for_room();
+        }
+        for wish in wishes {
+            self.grant(wish);
         }
         self.create_logs();
         self.sync_if_due();

@@ -3,6 +3,7 @@
 mod anchors;
 mod aside;
 mod bench;
+mod compaction;
 mod compression;
 mod crashes;
 mod damage;
@@ -12,5 +13,6 @@ mod faulty_disk;
 mod harness;
 mod producers;
 mod reads;
+mod retention;
 mod rounds;
 mod running;

@@ -1,0 +1,124 @@
+//! Old records go, and whoever reads is told where the log begins now.
+
+use std::{
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use takhin_tests::{
+    api::offsets,
+    broker::{Broker, Options},
+    client::Client,
+};
+
+fn broker(settings: &Value) -> (Broker, Client) {
+    let arguments = vec!["--cleanup-interval-ms=10".into()];
+    let broker = Broker::start(Options { arguments, ..Options::quick() });
+    let client = broker.client();
+    let mut topic = json!({"name": "t", "segment_bytes": 1024});
+    topic.as_object_mut().expect("an object").extend(settings.as_object().expect("an object").clone());
+    let (status, answer) = client.post("/api/topics", &topic);
+    assert_eq!(status, 201, "{answer}");
+    (broker, client)
+}
+
+/// Twenty records of some 300 bytes, one by one, each `age_ms` old.
+fn fill(client: &Client, age_ms: i64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
+    let now = i64::try_from(now).expect("some time before the end of the world");
+    for n in 0..20 {
+        let record = json!({"key": "k", "value": format!("{n}").repeat(150), "timestamp": now - age_ms});
+        client.produce("t", &json!([record]));
+    }
+}
+
+fn bounds(client: &Client) -> (u64, u64) {
+    let topic = client.get("/api/topics/t").1;
+    let at = |field: &str| topic["offsets"][0][field].as_u64().expect("an offset");
+    (at("start"), at("end"))
+}
+
+fn wait_for_start(client: &Client, at_least: u64) -> u64 {
+    loop {
+        let (start, _) = bounds(client);
+        if start >= at_least {
+            return start;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn records_go_with_age_and_readers_are_told() {
+    let (mut broker, client) = broker(&json!({}));
+    fill(&client, 60_000);
+    let late = client.subscribe("late", &["t"], &json!({}));
+    assert_eq!(client.patch("/api/topics/t", &json!({"retention_ms": 30_000})).0, 200);
+    assert_eq!(wait_for_start(&client, 20), 20, "the segment that was being written goes too");
+    let (status, answer) = client.get("/api/topics/t/messages?offset=3");
+    assert_eq!((status, &answer["code"], &answer["details"]["earliest"]), (410, &json!("offset_trimmed"), &json!(20)));
+    client.produce_values("t", 0, &["young"]);
+    assert_eq!(client.poll_values(&late), ["young"], "a position that is gone follows the reset policy");
+    broker.kill9();
+    broker.restart();
+    let client = broker.client();
+    assert_eq!(bounds(&client), (20, 21));
+    assert_eq!(offsets(&Value::from(client.read_from("t", 0, 20))), [20]);
+}
+
+#[test]
+fn records_go_with_size() {
+    let (_broker, client) = broker(&json!({"retention_bytes": 2048}));
+    fill(&client, 0);
+    let start = wait_for_start(&client, 5);
+    assert!(start < 20);
+    assert_eq!(client.read_from("t", 0, start).len() as u64, 20 - start);
+}
+
+#[test]
+fn records_of_a_topic_that_only_compacts_do_not_go_with_age_or_size() {
+    let (_broker, client) = broker(&json!({"cleanup": "compact", "retention_ms": 0, "retention_bytes": 0}));
+    fill(&client, 60_000);
+    thread::sleep(Duration::from_millis(100));
+    assert_eq!(bounds(&client), (0, 20));
+}
+
+#[test]
+fn of_each_key_the_latest_stays_at_its_offset_across_restarts() {
+    let (mut broker, client) = broker(&json!({"cleanup": "compact", "compression": "lz4"}));
+    for n in 0..120 {
+        let record = json!({"key": format!("k{}", n % 4), "value": format!("{n} ").repeat(40)});
+        client.produce("t", &json!([record]));
+    }
+    client.produce("t", &json!([{"key": "k0", "value": null}]));
+    let latest = |client: &Client| -> Vec<_> {
+        let records = client.read_from("t", 0, 0);
+        assert!(records.windows(2).all(|pair| pair[0]["offset"].as_u64() < pair[1]["offset"].as_u64()));
+        let of_key = |key: &str| {
+            let found = records.iter().rev().find(|record| record["key"] == key).expect("its latest");
+            (found["offset"].clone(), found["value"].is_null())
+        };
+        ["k0", "k1", "k2", "k3"].map(of_key).to_vec()
+    };
+    let expected = [(json!(120), true), (json!(117), false), (json!(118), false), (json!(119), false)];
+    while client.read_from("t", 0, 0).len() > 40 {
+        assert_eq!(latest(&client), expected);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(bounds(&client), (0, 121), "offsets keep their places");
+    let consumer = client.subscribe("g", &["t"], &json!({}));
+    let polled = client.poll(&consumer, &json!({"timeout_ms": 0}));
+    assert!(polled["records"].as_array().expect("records").len() <= 40);
+    assert_eq!(polled["positions"]["t"]["0"], 121);
+    broker.kill9();
+    broker.restart();
+    assert_eq!(latest(&broker.client()), expected);
+    assert_eq!(client_error(&broker.client()), (422, "key_needed".to_owned()));
+}
+
+/// What a record without a key is answered with.
+fn client_error(client: &Client) -> (u16, String) {
+    let (status, answer) = client.post("/api/topics/t/produce", &json!({"records": [{"value": "no key"}]}));
+    (status, answer["code"].as_str().unwrap_or_default().to_owned())
+}
