@@ -7,17 +7,20 @@
 //!
 //! All that is not here (positions since the last checkpoint, who waits, clocks) is made anew at a start.
 
+mod consumer;
+
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     vec::Vec,
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use self::consumer::ConsumerRecord;
 use crate::{
-    config::ConsumerOptions,
-    fact::{Fact, OpenBatch, RebalanceReason, Subscription},
-    ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    fact::{Fact, RebalanceReason, Subscription},
+    ids::{ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
 };
 
@@ -61,75 +64,15 @@ pub struct GroupRecord {
     pub manual: BTreeSet<ConsumerId>,
     /// The next offset to read of each partition committed.
     pub offsets: BTreeMap<LogId, Offset>,
-}
-
-/// A consumer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsumerRecord {
-    /// Its group.
-    pub group: GroupName,
-    /// How it is treated.
-    pub options: ConsumerOptions,
-    /// What it wants.
-    pub subscription: Subscription,
-    /// What it shall have.
-    pub target: BTreeSet<LogId>,
-    /// What it has, with the position last made durable. What is held and not in the target is being given up.
-    pub held: BTreeMap<LogId, Option<Offset>>,
-    /// The generation in which its target last changed.
-    pub generation: Generation,
-    /// The last batch that it is known to have received.
-    pub batch: BatchId,
-    /// The batch after that, handed out before the positions were last made durable.
-    pub open: Option<OpenBatch>,
-    /// What of it is held and not delivered because the consumer wants it so.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub paused: BTreeSet<LogId>,
-    /// What of it is held, and not known to have been told.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub untold: BTreeSet<LogId>,
-    /// What was held and no longer is, and is not known to have been told, by the topics' names.
+    /// What clients want to remember with some of those.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub lost: BTreeMap<LogId, TopicName>,
-    /// Whether it said goodbye, and only its place is kept.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub away: bool,
+    pub metadata: BTreeMap<LogId, Arc<str>>,
 }
 
 impl GroupRecord {
     /// Whether nobody is in it and nothing was ever committed: then there is nothing to remember.
     fn is_nothing(&self) -> bool {
         self.members.is_empty() && self.manual.is_empty() && self.offsets.is_empty()
-    }
-}
-
-impl ConsumerRecord {
-    fn new(group: GroupName, options: ConsumerOptions, subscription: Subscription) -> Self {
-        Self {
-            group,
-            options,
-            subscription,
-            target: BTreeSet::new(),
-            held: BTreeMap::new(),
-            generation: Generation::default(),
-            batch: BatchId::NONE,
-            open: None,
-            paused: BTreeSet::new(),
-            untold: BTreeSet::new(),
-            lost: BTreeMap::new(),
-            away: false,
-        }
-    }
-
-    /// It holds partitions no longer.
-    fn lose(&mut self, topics: &BTreeMap<TopicId, TopicRecord>, logs: &[LogId]) {
-        for log in logs {
-            self.paused.remove(log);
-            self.untold.remove(log);
-            if let (Some(_), Some(topic)) = (self.held.remove(log), topics.get(&log.topic)) {
-                self.lost.insert(*log, topic.name.clone());
-            }
-        }
     }
 }
 
@@ -180,11 +123,6 @@ impl Durable {
                     }
                 }
             }
-            Fact::WentAway { consumer } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.away = true;
-                }
-            }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
             Fact::Rebalanced { group, generation, reason, targets } => {
                 if let Some(record) = self.groups.get_mut(group) {
@@ -198,47 +136,21 @@ impl Durable {
                     }
                 }
             }
-            Fact::Granted { consumer, positions } => {
+            Fact::WentAway { consumer }
+            | Fact::Granted { consumer, .. }
+            | Fact::Released { consumer, .. }
+            | Fact::Positioned { consumer, .. }
+            | Fact::Told { consumer, .. }
+            | Fact::Paused { consumer, .. }
+            | Fact::Resumed { consumer, .. } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
-                    record.untold.extend(positions.keys().copied());
-                    record.lost.retain(|log, _| !positions.contains_key(log));
+                    record.apply(fact, &self.topics);
                 }
             }
-            Fact::Released { consumer, logs } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.lose(&self.topics, logs);
-                }
-            }
-            Fact::Positioned { consumer, batch, positions, open } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.batch = *batch;
-                    record.open.clone_from(open);
-                    for (log, position) in positions {
-                        if let Some(held) = record.held.get_mut(log) {
-                            *held = Some(*position);
-                        }
-                    }
-                }
-            }
-            Fact::Told { consumer, logs } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.untold.retain(|log| !logs.contains(log));
-                    record.lost.retain(|log, _| !logs.contains(log));
-                }
-            }
-            Fact::Paused { consumer, logs } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.paused.extend(logs.iter().filter(|log| record.held.contains_key(log)));
-                }
-            }
-            Fact::Resumed { consumer, logs } => {
-                if let Some(record) = self.consumers.get_mut(consumer) {
-                    record.paused.retain(|log| !logs.contains(log));
-                }
-            }
-            Fact::Committed { group, offsets } => {
+            Fact::Committed { group, offsets, metadata } => {
                 let record = self.groups.entry(group.clone()).or_default();
+                record.metadata.retain(|log, _| !offsets.contains_key(log));
+                record.metadata.extend(metadata.iter().map(|(log, text)| (*log, text.clone())));
                 record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
             }
         }
@@ -251,6 +163,7 @@ impl Durable {
         let known = |log: &LogId| topics.get(&log.topic).is_some_and(|topic| log.partition < topic.partitions);
         for group in self.groups.values_mut() {
             group.offsets.retain(|log, _| known(log));
+            group.metadata.retain(|log, _| known(log));
             group.members.retain(|member| self.consumers.contains_key(member));
             group.manual.retain(|member| self.consumers.contains_key(member));
         }
@@ -287,6 +200,7 @@ impl Durable {
         self.topics.remove(&topic);
         for group in self.groups.values_mut() {
             group.offsets.retain(|log, _| log.topic != topic);
+            group.metadata.retain(|log, _| log.topic != topic);
         }
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(|log| log.topic != topic);

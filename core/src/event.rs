@@ -1,6 +1,6 @@
 //! What comes in: everything that can happen outside the core.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -287,6 +287,9 @@ pub struct ProduceBatch {
     pub bytes: u32,
 }
 
+/// The longest metadata of a committed offset, in bytes.
+pub const MAX_METADATA_BYTES: u32 = 4_096;
+
 /// One partition's entry in a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitOffset {
@@ -296,6 +299,9 @@ pub struct CommitOffset {
     pub partition: u32,
     /// The next offset to read, 0 to the log's end.
     pub offset: i64,
+    /// What the client wants to remember with it, at most [`MAX_METADATA_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
 }
 
 /// One partition's entry in a seek.

@@ -6,6 +6,7 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -156,6 +157,9 @@ pub enum Fact {
         group: GroupName,
         /// The next offset to read of each partition named.
         offsets: BTreeMap<LogId, Offset>,
+        /// What clients want to remember with some of them; nothing with the others.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        metadata: BTreeMap<LogId, Arc<str>>,
     },
 }
 

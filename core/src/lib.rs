@@ -85,7 +85,7 @@ pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
-    event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
+    event::{CommitOffset, Event, MAX_METADATA_BYTES, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
     fact::Fact,
     ids::{
         AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, InstanceId, LogId,

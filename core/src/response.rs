@@ -1,6 +1,6 @@
 //! What a request is answered with when it is not refused.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -192,6 +192,9 @@ pub struct CommittedPartition {
     pub partition: u32,
     /// The next offset to read; [`None`] if none was ever committed.
     pub offset: Option<Offset>,
+    /// What a client wanted to remember with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
 }
 
 /// What a group is doing.
@@ -248,6 +251,9 @@ pub struct GroupPartition {
     pub partition: u32,
     /// The next offset to read; [`None`] if none was committed.
     pub committed: Option<Offset>,
+    /// What a client wanted to remember with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
     /// The log's bounds.
     pub bounds: Bounds,
     /// Who is being delivered it.

@@ -37,6 +37,7 @@ impl Core {
             topic: self.topic_name(*log),
             partition: log.partition,
             offset: self.durable.committed(&session.group, *log),
+            metadata: self.durable.groups.get(&session.group).and_then(|group| group.metadata.get(log)).cloned(),
         });
         let response = Response::Committed(committed.collect());
         self.reply_after(request, after, response);
@@ -68,6 +69,7 @@ impl Core {
                 topic: self.topic_name(log),
                 partition: log.partition,
                 committed: record.offsets.get(&log).copied(),
+                metadata: record.metadata.get(&log).cloned(),
                 bounds: self.logs.get(&log)?.bounds,
                 owner,
             })

@@ -90,8 +90,8 @@ impl Core {
     fn matching(&self, pattern: &TopicPattern) -> Pattern {
         let matcher = pattern.compile().ok();
         let usable = self.topics.iter().filter(|(_, topic)| topic.usable > 0).map(|(name, _)| name);
-        let matches = |name: &&TopicName| matcher.as_ref().is_some_and(|matcher| matcher.matches(name));
-        let topics = usable.filter(matches).cloned().collect();
+        let is_wanted = |name: &&TopicName| matcher.as_ref().is_some_and(|matcher| matcher.matches(name));
+        let topics = usable.filter(is_wanted).cloned().collect();
         Pattern { matcher, topics, subscribers: BTreeSet::new() }
     }
 

@@ -4,6 +4,7 @@
 
 mod auto_commit;
 mod chosen_ids;
+mod commit_metadata;
 mod commit_rules;
 mod fencing;
 mod first_message;

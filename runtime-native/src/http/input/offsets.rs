@@ -23,6 +23,23 @@ impl<V> Default for Entries<V> {
 /// Offsets as a request gives them.
 pub(crate) type OffsetMap = Entries<Entries<i64>>;
 
+/// What a request says of partitions: `{topic: {"0": "text"}}`.
+pub(crate) type TextMap = Entries<Entries<String>>;
+
+impl TextMap {
+    /// The entries, with names and numbers checked; `field` is where the map stands.
+    pub(crate) fn check(self, field: &str) -> Result<Vec<((TopicName, u32), String)>, ApiError> {
+        let mut entries = Vec::new();
+        for (topic, partitions) in self.0 {
+            let name = topic_name(field, &topic)?;
+            for (partition, text) in partitions.0 {
+                entries.push(((name.clone(), partition_key(field, &topic, &partition)?), text));
+            }
+        }
+        Ok(entries)
+    }
+}
+
 /// Partitions as a request names them: `{topic: [0, 1]}`.
 pub(crate) type PartitionMap = Entries<Vec<i64>>;
 

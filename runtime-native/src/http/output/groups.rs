@@ -53,21 +53,27 @@ struct Progress<'a> {
     topic: &'a TopicName,
     partition: u32,
     committed: Option<Offset>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a str>,
     start: Offset,
     end: Offset,
     lag: Option<u64>,
+    lag_ms: Option<u64>,
     owner: Option<ConsumerId>,
 }
 
 impl<'a> GroupView<'a> {
-    pub(crate) fn new(group: &'a GroupDescription) -> Self {
-        let progress = |at: &'a GroupPartition| Progress {
+    /// With how old the next record of each partition is, in the partitions' order.
+    pub(crate) fn new(group: &'a GroupDescription, ages: &[Option<u64>]) -> Self {
+        let progress = |(at, lag_ms): (&'a GroupPartition, &Option<u64>)| Progress {
             topic: &at.topic,
             partition: at.partition,
             committed: at.committed,
+            metadata: at.metadata.as_deref(),
             start: at.bounds.start,
             end: at.bounds.end,
             lag: at.committed.map(|committed| at.bounds.end.0.saturating_sub(committed.0)),
+            lag_ms: *lag_ms,
             owner: at.owner,
         };
         Self {
@@ -77,7 +83,7 @@ impl<'a> GroupView<'a> {
             assignor: group.assignor,
             last_rebalance: group.last_rebalance.as_ref(),
             members: group.members.iter().map(ConsumerView::new).collect(),
-            partitions: group.partitions.iter().map(progress).collect(),
+            partitions: group.partitions.iter().zip(ages).map(progress).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 };
 use takhin_core::{
     ConsumerId, Request, Response, SeekTo, TopicName, Topics,
-    response::{CommittedPartition, ConsumerDescription},
+    response::{CommittedPartition, ConsumerDescription, PartitionStatus},
 };
 
 use super::{App, mismatch};
@@ -153,7 +153,10 @@ pub(super) async fn describe(
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
 ) -> ApiResult<HttpResponse> {
-    json(&ConsumerView::new(&app.describe(id).await?))
+    let consumer = app.describe(id).await?;
+    let unread = |status: &PartitionStatus| (status.topic.clone(), status.partition, status.position, status.end);
+    let ages = app.ages(consumer.partitions.iter().map(unread).collect()).await;
+    json(&ConsumerView::new(&consumer).with_lag_ms(&consumer, &ages))
 }
 
 pub(super) async fn position(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {

@@ -21,12 +21,13 @@ use axum::{
     routing::{get, post},
 };
 use rustc_hash::FxBuildHasher;
-use takhin_core::TopicName;
+use takhin_core::{Offset, TopicName};
 
 use super::{
     config::HttpConfig,
     error::ApiError,
     input::body::{Received, receive},
+    output::{consumers::age, now_ms},
     room::Room,
 };
 use crate::driver::Driver;
@@ -135,6 +136,23 @@ impl App {
             Ok(_) | Err(takhin_core::Refusal::TopicExists { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+impl App {
+    /// How old the next record of each partition is: 0 where there is none, nothing where that can't be said.
+    async fn ages(&self, partitions: Vec<(TopicName, u32, Option<Offset>, Offset)>) -> Vec<Option<u64>> {
+        let unread = |(topic, partition, next, end): (TopicName, u32, Option<Offset>, Offset)| {
+            next.filter(|next| *next < end).map(|next| (topic, partition, next))
+        };
+        let all_read: Vec<bool> =
+            partitions.iter().map(|(_, _, next, end)| next.is_some_and(|it| it >= *end)).collect();
+        let timestamps = self.driver.timestamps(partitions.into_iter().map(unread).collect()).await;
+        let now = now_ms();
+        let age = |(timestamp, all_read): (Option<i64>, bool)| {
+            if all_read { Some(0) } else { timestamp.map(|timestamp| age(timestamp, now)) }
+        };
+        timestamps.into_iter().zip(all_read).map(age).collect()
     }
 }
 
