@@ -22,6 +22,7 @@ use crate::{
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
+    time::Date,
 };
 
 /// Everything that outlives a crash. Also the snapshot's content.
@@ -67,12 +68,23 @@ pub struct GroupRecord {
     /// What clients want to remember with some of those.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<LogId, Arc<str>>,
+    /// When it was assigned last, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rebalance_at: Option<Date>,
+    /// Since when nobody is in it and its offsets are as they are, if that is so and was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_since: Option<Date>,
 }
 
 impl GroupRecord {
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.manual.is_empty()
+    }
+
     /// Whether nobody is in it and nothing was ever committed: then there is nothing to remember.
     fn is_nothing(&self) -> bool {
-        self.members.is_empty() && self.manual.is_empty() && self.offsets.is_empty()
+        self.is_empty() && self.offsets.is_empty()
     }
 }
 
@@ -124,10 +136,11 @@ impl Durable {
                 }
             }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
-            Fact::Rebalanced { group, generation, reason, targets } => {
+            Fact::Rebalanced { group, generation, reason, targets, at } => {
                 if let Some(record) = self.groups.get_mut(group) {
                     record.generation = *generation;
                     record.last_rebalance = Some(reason.clone());
+                    record.last_rebalance_at = *at;
                 }
                 for (consumer, target) in targets {
                     if let Some(record) = self.consumers.get_mut(consumer) {
@@ -147,8 +160,21 @@ impl Durable {
                     record.apply(fact, &self.topics);
                 }
             }
+            Fact::GroupEmptied { group, at } => {
+                if let Some(record) = self.groups.get_mut(group) {
+                    record.empty_since = Some(*at);
+                }
+            }
+            Fact::OffsetsDeleted { group, logs } => {
+                if let Some(record) = self.groups.get_mut(group) {
+                    record.offsets.retain(|log, _| !logs.contains(log));
+                    record.metadata.retain(|log, _| !logs.contains(log));
+                }
+                self.forget_if_nothing(group);
+            }
+            Fact::GroupDeleted { group } => self.forget_group(group),
             Fact::Committed { group, offsets, metadata } => {
-                let record = self.groups.entry(group.clone()).or_default();
+                let record = self.group(group);
                 record.metadata.retain(|log, _| !offsets.contains_key(log));
                 record.metadata.extend(metadata.iter().map(|(log, text)| (*log, text.clone())));
                 record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
@@ -208,9 +234,11 @@ impl Durable {
     }
 
     fn join_or_leave(&mut self, consumer: ConsumerId) {
+        let name = self.consumers[&consumer].group.clone();
+        self.group(&name);
         let record = &self.consumers[&consumer];
-        let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
-        let group = self.groups.entry(record.group.clone()).or_insert_with(fresh);
+        let Some(group) = self.groups.get_mut(&name) else { return };
+        group.empty_since = None;
         let (joins, leaves) = match record.subscription {
             Subscription::Topics(_) | Subscription::Pattern(_) => (&mut group.members, &mut group.manual),
             Subscription::Manual => (&mut group.manual, &mut group.members),
@@ -237,10 +265,21 @@ impl Durable {
         }
     }
 
+    /// A group, made if it isn't there.
+    fn group(&mut self, name: &GroupName) -> &mut GroupRecord {
+        let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
+        self.groups.entry(name.clone()).or_insert_with(fresh)
+    }
+
     fn forget_if_nothing(&mut self, name: &GroupName) {
-        if let Some(group) = self.groups.get(name).filter(|group| group.is_nothing()) {
+        if self.groups.get(name).is_some_and(GroupRecord::is_nothing) {
+            self.forget_group(name);
+        }
+    }
+
+    fn forget_group(&mut self, name: &GroupName) {
+        if let Some(group) = self.groups.remove(name) {
             self.generation_floor = self.generation_floor.max(group.generation);
-            self.groups.remove(name);
         }
     }
 

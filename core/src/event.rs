@@ -12,6 +12,7 @@ use crate::{
         TopicName,
     },
     pattern::TopicPattern,
+    time::Date,
 };
 
 /// Something that happened outside. Every event is legal in every state: one that comes late, twice or for
@@ -81,6 +82,11 @@ pub enum Event {
     Storage {
         /// What it can do now.
         state: StorageState,
+    },
+    /// What date it is. To be said at the start, and now and then, since clocks are set.
+    Date {
+        /// Now.
+        now: Date,
     },
     /// Time passed.
     Tick,
@@ -253,6 +259,27 @@ pub enum Request {
     },
     /// List the groups.
     ListGroups,
+    /// Set offsets of a group that nobody is in; the group is made if it isn't there.
+    SetOffsets {
+        /// The group.
+        group: GroupName,
+        /// Which, and to what: all of them or none.
+        offsets: Vec<SetOffset>,
+        /// Whether to say what would be done, and do nothing.
+        dry_run: bool,
+    },
+    /// Forget offsets of a group that nobody is in.
+    DeleteOffsets {
+        /// The group.
+        group: GroupName,
+        /// Of which partitions.
+        partitions: Vec<(TopicName, u32)>,
+    },
+    /// Forget a group that nobody is in, with all its offsets.
+    DeleteGroup {
+        /// The group.
+        group: GroupName,
+    },
     /// Describe one group.
     DescribeGroup {
         /// The group.
@@ -325,4 +352,29 @@ pub enum Place {
     End,
     /// Where the group would begin: what it has committed, or else what the reset policy says.
     Committed,
+}
+
+/// One partition's entry in a change of a group's offsets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetOffset {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: u32,
+    /// Where its members shall begin.
+    pub to: OffsetTarget,
+}
+
+/// Where members of a group shall begin in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetTarget {
+    /// At the first record that there is.
+    Earliest,
+    /// After the last one.
+    Latest,
+    /// At an offset, from the log's start to its end.
+    Offset(i64),
+    /// So many records after the committed offset, or before it if negative; but within the log.
+    By(i64),
 }

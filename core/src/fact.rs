@@ -17,6 +17,7 @@ use crate::{
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     pattern::TopicPattern,
     refusal::LeaveReason,
+    time::Date,
 };
 
 /// One durable change.
@@ -103,6 +104,9 @@ pub enum Fact {
         reason: RebalanceReason,
         /// Whoever's share changed, with all of the new share.
         targets: BTreeMap<ConsumerId, BTreeSet<LogId>>,
+        /// When, if that was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Date>,
     },
     /// A consumer holds partitions that nobody held.
     Granted {
@@ -150,6 +154,25 @@ pub enum Fact {
         consumer: ConsumerId,
         /// The partitions.
         logs: BTreeSet<LogId>,
+    },
+    /// Nobody is in a group since a date, and its offsets were not set since.
+    GroupEmptied {
+        /// The group.
+        group: GroupName,
+        /// Since when.
+        at: Date,
+    },
+    /// A group's offsets are no more, and it isn't either if nothing else is left of it.
+    OffsetsDeleted {
+        /// The group.
+        group: GroupName,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
+    /// A group is no more, nor is any offset of it.
+    GroupDeleted {
+        /// The group.
+        group: GroupName,
     },
     /// A group has committed offsets.
     Committed {

@@ -85,7 +85,10 @@ pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
-    event::{CommitOffset, Event, MAX_METADATA_BYTES, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
+    event::{
+        CommitOffset, Event, MAX_METADATA_BYTES, OffsetTarget, Place, ProduceBatch, Request, SeekTo, SetOffset,
+        StorageState, Topics,
+    },
     fact::Fact,
     ids::{
         AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, InstanceId, LogId,
@@ -95,5 +98,5 @@ pub use crate::{
     pattern::TopicPattern,
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
-    time::{DurationMs, Timestamp},
+    time::{Date, DurationMs, Timestamp},
 };

@@ -179,6 +179,7 @@ fn without_ages(mut group: Value) -> Value {
     for partition in group["partitions"].as_array_mut().expect("partitions") {
         partition.as_object_mut().expect("a partition").remove("lag_ms").expect("an age, or null");
     }
+    group.as_object_mut().expect("a group").remove("last_rebalance_at").expect("a date");
     group
 }
 

@@ -6,6 +6,7 @@ mod crash;
 mod damage;
 mod errors;
 mod full_disk;
+mod group_offsets;
 mod groups;
 mod harness;
 mod long_poll;

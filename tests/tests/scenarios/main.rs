@@ -8,6 +8,7 @@ mod commit_metadata;
 mod commit_rules;
 mod fencing;
 mod first_message;
+mod group_offsets;
 mod handover;
 mod long_poll;
 mod lost_response;

@@ -1,7 +1,5 @@
 //! The bodies of `/api/consumers`, as the core's requests.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use takhin_core::{
     Assignor, BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, InstanceId,
@@ -177,7 +175,7 @@ impl Commit {
     pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
         let entries = self.offsets.unwrap_or_default().check("offsets")?;
         let mut offsets: Vec<CommitOffset> = Vec::with_capacity(entries.len());
-        let mut metadata: BTreeMap<_, _> = self.metadata.unwrap_or_default().check("metadata")?.into_iter().collect();
+        let mut metadata = self.metadata.unwrap_or_default().check("metadata")?;
         for OffsetEntry { topic, partition, offset } in entries {
             let text = metadata.remove(&(topic.clone(), partition));
             if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_METADATA_BYTES as usize) {

@@ -18,7 +18,7 @@ use axum::{
     Router,
     extract::{FromRequest, Request},
     http::{Method, StatusCode, Uri},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use rustc_hash::FxBuildHasher;
 use takhin_core::{Offset, TopicName};
@@ -88,7 +88,8 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> Router {
         .route("/api/topics/{topic}/messages", get(messages::read))
         .route("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets))
         .route("/api/consumer-groups", get(groups::list))
-        .route("/api/consumer-groups/{group}", get(groups::describe))
+        .route("/api/consumer-groups/{group}", get(groups::describe).delete(groups::delete))
+        .route("/api/consumer-groups/{group}/offsets", put(groups::set_offsets).delete(groups::delete_offsets))
         .route("/api/health", get(health::health))
         .route("/api/health/ready", get(health::ready))
         .route("/api/health/live", get(health::live))
