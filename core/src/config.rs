@@ -32,6 +32,8 @@ pub struct Config {
     /// Ended consumers that are remembered, so that a late call hears `consumer_expired` and not
     /// `consumer_not_found`. The oldest are forgotten first.
     pub max_ended_remembered: u32,
+    /// How long a group that nobody is in is remembered, with its offsets.
+    pub offsets_retention: DurationMs,
     /// How often at most a consumer's positions are made durable because polls moved them. What was delivered
     /// since then is delivered again after a crash, unless it was committed.
     pub position_checkpoint: DurationMs,
@@ -48,6 +50,7 @@ impl Default for Config {
             max_patterns: 1_000,
             max_parked: 200_000,
             max_ended_remembered: 10_000,
+            offsets_retention: DurationMs(7 * 24 * 60 * 60 * 1_000),
             position_checkpoint: DurationMs(1_000),
         }
     }

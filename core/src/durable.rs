@@ -7,18 +7,22 @@
 //!
 //! All that is not here (positions since the last checkpoint, who waits, clocks) is made anew at a start.
 
+mod consumer;
+
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     vec::Vec,
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use self::consumer::ConsumerRecord;
 use crate::{
-    config::ConsumerOptions,
-    fact::{Fact, OpenBatch, RebalanceReason, Subscription},
-    ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    fact::{Fact, RebalanceReason, Subscription},
+    ids::{ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     refusal::LeaveReason,
+    time::Date,
     topic_config::TopicConfig,
 };
 
@@ -65,108 +69,26 @@ pub struct GroupRecord {
     pub manual: BTreeSet<ConsumerId>,
     /// The next offset to read of each partition committed.
     pub offsets: BTreeMap<LogId, Offset>,
-}
-
-/// A consumer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConsumerRecord {
-    /// Its group.
-    pub group: GroupName,
-    /// How it is treated.
-    pub options: ConsumerOptions,
-    /// What it wants.
-    pub subscription: Subscription,
-    /// What it shall have.
-    pub target: BTreeSet<LogId>,
-    /// What it has, with the position last made durable. What is held and not in the target is being given up.
-    pub held: BTreeMap<LogId, Option<Offset>>,
-    /// The generation in which its target last changed.
-    pub generation: Generation,
-    /// The last batch that it is known to have received.
-    pub batch: BatchId,
-    /// The batch after that, handed out before the positions were last made durable.
-    pub open: Option<OpenBatch>,
-    /// What of it is held and not delivered because the consumer wants it so.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub paused: BTreeSet<LogId>,
-    /// What of it is held, and not known to have been told.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub untold: BTreeSet<LogId>,
-    /// What was held and no longer is, and is not known to have been told, by the topics' names.
+    /// What clients want to remember with some of those.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub lost: BTreeMap<LogId, TopicName>,
-    /// Whether it said goodbye, and only its place is kept.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub away: bool,
+    pub metadata: BTreeMap<LogId, Arc<str>>,
+    /// When it was assigned last, if that was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rebalance_at: Option<Date>,
+    /// Since when nobody is in it and its offsets are as they are, if that is so and was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_since: Option<Date>,
 }
 
 impl GroupRecord {
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.manual.is_empty()
+    }
+
     /// Whether nobody is in it and nothing was ever committed: then there is nothing to remember.
     fn is_nothing(&self) -> bool {
-        self.members.is_empty() && self.manual.is_empty() && self.offsets.is_empty()
-    }
-}
-
-impl ConsumerRecord {
-    fn new(group: GroupName, options: ConsumerOptions, subscription: Subscription) -> Self {
-        Self {
-            group,
-            options,
-            subscription,
-            target: BTreeSet::new(),
-            held: BTreeMap::new(),
-            generation: Generation::default(),
-            batch: BatchId::NONE,
-            open: None,
-            paused: BTreeSet::new(),
-            untold: BTreeSet::new(),
-            lost: BTreeMap::new(),
-            away: false,
-        }
-    }
-
-    /// It holds partitions no longer.
-    fn lose(&mut self, topics: &BTreeMap<TopicId, TopicRecord>, logs: &[LogId]) {
-        for log in logs {
-            self.paused.remove(log);
-            self.untold.remove(log);
-            if let (Some(_), Some(topic)) = (self.held.remove(log), topics.get(&log.topic)) {
-                self.lost.insert(*log, topic.name.clone());
-            }
-        }
-    }
-}
-
-impl ConsumerRecord {
-    /// Applies a fact that is about this consumer and its partitions alone.
-    fn apply(&mut self, fact: &Fact, topics: &BTreeMap<TopicId, TopicRecord>) {
-        match fact {
-            Fact::WentAway { .. } => self.away = true,
-            Fact::Granted { positions, .. } => {
-                self.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
-                self.untold.extend(positions.keys().copied());
-                self.lost.retain(|log, _| !positions.contains_key(log));
-            }
-            Fact::Released { logs, .. } => self.lose(topics, logs),
-            Fact::Positioned { batch, positions, open, .. } => {
-                self.batch = *batch;
-                self.open.clone_from(open);
-                for (log, position) in positions {
-                    if let Some(held) = self.held.get_mut(log) {
-                        *held = Some(*position);
-                    }
-                }
-            }
-            Fact::Told { logs, .. } => {
-                self.untold.retain(|log| !logs.contains(log));
-                self.lost.retain(|log, _| !logs.contains(log));
-            }
-            Fact::Paused { logs, .. } => {
-                self.paused.extend(logs.iter().filter(|log| self.held.contains_key(log)));
-            }
-            Fact::Resumed { logs, .. } => self.paused.retain(|log| !logs.contains(log)),
-            _ => {}
-        }
+        self.is_empty() && self.offsets.is_empty()
     }
 }
 
@@ -224,10 +146,11 @@ impl Durable {
                 }
             }
             Fact::ConsumerEnded { consumer, reason } => self.end(*consumer, *reason, ended_remembered),
-            Fact::Rebalanced { group, generation, reason, targets } => {
+            Fact::Rebalanced { group, generation, reason, targets, at } => {
                 if let Some(record) = self.groups.get_mut(group) {
                     record.generation = *generation;
                     record.last_rebalance = Some(reason.clone());
+                    record.last_rebalance_at = *at;
                 }
                 for (consumer, target) in targets {
                     if let Some(record) = self.consumers.get_mut(consumer) {
@@ -247,8 +170,23 @@ impl Durable {
                     record.apply(fact, &self.topics);
                 }
             }
-            Fact::Committed { group, offsets } => {
-                let record = self.groups.entry(group.clone()).or_default();
+            Fact::GroupEmptied { group, at } => {
+                if let Some(record) = self.groups.get_mut(group) {
+                    record.empty_since = Some(*at);
+                }
+            }
+            Fact::OffsetsDeleted { group, logs } => {
+                if let Some(record) = self.groups.get_mut(group) {
+                    record.offsets.retain(|log, _| !logs.contains(log));
+                    record.metadata.retain(|log, _| !logs.contains(log));
+                }
+                self.forget_if_nothing(group);
+            }
+            Fact::GroupDeleted { group } => self.forget_group(group),
+            Fact::Committed { group, offsets, metadata } => {
+                let record = self.group(group);
+                record.metadata.retain(|log, _| !offsets.contains_key(log));
+                record.metadata.extend(metadata.iter().map(|(log, text)| (*log, text.clone())));
                 record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
             }
         }
@@ -261,6 +199,7 @@ impl Durable {
         let known = |log: &LogId| topics.get(&log.topic).is_some_and(|topic| log.partition < topic.partitions);
         for group in self.groups.values_mut() {
             group.offsets.retain(|log, _| known(log));
+            group.metadata.retain(|log, _| known(log));
             group.members.retain(|member| self.consumers.contains_key(member));
             group.manual.retain(|member| self.consumers.contains_key(member));
         }
@@ -297,6 +236,7 @@ impl Durable {
         self.topics.remove(&topic);
         for group in self.groups.values_mut() {
             group.offsets.retain(|log, _| log.topic != topic);
+            group.metadata.retain(|log, _| log.topic != topic);
         }
         for consumer in self.consumers.values_mut() {
             consumer.target.retain(|log| log.topic != topic);
@@ -304,9 +244,11 @@ impl Durable {
     }
 
     fn join_or_leave(&mut self, consumer: ConsumerId) {
+        let name = self.consumers[&consumer].group.clone();
+        self.group(&name);
         let record = &self.consumers[&consumer];
-        let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
-        let group = self.groups.entry(record.group.clone()).or_insert_with(fresh);
+        let Some(group) = self.groups.get_mut(&name) else { return };
+        group.empty_since = None;
         let (joins, leaves) = match record.subscription {
             Subscription::Topics(_) | Subscription::Pattern(_) => (&mut group.members, &mut group.manual),
             Subscription::Manual => (&mut group.manual, &mut group.members),
@@ -333,10 +275,21 @@ impl Durable {
         }
     }
 
+    /// A group, made if it isn't there.
+    fn group(&mut self, name: &GroupName) -> &mut GroupRecord {
+        let fresh = || GroupRecord { generation: self.generation_floor, ..GroupRecord::default() };
+        self.groups.entry(name.clone()).or_insert_with(fresh)
+    }
+
     fn forget_if_nothing(&mut self, name: &GroupName) {
-        if let Some(group) = self.groups.get(name).filter(|group| group.is_nothing()) {
+        if self.groups.get(name).is_some_and(GroupRecord::is_nothing) {
+            self.forget_group(name);
+        }
+    }
+
+    fn forget_group(&mut self, name: &GroupName) {
+        if let Some(group) = self.groups.remove(name) {
             self.generation_floor = self.generation_floor.max(group.generation);
-            self.groups.remove(name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What comes in: everything that can happen outside the core.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use crate::{
     },
     pattern::TopicPattern,
     producers::ProducerStamp,
+    time::Date,
     topic_config::{TopicConfig, TopicConfigChange},
 };
 
@@ -83,6 +84,11 @@ pub enum Event {
     Storage {
         /// What it can do now.
         state: StorageState,
+    },
+    /// What date it is. To be said at the start, and now and then, since clocks are set.
+    Date {
+        /// Now.
+        now: Date,
     },
     /// Time passed.
     Tick,
@@ -268,6 +274,27 @@ pub enum Request {
     },
     /// List the groups.
     ListGroups,
+    /// Set offsets of a group that nobody is in; the group is made if it isn't there.
+    SetOffsets {
+        /// The group.
+        group: GroupName,
+        /// Which, and to what: all of them or none.
+        offsets: Vec<SetOffset>,
+        /// Whether to say what would be done, and do nothing.
+        dry_run: bool,
+    },
+    /// Forget offsets of a group that nobody is in.
+    DeleteOffsets {
+        /// The group.
+        group: GroupName,
+        /// Of which partitions.
+        partitions: Vec<(TopicName, u32)>,
+    },
+    /// Forget a group that nobody is in, with all its offsets.
+    DeleteGroup {
+        /// The group.
+        group: GroupName,
+    },
     /// Describe one group.
     DescribeGroup {
         /// The group.
@@ -308,6 +335,9 @@ pub struct ProduceBatch {
     pub producer: Option<ProducerStamp>,
 }
 
+/// The longest metadata of a committed offset, in bytes.
+pub const MAX_METADATA_BYTES: u32 = 4_096;
+
 /// One partition's entry in a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitOffset {
@@ -317,6 +347,9 @@ pub struct CommitOffset {
     pub partition: u32,
     /// The next offset to read, 0 to the log's end.
     pub offset: i64,
+    /// What the client wants to remember with it, at most [`MAX_METADATA_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
 }
 
 /// One partition's entry in a seek.
@@ -340,4 +373,29 @@ pub enum Place {
     End,
     /// Where the group would begin: what it has committed, or else what the reset policy says.
     Committed,
+}
+
+/// One partition's entry in a change of a group's offsets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetOffset {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: u32,
+    /// Where its members shall begin.
+    pub to: OffsetTarget,
+}
+
+/// Where members of a group shall begin in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OffsetTarget {
+    /// At the first record that there is.
+    Earliest,
+    /// After the last one.
+    Latest,
+    /// At an offset, from the log's start to its end.
+    Offset(i64),
+    /// So many records after the committed offset, or before it if negative; but within the log.
+    By(i64),
 }

@@ -6,6 +6,7 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
@@ -16,6 +17,7 @@ use crate::{
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     pattern::TopicPattern,
     refusal::LeaveReason,
+    time::Date,
     topic_config::TopicConfig,
 };
 
@@ -113,6 +115,9 @@ pub enum Fact {
         reason: RebalanceReason,
         /// Whoever's share changed, with all of the new share.
         targets: BTreeMap<ConsumerId, BTreeSet<LogId>>,
+        /// When, if that was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Date>,
     },
     /// A consumer holds partitions that nobody held.
     Granted {
@@ -161,12 +166,34 @@ pub enum Fact {
         /// The partitions.
         logs: BTreeSet<LogId>,
     },
+    /// Nobody is in a group since a date, and its offsets were not set since.
+    GroupEmptied {
+        /// The group.
+        group: GroupName,
+        /// Since when.
+        at: Date,
+    },
+    /// A group's offsets are no more, and it isn't either if nothing else is left of it.
+    OffsetsDeleted {
+        /// The group.
+        group: GroupName,
+        /// The partitions.
+        logs: BTreeSet<LogId>,
+    },
+    /// A group is no more, nor is any offset of it.
+    GroupDeleted {
+        /// The group.
+        group: GroupName,
+    },
     /// A group has committed offsets.
     Committed {
         /// The group.
         group: GroupName,
         /// The next offset to read of each partition named.
         offsets: BTreeMap<LogId, Offset>,
+        /// What clients want to remember with some of them; nothing with the others.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        metadata: BTreeMap<LogId, Arc<str>>,
     },
 }
 

@@ -89,7 +89,10 @@ pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits},
     durable::Durable,
-    event::{CommitOffset, Event, Place, ProduceBatch, Request, SeekTo, StorageState, Topics},
+    event::{
+        CommitOffset, Event, MAX_METADATA_BYTES, OffsetTarget, Place, ProduceBatch, Request, SeekTo, SetOffset,
+        StorageState, Topics,
+    },
     fact::Fact,
     ids::{
         AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, InstanceId, LogId,
@@ -100,6 +103,6 @@ pub use crate::{
     producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
-    time::{DurationMs, Timestamp},
+    time::{Date, DurationMs, Timestamp},
     topic_config::{Cleanup, Compression, TopicConfig, TopicConfigChange},
 };

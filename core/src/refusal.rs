@@ -87,6 +87,14 @@ pub enum Refusal {
         /// The id asked for.
         group: GroupName,
     },
+    /// Somebody is in the group, who would not hear of the change.
+    #[error("consumer group {group:?} has {consumers} consumers: close them first")]
+    GroupActive {
+        /// The group.
+        group: GroupName,
+        /// How many consumers it has, those with a manual assignment and those away included.
+        consumers: u32,
+    },
     /// No consumer has, or recently had, that id.
     #[error("there is no consumer {consumer}")]
     ConsumerNotFound {
@@ -134,6 +142,14 @@ pub enum Refusal {
         "the group has no usable committed offset for {topic}/{partition}, and auto_offset_reset is none: seek first"
     )]
     NoCommittedOffset {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
+    },
+    /// The group has no committed offset to go by.
+    #[error("the group has committed nothing for {topic}/{partition}")]
+    NothingCommitted {
         /// The topic.
         topic: TopicName,
         /// The partition.

@@ -1,6 +1,6 @@
 //! What a request is answered with when it is not refused.
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::{
     fact::RebalanceReason,
     ids::{BatchId, ConsumerId, FetchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     pattern::TopicPattern,
+    time::Date,
     topic_config::TopicConfig,
 };
 
@@ -45,6 +46,20 @@ pub enum Response {
     Groups(Vec<GroupSummary>),
     /// One group.
     Group(GroupDescription),
+    /// A group's offsets were set or deleted, or would be.
+    OffsetsSet {
+        /// The group.
+        group: GroupName,
+        /// Whether nothing was done.
+        dry_run: bool,
+        /// What changed, by partition.
+        changes: Vec<OffsetChange>,
+    },
+    /// A group is no more.
+    GroupDeleted {
+        /// Its id.
+        group: GroupName,
+    },
 }
 
 /// A topic as it is.
@@ -199,6 +214,9 @@ pub struct CommittedPartition {
     pub partition: u32,
     /// The next offset to read; [`None`] if none was ever committed.
     pub offset: Option<Offset>,
+    /// What a client wanted to remember with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
 }
 
 /// What a group is doing.
@@ -240,10 +258,35 @@ pub struct GroupDescription {
     pub assignor: Assignor,
     /// Why it was assigned last.
     pub last_rebalance: Option<RebalanceReason>,
+    /// When that was, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rebalance_at: Option<Date>,
+    /// Since when nobody is in it, if so and if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty_since: Option<Date>,
+    /// When it will be forgotten, if nobody comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Date>,
     /// Its members.
     pub members: Vec<ConsumerDescription>,
+    /// Those of its consumers that took partitions by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manual: Vec<ConsumerDescription>,
     /// Each partition with a committed offset or an owner, by topic and number.
     pub partitions: Vec<GroupPartition>,
+}
+
+/// A change of one committed offset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetChange {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: u32,
+    /// What was committed; [`None`] if nothing was.
+    pub before: Option<Offset>,
+    /// What is; [`None`] if nothing is.
+    pub after: Option<Offset>,
 }
 
 /// How far a group is in one partition.
@@ -255,6 +298,9 @@ pub struct GroupPartition {
     pub partition: u32,
     /// The next offset to read; [`None`] if none was committed.
     pub committed: Option<Offset>,
+    /// What a client wanted to remember with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
     /// The log's bounds.
     pub bounds: Bounds,
     /// Who is being delivered it.

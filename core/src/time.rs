@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A moment on the runtime's monotonic clock, in milliseconds since some fixed moment of its own choosing.
 ///
 /// Deadlines are counted in it. `Core::step` clamps it, so it never runs backwards.
-/// It is not a date: the dates of records are the runtime's affair and never reach the core.
+/// It is not a [`Date`]: that can be set back. The dates of records are the runtime's affair and never reach the core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
@@ -24,3 +24,17 @@ impl Add<DurationMs> for Timestamp {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DurationMs(pub u32);
+
+/// A moment as calendars have it: milliseconds since 1970, in UTC. Clocks that tell it can be set, so nothing is due by
+/// it that could do harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Date(pub i64);
+
+impl Date {
+    /// The moment that lies so much later.
+    #[must_use]
+    pub fn after(self, span: DurationMs) -> Self {
+        Self(self.0.saturating_add(i64::from(span.0)))
+    }
+}

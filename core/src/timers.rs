@@ -16,6 +16,8 @@ pub(crate) enum Timer {
     Session(ConsumerId),
     /// A consumer has kept a revoked partition for its rebalance timeout.
     Rebalance(ConsumerId),
+    /// The offsets of an empty group have been kept for as long as they are.
+    Offsets,
     /// A poll or read has waited for as long as it wanted to.
     Wait(RequestId),
 }

@@ -198,7 +198,7 @@ impl World {
     fn must_decide_well(&mut self, facts: &[Fact]) {
         for fact in facts {
             match fact {
-                Fact::Committed { group, offsets } => {
+                Fact::Committed { group, offsets, .. } => {
                     let at = group_index(group);
                     for (log, offset) in offsets {
                         let earlier = self.decided.insert((at, *log), *offset);

@@ -45,6 +45,15 @@ impl Core {
             self.sessions.len(),
             self.durable.consumers.len()
         );
+        for (since, name) in &self.expiry.empty {
+            let record = self.durable.groups.get(name);
+            let empty = record.is_some_and(|record| record.is_empty() && record.empty_since == Some(*since));
+            must!(empty, "what is to expire is empty since then", "{name}: {since:?}");
+        }
+        if self.date_offset.is_some() {
+            let empty = self.durable.groups.values().filter(|record| record.is_empty()).count();
+            must!(empty == self.expiry.empty.len(), "every empty group is to expire", "{empty}");
+        }
         for (consumer, session) in &self.sessions {
             self.check_session(*consumer, session)?;
         }

@@ -1,18 +1,23 @@
 //! Commits: how far a group has come, by a member's word or by auto-commit.
 //!
 //! A committed offset is the next offset to read. A commit is one fact over all its partitions, so it is applied
-//! whole or not at all; it never moves a position.
+//! whole or not at all; it never moves a position. What a client wants to remember with an offset stays until the next
+//! commit of that partition.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::Core;
 use crate::{
-    event::CommitOffset,
+    config::in_range,
+    event::{CommitOffset, MAX_METADATA_BYTES},
     fact::Fact,
     ids::{ConsumerId, FactSeq, Generation, LogId, Offset, RequestId},
     refusal::Refusal,
     response::{CommittedPartition, Response},
 };
+
+/// What clients want to remember with offsets that they commit.
+type Metadata = BTreeMap<LogId, Arc<str>>;
 
 impl Core {
     pub(super) fn commit(
@@ -22,8 +27,8 @@ impl Core {
         offsets: Option<Vec<CommitOffset>>,
         generation: Option<Generation>,
     ) {
-        let offsets = match self.may_commit(consumer, offsets, generation) {
-            Ok(offsets) => offsets,
+        let (offsets, metadata) = match self.may_commit(consumer, offsets, generation) {
+            Ok(valid) => valid,
             Err(refusal) => {
                 self.touch(consumer);
                 return self.refuse(request, refusal);
@@ -34,13 +39,14 @@ impl Core {
             topic: self.topic_name(*log),
             partition: log.partition,
             offset: Some(*offset),
+            metadata: metadata.get(log).cloned(),
         });
         let response = Response::Committed(names.collect());
         for (log, offset) in &offsets {
             self.proves_arrival(consumer, *log, *offset);
         }
         self.checkpoint_commit(consumer, &offsets);
-        let after = self.apply_commit(consumer, &offsets);
+        let after = self.apply_commit(consumer, &offsets, metadata);
         self.reply_after(request, after, response);
     }
 
@@ -49,7 +55,7 @@ impl Core {
         consumer: ConsumerId,
         offsets: Option<Vec<CommitOffset>>,
         generation: Option<Generation>,
-    ) -> Result<BTreeMap<LogId, Offset>, Refusal> {
+    ) -> Result<(BTreeMap<LogId, Offset>, Metadata), Refusal> {
         self.must_know(consumer)?;
         self.may_write()?;
         let session = &self.sessions[&consumer];
@@ -59,26 +65,30 @@ impl Core {
             Some(given) if given > current => return Err(Refusal::GenerationUnknown { given, current }),
             _ => {}
         }
-        let Some(offsets) = offsets else { return Ok(session.delivered().collect()) };
-        let mut valid = BTreeMap::new();
-        for CommitOffset { topic, partition, offset } in offsets {
+        let Some(offsets) = offsets else { return Ok((session.delivered().collect(), Metadata::new())) };
+        let (mut valid, mut metadata) = (BTreeMap::new(), Metadata::new());
+        for CommitOffset { topic, partition, offset, metadata: text } in offsets {
             let log = self.find_log(&topic, partition)?;
             if !session.partitions.contains_key(&log) {
                 return Err(Refusal::PartitionNotAssigned { topic, partition });
             }
             valid.insert(log, self.check_offset(&topic, log, offset, Offset(0))?);
+            if let Some(text) = text {
+                in_range("metadata", u32::try_from(text.len()).unwrap_or(u32::MAX), 0, MAX_METADATA_BYTES)?;
+                metadata.insert(log, text);
+            }
         }
-        Ok(valid)
+        Ok((valid, metadata))
     }
 
     /// Records a commit, and lets go of what was only held until it came.
-    fn apply_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) -> FactSeq {
+    fn apply_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>, metadata: Metadata) -> FactSeq {
         let Some(session) = self.sessions.get(&consumer) else { return self.outbox.decided() };
         let group = session.group.clone();
         if offsets.is_empty() {
             return self.groups.get(&group).map_or(FactSeq::default(), |group| group.depends_on);
         }
-        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone() });
+        let after = self.record(Fact::Committed { group: group.clone(), offsets: offsets.clone(), metadata });
         if let Some(group) = self.groups.get_mut(&group) {
             group.depends_on = after;
         }
@@ -165,7 +175,7 @@ impl Core {
         let offsets = logs.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
         let offsets = offsets.collect();
         self.checkpoint_commit(consumer, &offsets);
-        self.apply_commit(consumer, &offsets);
+        self.apply_commit(consumer, &offsets, Metadata::new());
     }
 
     /// Commits all that was delivered, for a consumer with auto-commit that says goodbye.
@@ -175,7 +185,7 @@ impl Core {
             let received =
                 session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
             let offsets = received.chain(session.delivered()).collect();
-            self.apply_commit(consumer, &offsets);
+            self.apply_commit(consumer, &offsets, Metadata::new());
         }
     }
 }

@@ -37,6 +37,7 @@ impl Core {
             topic: self.topic_name(*log),
             partition: log.partition,
             offset: self.durable.committed(&session.group, *log),
+            metadata: self.durable.groups.get(&session.group).and_then(|group| group.metadata.get(log)).cloned(),
         });
         let response = Response::Committed(committed.collect());
         self.reply_after(request, after, response);
@@ -68,6 +69,7 @@ impl Core {
                 topic: self.topic_name(log),
                 partition: log.partition,
                 committed: record.offsets.get(&log).copied(),
+                metadata: record.metadata.get(&log).cloned(),
                 bounds: self.logs.get(&log)?.bounds,
                 owner,
             })
@@ -78,6 +80,10 @@ impl Core {
             generation: record.generation,
             assignor: self.assignor_of(&group),
             last_rebalance: record.last_rebalance.clone(),
+            last_rebalance_at: record.last_rebalance_at,
+            empty_since: record.empty_since,
+            expires_at: record.empty_since.map(|since| since.after(self.config.offsets_retention)),
+            manual: record.manual.iter().map(|consumer| self.consumer_description(*consumer)).collect(),
             members: record.members.iter().map(|consumer| self.consumer_description(*consumer)).collect(),
             partitions,
             group,

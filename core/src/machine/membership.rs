@@ -41,6 +41,7 @@ impl Core {
             return self.tell_assignment(request, consumer);
         }
         let instance = options.instance_id.clone();
+        self.forget_expiry(group);
         self.begin_session(consumer, group, &options, &subscription);
         let after = self.record(Fact::ConsumerCreated { consumer, group: group.clone(), options, subscription });
         if let Some(session) = self.sessions.get_mut(&consumer) {
@@ -187,6 +188,7 @@ impl Core {
         if was_member {
             self.rebalance(&session.group, RebalanceReason::Left(consumer, reason));
         }
+        self.note_empty(&session.group);
     }
 
     /// Lets go of all that a session has. Gives it, where it stood in its partitions, and whether it was a member.

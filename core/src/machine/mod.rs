@@ -17,7 +17,9 @@ mod answer;
 mod check;
 mod commit;
 mod describe;
+mod expiry;
 mod figures;
+mod group_offsets;
 mod membership;
 mod patterns;
 mod pause;
@@ -90,6 +92,9 @@ pub struct Core {
     parked: u32,
     /// Consumers whose poll may have something to say at the end of this step.
     woken: BTreeSet<ConsumerId>,
+    /// What to add to [`Timestamp`]s to have a [`Date`](crate::Date), once that is known.
+    date_offset: Option<i64>,
+    expiry: expiry::Expiry,
     timers: Timers,
     outbox: Outbox,
     storage: StorageState,
@@ -125,6 +130,8 @@ impl Core {
             requests: BTreeMap::new(),
             parked: 0,
             woken: BTreeSet::new(),
+            date_offset: None,
+            expiry: expiry::Expiry::default(),
             timers: Timers::default(),
             outbox: Outbox::default(),
             storage: StorageState::Ok,
@@ -189,6 +196,7 @@ impl Core {
             Event::LogsCreated { topic, partitions, result } => self.logs_created(topic, partitions, result),
             Event::LogMoved { log, start, end } => self.log_moved(log, start, end),
             Event::Storage { state } => self.storage_changed(state),
+            Event::Date { now } => self.set_date(now),
             Event::Tick => {}
             Event::Drain => self.drain(),
         }
@@ -225,6 +233,9 @@ impl Core {
             Request::Committed { consumer } => self.describe_committed(id, consumer),
             Request::Close { consumer } => self.close(id, consumer),
             Request::ListGroups => self.list_groups(id),
+            Request::SetOffsets { group, offsets, dry_run } => self.set_offsets(id, group, &offsets, dry_run),
+            Request::DeleteOffsets { group, partitions } => self.delete_offsets(id, group, &partitions),
+            Request::DeleteGroup { group } => self.delete_group(id, group),
             Request::DescribeGroup { group } => self.describe_group(id, group),
         }
     }
@@ -233,6 +244,7 @@ impl Core {
         match timer {
             Timer::Session(consumer) => self.session_due(consumer),
             Timer::Rebalance(consumer) => self.rebalance_due(consumer),
+            Timer::Offsets => self.offsets_due(),
             Timer::Wait(request) => self.wait_due(request),
         }
     }

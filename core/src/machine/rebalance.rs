@@ -62,7 +62,8 @@ impl Core {
         let mut changed = self.decide_targets(name);
         self.add_those_who_lost_a_topic(name, &mut changed);
         let members: Vec<ConsumerId> = changed.keys().copied().collect();
-        let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed };
+        let at = self.date();
+        let fact = Fact::Rebalanced { group: name.clone(), generation, reason, targets: changed, at };
         let after = self.record(fact);
         self.groups.entry(name.clone()).or_default().depends_on = after;
         self.index_targets(name);

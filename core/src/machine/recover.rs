@@ -124,7 +124,7 @@ impl Core {
         }
         for (group, offsets) in lost {
             if !offsets.is_empty() {
-                self.record(Fact::Committed { group, offsets });
+                self.record(Fact::Committed { group, offsets, metadata: BTreeMap::new() });
             }
         }
     }

@@ -15,7 +15,7 @@ use takhin::{
     engine::local::{Durability, LocalConfig},
     http::{self, HttpConfig},
 };
-use takhin_core::Config;
+use takhin_core::{Config, DurationMs};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -77,6 +77,16 @@ pub(super) struct Serve {
         value_parser = clap::value_parser!(u64).range(10..=3_600_000)
     )]
     cleanup_interval_ms: u64,
+
+    /// How long the offsets of a consumer group that nobody is in are kept, in hours
+    #[arg(
+        long,
+        env = "TAKHIN_OFFSETS_RETENTION_HOURS",
+        value_name = "HOURS",
+        default_value_t = 168,
+        value_parser = clap::value_parser!(u32).range(1..=1_176)
+    )]
+    offsets_retention_hours: u32,
 
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
@@ -148,8 +158,10 @@ impl Serve {
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };
+        let offsets_retention = DurationMs(self.offsets_retention_hours * 3_600_000);
+        let core = Config { offsets_retention, ..Config::default() };
         let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone() };
-        let config = DriverConfig { core: Config::default(), engine, trace };
+        let config = DriverConfig { core, engine, trace };
         let listeners = listen(&self.listen)?;
         let opened = tokio::task::block_in_place(|| Driver::start(config));
         let Started { driver, report } = opened.map_err(|error| error.to_string())?;

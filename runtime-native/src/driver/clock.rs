@@ -1,8 +1,8 @@
 //! The driver's clock: the one that the core is told, and the alarm for its next deadline.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use takhin_core::{Event, Timestamp};
+use takhin_core::{Date, Event, Timestamp};
 
 use super::Driver;
 
@@ -26,7 +26,27 @@ impl Clock {
     }
 }
 
+/// How often the core is told the date, since the system's clock may be set.
+const DATE_INTERVAL: Duration = Duration::from_mins(10);
+
+/// What the system's clock says.
+fn today() -> Date {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Date(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 impl Driver {
+    pub(super) fn bring_date(&self) {
+        self.bring(Event::Date { now: today() });
+    }
+
+    pub(super) async fn keep_date(self) {
+        loop {
+            tokio::time::sleep(DATE_INTERVAL).await;
+            self.bring_date();
+        }
+    }
+
     /// Brings a tick whenever a deadline has come. Sleeps otherwise: no deadline, no wake-up.
     pub(super) async fn run_clock(self) {
         loop {

@@ -96,6 +96,23 @@ fn read(reader: &Reader, plan: &Plan, mode: ReadMode) -> Option<(Parts<FetchedPa
     Some((parts, fetched))
 }
 
+/// The timestamps of single records. May wait for the disk.
+pub(super) fn timestamps(reader: &Reader, places: &[Option<(LogId, Offset)>]) -> Vec<Option<i64>> {
+    /// Looks at the disk for one answer at most.
+    const MAX_LOOKS: usize = 1_000;
+    let mut looks = 0;
+    let mut chunk = Chunk::default();
+    let mut timestamp = |place: &Option<(LogId, Offset)>| {
+        let (log, from) = (*place).filter(|_| looks < MAX_LOOKS)?;
+        looks += 1;
+        chunk.clear();
+        let part = ReadPart { log, from, to: Offset(from.0 + 1), max_bytes: 1, max_records: 1 };
+        let outcome = reader.read(&part, ReadMode::Blocking, &mut chunk).ok()?;
+        chunk.records(&outcome).next().map(|record| record.timestamp_ms)
+    };
+    places.iter().map(&mut timestamp).collect()
+}
+
 /// How much more a fetch may bring.
 struct Left {
     records: u32,

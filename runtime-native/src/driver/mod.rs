@@ -272,6 +272,25 @@ impl Driver {
         self.lock().draining
     }
 
+    /// The timestamps of records, each of a partition and an offset; [`None`] for what isn't asked for, can't be read, or
+    /// comes after the first 1,000.
+    pub async fn timestamps(&self, records: Vec<Option<(TopicName, u32, Offset)>>) -> Vec<Option<i64>> {
+        let wanted = records.len();
+        let places: Vec<_> = {
+            let state = self.lock();
+            let place = |(topic, partition, offset): (TopicName, u32, Offset)| {
+                Some((state.core.bounds(&topic, partition).ok()?.0, offset))
+            };
+            records.into_iter().map(|record| record.and_then(place)).collect()
+        };
+        if places.iter().all(Option::is_none) {
+            return places.iter().map(|_| None).collect();
+        }
+        let reader = self.shared.reader.clone();
+        let read = tokio::task::spawn_blocking(move || fetch::timestamps(&reader, &places)).await;
+        read.unwrap_or_else(|_| (0..wanted).map(|_| None).collect())
+    }
+
     /// How the broker is.
     pub fn health(&self) -> Health {
         self.lock().health()

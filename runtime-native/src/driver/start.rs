@@ -147,6 +147,8 @@ impl Driver {
             engine.start(sink).map_err(StartError::Thread)?;
         }
         driver.bring(Event::Tick);
+        driver.bring_date();
+        tokio::spawn(driver.clone().keep_date());
         tokio::spawn(driver.clone().run_clock());
         Ok(Started { driver, report })
     }

@@ -44,11 +44,14 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::ConsumerExpired { .. } => (StatusCode::NOT_FOUND, "consumer_expired"),
         Refusal::ConsumerGone { .. } => (StatusCode::GONE, "consumer_expired"),
         Refusal::OffsetTrimmed { .. } => (StatusCode::GONE, "offset_trimmed"),
+        Refusal::GroupActive { .. } => (StatusCode::CONFLICT, "group_active"),
         Refusal::TopicExists { .. } => (StatusCode::CONFLICT, "topic_exists"),
         Refusal::ConsumerExists { .. } => (StatusCode::CONFLICT, "consumer_exists"),
         Refusal::ConsumerEnded { .. } => (StatusCode::CONFLICT, "consumer_ended"),
         Refusal::PollSuperseded { .. } => (StatusCode::CONFLICT, "poll_superseded"),
-        Refusal::NoCommittedOffset { .. } => (StatusCode::CONFLICT, "no_committed_offset"),
+        Refusal::NoCommittedOffset { .. } | Refusal::NothingCommitted { .. } => {
+            (StatusCode::CONFLICT, "no_committed_offset")
+        }
         Refusal::PartitionNotAssigned { .. } => (StatusCode::CONFLICT, "partition_not_assigned"),
         Refusal::StaleGeneration { .. } => (StatusCode::CONFLICT, "stale_generation"),
         Refusal::GenerationUnknown { .. } => (StatusCode::CONFLICT, "generation_unknown"),
@@ -145,6 +148,8 @@ mod tests {
                 "invalid_pattern",
             ),
             no(Refusal::Empty { field: "topics".into() }, 422, "empty"),
+            no(Refusal::GroupActive { group: group.clone(), consumers: 2 }, 409, "group_active"),
+            no(Refusal::NothingCommitted { topic: t(), partition }, 409, "no_committed_offset"),
             no(Refusal::GroupNotFound { group }, 404, "group_not_found"),
             no(Refusal::ConsumerNotFound { consumer }, 404, "consumer_not_found"),
             no(Refusal::ConsumerExists { consumer }, 409, "consumer_exists"),

@@ -110,7 +110,7 @@ impl Script {
 
     /// Commits one offset as consumer `n`.
     pub fn commit(&mut self, n: u128, name: &str, partition: u32, offset: i64) -> RequestId {
-        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset }]);
+        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset, metadata: None }]);
         self.ask(Request::Commit { consumer: consumer(n), offsets, generation: None })
     }
 
@@ -121,7 +121,7 @@ impl Script {
 
     /// Commits one offset as consumer `n`, in the generation that it believes itself in.
     pub fn commit_in(&mut self, n: u128, generation: u64, name: &str, partition: u32, offset: i64) -> RequestId {
-        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset }]);
+        let offsets = Some(vec![CommitOffset { topic: topic(name), partition, offset, metadata: None }]);
         let generation = Some(Generation(generation));
         self.ask(Request::Commit { consumer: consumer(n), offsets, generation })
     }
@@ -132,6 +132,7 @@ impl Script {
             topic: topic(name),
             partition: *partition,
             offset: *offset,
+            metadata: None,
         };
         let offsets = Some(offsets.iter().map(entry).collect());
         self.ask(Request::Commit { consumer: consumer(n), offsets, generation: None })

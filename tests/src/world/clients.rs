@@ -69,7 +69,7 @@ impl World {
             20 => Request::Assign { consumer: me, partitions: vec![(name, partition)] },
             21..24 => Request::Seek { consumer: me, positions: vec![SeekTo { topic: name, partition, offset }] },
             _ => {
-                let offsets = Some(vec![CommitOffset { topic: name, partition, offset }]);
+                let offsets = Some(vec![CommitOffset { topic: name, partition, offset, metadata: None }]);
                 Request::Commit { consumer: me, offsets, generation: None }
             }
         };
@@ -122,7 +122,12 @@ impl World {
         let names = self.core.snapshot();
         let entries = client.next.iter().filter_map(|(log, offset)| {
             let topic = names.topics.get(&log.topic)?.name.clone();
-            Some(CommitOffset { topic, partition: log.partition, offset: i64::try_from(offset.0).ok()? })
+            Some(CommitOffset {
+                topic,
+                partition: log.partition,
+                offset: i64::try_from(offset.0).ok()?,
+                metadata: None,
+            })
         });
         let entries: Vec<CommitOffset> = entries.collect();
         if !entries.is_empty() {

@@ -1,11 +1,13 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
 mod cleanup;
+mod commits;
 mod consumer_ids;
 mod crash;
 mod damage;
 mod errors;
 mod full_disk;
+mod group_offsets;
 mod groups;
 mod harness;
 mod long_poll;

@@ -90,6 +90,7 @@ fn a_consumer_lives_from_subscribe_to_close() {
         json!({
             "records": polled["records"], "timestamp": now, "batch_id": 1, "generation": 1, "positions": positions,
             "lag": {"audits": {"0": 0, "1": 0}, "payments": {"0": 0, "1": 0, "2": 0}},
+            "lag_ms": {"audits": {"0": 0, "1": 0}, "payments": {"0": 0, "1": 0, "2": 0}},
         })
     );
 

@@ -287,7 +287,7 @@ fn auto_commit_waits_for_the_receipt() {
 fn what_was_committed_is_not_delivered_again_because_its_answer_broke() {
     let mut script = five_records();
     let broken = script.consume(1, wait(0));
-    let offsets = Some(vec![CommitOffset { topic: topic("orders"), partition: 0, offset: 3 }]);
+    let offsets = Some(vec![CommitOffset { topic: topic("orders"), partition: 0, offset: 3, metadata: None }]);
     let request =
         takhin_core::Request::Commit { consumer: takhin_tests::script::consumer(1), offsets, generation: None };
     script.get(request);

@@ -4,11 +4,13 @@
 
 mod auto_commit;
 mod chosen_ids;
+mod commit_metadata;
 mod commit_rules;
 mod expected_offset;
 mod fencing;
 mod first_message;
 mod gaps;
+mod group_offsets;
 mod handover;
 mod idempotence;
 mod long_poll;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use takhin_core::{
-    Command, Config, ConsumerOptions, Event, FetchedPart, Offset, OffsetReset, Parts, PollLimits, ProduceBatch,
-    ProducerId, ProducerStamp, ReadError, Refusal, Request, StorageError, StorageState,
+    Command, Config, ConsumerOptions, Event, FetchedPart, Offset, OffsetReset, OffsetTarget, Parts, PollLimits,
+    ProduceBatch, ProducerId, ProducerStamp, ReadError, Refusal, Request, SetOffset, StorageError, StorageState,
 };
 use takhin_tests::script::{Script, Work, consumer, group, manual, topic, wait};
 
@@ -19,6 +19,8 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::OutOfRange { .. } => "out_of_range",
         Refusal::InvalidPattern { .. } => "invalid_pattern",
         Refusal::Empty { .. } => "empty",
+        Refusal::GroupActive { .. } => "group_active",
+        Refusal::NothingCommitted { .. } => "nothing_committed",
         Refusal::GroupNotFound { .. } => "group_not_found",
         Refusal::ConsumerNotFound { .. } => "consumer_not_found",
         Refusal::ConsumerExists { .. } => "consumer_exists",
@@ -71,6 +73,12 @@ fn every_refusal_is_reached() {
         script.ask(Request::Produce { topic: topic("orders"), batches: Parts::new() }),
         script.read("orders", 0, 6, wait(0)),
         script.ask(Request::DescribeGroup { group: group("nobody") }),
+        script.ask(Request::DeleteGroup { group: group("billing") }),
+        script.ask(Request::SetOffsets {
+            group: group("audit"),
+            offsets: vec![SetOffset { topic: topic("orders"), partition: 0, to: OffsetTarget::By(-1) }],
+            dry_run: true,
+        }),
         script.describe(9),
         script.subscribe(1, "audit", &["orders"], manual()),
         script.subscribe(2, "audit", &[], manual()),
@@ -117,7 +125,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 29, "{distinct:?}");
+    assert_eq!(distinct.len(), 31, "{distinct:?}");
 }
 
 /// A producer of an older epoch, and an idempotency key that came before with another request.

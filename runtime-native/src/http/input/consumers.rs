@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use takhin_core::{
     Assignor, BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, InstanceId,
-    NameError, OffsetReset, PollLimits, Refusal, Request, TopicName, TopicPattern, Topics,
+    MAX_METADATA_BYTES, NameError, OffsetReset, PollLimits, Refusal, Request, TopicName, TopicPattern, Topics,
 };
 use uuid::Uuid;
 
 use super::{
-    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_name},
     one_of::OneOf,
 };
 use crate::http::{error::ApiError, refusal::invalid_name};
@@ -169,6 +169,7 @@ impl Consume {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Commit {
     offsets: Option<OffsetMap>,
+    metadata: Option<TextMap>,
     generation: Option<u64>,
 }
 
@@ -176,10 +177,25 @@ impl Commit {
     /// The commit that it asks for. No offsets at all is what was delivered.
     pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
         let entries = self.offsets.unwrap_or_default().check("offsets")?;
-        let offset = |OffsetEntry { topic, partition, offset }| CommitOffset { topic, partition, offset };
+        let mut offsets: Vec<CommitOffset> = Vec::with_capacity(entries.len());
+        let mut metadata = self.metadata.unwrap_or_default().check("metadata")?;
+        for OffsetEntry { topic, partition, offset } in entries {
+            let text = metadata.remove(&(topic.clone(), partition));
+            if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_METADATA_BYTES as usize) {
+                let field = format!("metadata.{topic}.{partition}");
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                return Err(ApiError::out_of_range(&field, bytes, 0, MAX_METADATA_BYTES.into()));
+            }
+            offsets.push(CommitOffset { topic, partition, offset, metadata: text.map(Into::into) });
+        }
+        if let Some((topic, partition)) = metadata.into_keys().next() {
+            let field = format!("metadata.{topic}.{partition}");
+            let message = format!("{field}: there is no offset of that partition to be committed with it");
+            return Err(ApiError::unacceptable("metadata_without_offset", &field, message));
+        }
         Ok(Request::Commit {
             consumer,
-            offsets: (!entries.is_empty()).then(|| entries.into_iter().map(offset).collect()),
+            offsets: (!offsets.is_empty()).then_some(offsets),
             generation: self.generation.map(Generation),
         })
     }

@@ -4,6 +4,7 @@ pub(super) mod body;
 pub(super) mod conditions;
 pub(super) mod consumers;
 pub(super) mod explain;
+pub(super) mod groups;
 pub(super) mod headers;
 pub(super) mod json;
 pub(super) mod offsets;

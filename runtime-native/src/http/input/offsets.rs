@@ -1,6 +1,6 @@
 //! The maps `{topic: {"0": offset}}` and `{topic: [0]}` of commits, seeks and whatever else names partitions.
 
-use std::{fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -23,6 +23,23 @@ impl<V> Default for Entries<V> {
 
 /// Offsets as a request gives them.
 pub(crate) type OffsetMap = Entries<Entries<i64>>;
+
+/// What a request says of partitions: `{topic: {"0": "text"}}`.
+pub(crate) type TextMap = Entries<Entries<String>>;
+
+impl TextMap {
+    /// The entries, with names and numbers checked; `field` is where the map stands.
+    pub(crate) fn check(self, field: &str) -> Result<BTreeMap<(TopicName, u32), String>, ApiError> {
+        let mut entries = BTreeMap::new();
+        for (topic, partitions) in self.0 {
+            let name = topic_name(field, &topic)?;
+            for (partition, text) in partitions.0 {
+                entries.insert((name.clone(), partition_key(field, &topic, &partition)?), text);
+            }
+        }
+        Ok(entries)
+    }
+}
 
 /// Partitions as a request names them: `{topic: [0, 1]}`.
 pub(crate) type PartitionMap = Entries<Vec<i64>>;

@@ -17,6 +17,10 @@ impl<'a, V> ByTopic<'a, V> {
         entries.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         Self(entries)
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl<'a> Partitions<'a> {

@@ -1,5 +1,7 @@
 //! The answers of `/api/consumers`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use takhin_core::{
     Assignor, ClientId, ConsumerId, GroupName, InstanceId, OffsetReset, TopicName, TopicPattern,
@@ -36,6 +38,8 @@ pub(crate) struct ConsumerView<'a> {
     generation: u64,
     positions: ByTopic<'a, Option<u64>>,
     lag: ByTopic<'a, Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_ms: Option<ByTopic<'a, Option<u64>>>,
     auto_offset_reset: OffsetReset,
     session_timeout_ms: u32,
     max_poll_interval_ms: u32,
@@ -63,6 +67,7 @@ impl<'a> ConsumerView<'a> {
             generation: consumer.generation.0,
             positions: positions(&consumer.partitions),
             lag: lag(&consumer.partitions),
+            lag_ms: None,
             auto_offset_reset: options.auto_offset_reset,
             session_timeout_ms: options.session_timeout_ms,
             max_poll_interval_ms: options.max_poll_interval_ms,
@@ -71,6 +76,14 @@ impl<'a> ConsumerView<'a> {
             auto_commit_interval_ms: options.auto_commit_interval_ms,
             assignor: options.assignor,
         }
+    }
+}
+
+impl<'a> ConsumerView<'a> {
+    /// The same, with how old the next record of each partition is, in the partitions' order.
+    pub(crate) fn with_lag_ms(self, consumer: &'a ConsumerDescription, ages: &[Option<u64>]) -> Self {
+        let entry = |(status, age): (&'a PartitionStatus, &Option<u64>)| (&status.topic, status.partition, *age);
+        Self { lag_ms: Some(ByTopic::new(consumer.partitions.iter().zip(ages).map(entry))), ..self }
     }
 }
 
@@ -112,15 +125,17 @@ impl<'a> Subscription<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Offsets<'a> {
     offsets: ByTopic<'a, Option<u64>>,
+    #[serde(skip_serializing_if = "ByTopic::is_empty")]
+    metadata: ByTopic<'a, &'a str>,
 }
 
 impl<'a> Offsets<'a> {
     pub(crate) fn of_positions(consumer: &'a ConsumerDescription) -> Self {
-        Self { offsets: positions(&consumer.partitions) }
+        Self { offsets: positions(&consumer.partitions), metadata: ByTopic::new(std::iter::empty()) }
     }
 
     pub(crate) fn of_committed(partitions: &'a [CommittedPartition]) -> Self {
-        Self { offsets: committed(partitions) }
+        Self { offsets: committed(partitions), metadata: metadata(partitions) }
     }
 }
 
@@ -156,11 +171,18 @@ pub(crate) struct CommitDone<'a> {
     success: bool,
     message: &'static str,
     committed: ByTopic<'a, Option<u64>>,
+    #[serde(skip_serializing_if = "ByTopic::is_empty")]
+    metadata: ByTopic<'a, &'a str>,
 }
 
 impl<'a> CommitDone<'a> {
     pub(crate) fn new(partitions: &'a [CommittedPartition]) -> Self {
-        Self { success: true, message: "offsets committed", committed: committed(partitions) }
+        Self {
+            success: true,
+            message: "offsets committed",
+            committed: committed(partitions),
+            metadata: metadata(partitions),
+        }
     }
 }
 
@@ -206,6 +228,7 @@ struct AfterRecords<'a> {
     rebalance: Option<Rebalance<'a>>,
     positions: ByTopic<'a, Option<u64>>,
     lag: ByTopic<'a, Option<u64>>,
+    lag_ms: ByTopic<'a, Option<u64>>,
 }
 
 #[derive(Serialize)]
@@ -230,17 +253,21 @@ pub(crate) fn write_consumed(
 ) -> Result<(), ApiError> {
     out.extend_from_slice(b"{\"records\":[");
     let mut first = true;
+    let mut last_timestamps: BTreeMap<(&TopicName, u32), i64> = BTreeMap::new();
     for part in &consumed.parts {
         let Some(fetched) = fetched else {
             return Err(ApiError::bug("a poll's answer came without its records"));
         };
+        let mut last_timestamp = None;
         for record in fetched.records(part.log) {
             if !first {
                 out.push(b',');
             }
             first = false;
             write_record(out, &part.topic, part.log.partition, &record);
+            last_timestamp = Some(record.timestamp_ms);
         }
+        last_timestamps.extend(last_timestamp.map(|timestamp| ((&part.topic, part.log.partition), timestamp)));
     }
     out.extend_from_slice(b"],");
     let rebalance = consumed.rebalance.as_ref().map(|change| Rebalance {
@@ -254,8 +281,18 @@ pub(crate) fn write_consumed(
         rebalance,
         positions: positions(&consumed.positions),
         lag: lag(&consumed.positions),
+        lag_ms: ByTopic::new(consumed.positions.iter().map(|status| {
+            let last = || last_timestamps.get(&(&status.topic, status.partition)).copied();
+            let behind = if status.position == Some(status.end) { Some(0) } else { last().map(|at| age(at, now_ms)) };
+            (&status.topic, status.partition, behind)
+        })),
     };
     append_fields(out, &after)
+}
+
+/// How old something is; 0 if it is of the future.
+pub(crate) fn age(timestamp_ms: i64, now_ms: i64) -> u64 {
+    u64::try_from(now_ms.saturating_sub(timestamp_ms)).unwrap_or_default()
 }
 
 /// Writes an object's fields and its closing brace behind fields that stand already.
@@ -304,6 +341,10 @@ fn positions(partitions: &[PartitionStatus]) -> ByTopic<'_, Option<u64>> {
 fn lag(partitions: &[PartitionStatus]) -> ByTopic<'_, Option<u64>> {
     let lag = |status: &PartitionStatus| status.position.map(|position| status.end.0.saturating_sub(position.0));
     ByTopic::new(partitions.iter().map(move |status| (&status.topic, status.partition, lag(status))))
+}
+
+fn metadata(partitions: &[CommittedPartition]) -> ByTopic<'_, &str> {
+    ByTopic::new(partitions.iter().filter_map(|it| Some((&it.topic, it.partition, &**it.metadata.as_ref()?))))
 }
 
 fn committed(partitions: &[CommittedPartition]) -> ByTopic<'_, Option<u64>> {

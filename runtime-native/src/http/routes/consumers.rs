@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
     ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
-    response::{CommittedPartition, ConsumerDescription},
+    response::{CommittedPartition, ConsumerDescription, PartitionStatus},
 };
 
 use super::{App, mismatch};
@@ -145,7 +145,10 @@ pub(super) async fn describe(
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
 ) -> ApiResult<HttpResponse> {
-    json(&ConsumerView::new(&app.describe(id).await?))
+    let consumer = app.describe(id).await?;
+    let unread = |status: &PartitionStatus| (status.topic.clone(), status.partition, status.position, status.end);
+    let ages = app.ages(consumer.partitions.iter().map(unread).collect()).await;
+    json(&ConsumerView::new(&consumer).with_lag_ms(&consumer, &ages))
 }
 
 pub(super) async fn position(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {

@@ -1,16 +1,24 @@
 //! `/api/consumer-groups`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::extract::State;
-use takhin_core::{Request, Response};
+use takhin_core::{
+    GroupName, OffsetTarget, Refusal, Request, Response, SetOffset, TopicName,
+    response::{GroupDescription, GroupPartition},
+};
 
 use super::{App, mismatch};
 use crate::http::{
-    error::ApiResult,
-    input::path::{GroupPath, NoQuery},
+    error::{ApiError, ApiResult},
+    input::{
+        body::Received,
+        groups::{Forget, Reset, Where, Which},
+        json::{object, object_or_nothing},
+        path::{GroupPath, NoQuery},
+    },
     output::{
-        groups::{GroupView, Groups},
+        groups::{Deleted, GroupView, Groups, OffsetChanges},
         json,
     },
 };
@@ -23,8 +31,91 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
 }
 
 pub(super) async fn describe(State(app): State<Arc<App>>, GroupPath(group): GroupPath, _: NoQuery) -> ApiResult {
-    match app.driver.ask(Request::DescribeGroup { group }).await?.response {
-        Response::Group(group) => json(&GroupView::new(&group)),
+    let group = app.group(group).await?;
+    let unread = |at: &GroupPartition| {
+        let next = at.committed.map(|committed| committed.max(at.bounds.start));
+        (at.topic.clone(), at.partition, next, at.bounds.end)
+    };
+    let ages = app.ages(group.partitions.iter().map(unread).collect()).await;
+    json(&GroupView::new(&group, &ages))
+}
+
+pub(super) async fn delete(State(app): State<Arc<App>>, GroupPath(group): GroupPath, _: NoQuery) -> ApiResult {
+    match app.driver.ask(Request::DeleteGroup { group }).await?.response {
+        Response::GroupDeleted { group } => json(&Deleted::new(&group)),
         other => Err(mismatch(&other)),
+    }
+}
+
+pub(super) async fn set_offsets(
+    State(app): State<Arc<App>>,
+    GroupPath(group): GroupPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let (wanted, dry_run) = object::<Reset>(&body.bytes)?.check()?;
+    let offsets = match wanted {
+        Where::Given(offsets) => offsets,
+        Where::Each(which, to) => {
+            let partitions = app.which(&group, which).await?.into_iter();
+            partitions.map(|(topic, partition)| SetOffset { topic, partition, to }).collect()
+        }
+        Where::Time(which, timestamp_ms) => {
+            let mut offsets = Vec::new();
+            for (topic, partition) in app.which(&group, which).await? {
+                let to = OffsetTarget::Offset(app.offset_at(&topic, partition, timestamp_ms).await?);
+                offsets.push(SetOffset { topic, partition, to });
+            }
+            offsets
+        }
+    };
+    app.change_offsets(Request::SetOffsets { group, offsets, dry_run }).await
+}
+
+pub(super) async fn delete_offsets(
+    State(app): State<Arc<App>>,
+    GroupPath(group): GroupPath,
+    _: NoQuery,
+    body: Received,
+) -> ApiResult {
+    let which = object_or_nothing::<Forget>(&body.bytes)?.check()?;
+    let partitions = app.which(&group, which).await?;
+    app.change_offsets(Request::DeleteOffsets { group, partitions }).await
+}
+
+impl App {
+    async fn group(&self, group: GroupName) -> Result<GroupDescription, ApiError> {
+        match self.driver.ask(Request::DescribeGroup { group }).await?.response {
+            Response::Group(group) => Ok(group),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    /// The partitions meant.
+    async fn which(&self, group: &GroupName, which: Which) -> Result<Vec<(TopicName, u32)>, ApiError> {
+        match which {
+            Which::Partitions(partitions) => Ok(partitions),
+            Which::Topics(topics) => {
+                let mut partitions = Vec::new();
+                for topic in topics.into_iter().collect::<BTreeSet<_>>() {
+                    let found = self.driver.topic(&topic);
+                    let view = found.ok_or_else(|| Refusal::TopicNotFound { topic: topic.clone() })?;
+                    partitions.extend((0..view.partitions).map(|partition| (topic.clone(), partition)));
+                }
+                Ok(partitions)
+            }
+            Which::Committed => {
+                let found = self.group(group.clone()).await?;
+                let committed = found.partitions.into_iter().filter(|at| at.committed.is_some());
+                Ok(committed.map(|at| (at.topic, at.partition)).collect())
+            }
+        }
+    }
+
+    async fn change_offsets(&self, request: Request) -> ApiResult {
+        match self.driver.ask(request).await?.response {
+            Response::OffsetsSet { group, dry_run, changes } => json(&OffsetChanges::new(&group, dry_run, &changes)),
+            other => Err(mismatch(&other)),
+        }
     }
 }

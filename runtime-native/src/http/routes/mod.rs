@@ -23,11 +23,11 @@ use axum::{
     extract::{FromRequest, Request},
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, get, post, put},
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
-use takhin_core::{TopicConfig, TopicName};
+use takhin_core::{Offset, TopicConfig, TopicName};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -38,7 +38,7 @@ use super::{
     input::body::{Received, receive},
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
-    output::JSON,
+    output::{JSON, consumers::age, now_ms},
     room::Room,
     stats::HttpStats,
 };
@@ -96,7 +96,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/topics/{topic}/messages", get(messages::read)),
         ("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets)),
         ("/api/consumer-groups", get(groups::list)),
-        ("/api/consumer-groups/{group}", get(groups::describe)),
+        ("/api/consumer-groups/{group}", get(groups::describe).delete(groups::delete)),
+        ("/api/consumer-groups/{group}/offsets", put(groups::set_offsets).delete(groups::delete_offsets)),
         ("/api/health", get(health::health)),
         ("/api/health/ready", get(health::ready)),
         ("/api/health/live", get(health::live)),
@@ -202,6 +203,21 @@ impl App {
         let bytes = self.long_work.run(about_bytes >= LONG_TO_WRITE_BYTES, write).await?;
         self.answers.grow(&mut room, bytes.len())?;
         Ok((bytes, room))
+    }
+
+    /// How old the next record of each partition is: 0 where there is none, nothing where that can't be said.
+    async fn ages(&self, partitions: Vec<(TopicName, u32, Option<Offset>, Offset)>) -> Vec<Option<u64>> {
+        let unread = |(topic, partition, next, end): (TopicName, u32, Option<Offset>, Offset)| {
+            next.filter(|next| *next < end).map(|next| (topic, partition, next))
+        };
+        let all_read: Vec<bool> =
+            partitions.iter().map(|(_, _, next, end)| next.is_some_and(|it| it >= *end)).collect();
+        let timestamps = self.driver.timestamps(partitions.into_iter().map(unread).collect()).await;
+        let now = now_ms();
+        let age = |(timestamp, all_read): (Option<i64>, bool)| {
+            if all_read { Some(0) } else { timestamp.map(|timestamp| age(timestamp, now)) }
+        };
+        timestamps.into_iter().zip(all_read).map(age).collect()
     }
 }
 
