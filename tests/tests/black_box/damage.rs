@@ -342,9 +342,9 @@ fn a_format_from_the_future_is_refused() {
     assert!(fixture.broker.terminate().success());
     let manifest = fixture.path("takhin.json");
     let kept = fs::read_to_string(&manifest).expect("the manifest");
-    fs::write(&manifest, kept.replace("\"format\": 1", "\"format\": 2")).expect("written");
+    fs::write(&manifest, kept.replace("\"format\": 2", "\"format\": 3")).expect("written");
     let said = refused(&fixture);
-    assert!(said.contains("takhin.json is of format 2, and this version reads formats up to 1"), "{said}");
+    assert!(said.contains("takhin.json is of format 3, and this version reads formats up to 2"), "{said}");
     fs::write(&manifest, kept).expect("written");
     fixture.restart();
     fixture.assert_whole();
