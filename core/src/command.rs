@@ -7,9 +7,10 @@ use smallvec::SmallVec;
 
 use crate::{
     fact::Fact,
-    ids::{AppendId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
+    ids::{AppendId, ConsumerId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
     refusal::Refusal,
     response::Response,
+    time::Date,
 };
 
 /// A short list, one entry for each partition that a request touches: the usual one lives without the heap.
@@ -52,6 +53,18 @@ pub enum Command {
     Discard {
         /// The fetch.
         id: FetchId,
+    },
+    /// Find the first record before `to` that is not older than a date; [`Event::LookedUp`](crate::Event::LookedUp)
+    /// answers.
+    Lookup {
+        /// For whom.
+        consumer: ConsumerId,
+        /// Where.
+        log: LogId,
+        /// The date.
+        at: Date,
+        /// What to answer with if there is no such record.
+        to: Offset,
     },
     /// Make facts durable, in order; [`Event::Persisted`](crate::Event::Persisted) answers.
     Persist {

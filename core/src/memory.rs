@@ -12,6 +12,7 @@ use crate::{
     fact::Fact,
     ids::{FactSeq, LogId, Offset},
     response::Bounds,
+    time::Date,
 };
 
 /// The logs, and the facts that were persisted.
@@ -19,13 +20,15 @@ use crate::{
 pub struct MemoryEngine {
     logs: BTreeMap<LogId, MemoryLog>,
     facts: Vec<(FactSeq, Fact)>,
+    date: Date,
 }
 
-/// One log: the size of each of its records.
+/// One log: the size of each of its records, and its date.
 #[derive(Clone, Debug, Default)]
 struct MemoryLog {
     start: Offset,
     sizes: Vec<u32>,
+    dates: Vec<Date>,
 }
 
 impl MemoryLog {
@@ -50,11 +53,19 @@ impl MemoryEngine {
                 let entry = self.logs.entry(*log).or_default();
                 let base_offset = entry.end();
                 entry.sizes.extend((0..*records).map(|_| bytes / records.max(&1)));
+                entry.dates.resize(entry.sizes.len(), self.date);
                 let at = AppendedAt { base_offset, end: entry.end() };
                 Some(Event::Appended { id: *id, log: *log, result: Ok(at) })
             }
             Command::Fetch { id, max_records, max_bytes, parts, .. } => {
                 Some(Event::Fetched { id: *id, parts: self.read(parts, *max_records, *max_bytes) })
+            }
+            Command::Lookup { consumer, log, at, to } => {
+                let offset = self.logs.get(log).and_then(|entry| {
+                    let found = entry.dates.iter().position(|date| date >= at)?;
+                    Some(Offset(entry.start.0 + found as u64).min(*to))
+                });
+                Some(Event::LookedUp { consumer: *consumer, log: *log, at: *at, result: Ok(offset.unwrap_or(*to)) })
             }
             Command::Persist { first, facts } => {
                 let seqs = (first.0..).map(FactSeq);
@@ -105,11 +116,17 @@ impl MemoryEngine {
         parts
     }
 
+    /// The date of what is appended from now on.
+    pub fn set_date(&mut self, date: Date) {
+        self.date = date;
+    }
+
     /// Drops the records before `start`, as retention would, and says so.
     pub fn trim(&mut self, log: LogId, start: Offset) -> Option<Event> {
         let entry = self.logs.get_mut(&log)?;
         let kept = entry.sizes_from(start, entry.end()).to_vec();
         entry.start = entry.start.max(start.min(entry.end()));
+        entry.dates.drain(..entry.sizes.len() - kept.len());
         entry.sizes = kept;
         Some(Event::LogMoved { log, start: entry.start, end: entry.end() })
     }
@@ -119,6 +136,7 @@ impl MemoryEngine {
     pub fn lose_end(&mut self, log: LogId, end: Offset) {
         if let Some(entry) = self.logs.get_mut(&log) {
             entry.sizes = entry.sizes_from(entry.start, end).to_vec();
+            entry.dates.truncate(entry.sizes.len());
         }
     }
 

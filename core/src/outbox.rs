@@ -27,6 +27,8 @@ pub(crate) struct Outbox {
     /// The caller's buffer, lent for the duration of a step.
     pub(crate) commands: Vec<Command>,
     fresh: Vec<Fact>,
+    /// What goes out behind the step's facts, so that its answer finds them decided and on their way.
+    behind_facts: Vec<Command>,
     decided: FactSeq,
     persisted: FactSeq,
     held: BTreeMap<(FactSeq, Held), Answer>,
@@ -67,6 +69,11 @@ impl Outbox {
 
     pub(crate) fn send(&mut self, command: Command) {
         self.commands.push(command);
+    }
+
+    /// Sends a command at the end of the step, behind its facts.
+    pub(crate) fn send_behind_facts(&mut self, command: Command) {
+        self.behind_facts.push(command);
     }
 
     /// Replies once the fact `after` is durable. True if the reply is held back until then.
@@ -131,6 +138,7 @@ impl Outbox {
             let first = FactSeq(self.decided.0 - facts.len() as u64 + 1);
             self.send(Command::Persist { first, facts });
         }
+        self.commands.append(&mut self.behind_facts);
     }
 
     pub(crate) fn held_replies(&self) -> impl Iterator<Item = (FactSeq, RequestId)> + '_ {

@@ -10,9 +10,9 @@ use std::{
 };
 
 use takhin_core::{
-    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Event, Fact, FactSeq, GroupName, LogId,
-    Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response, SeekTo,
-    StorageState, Timestamp, TopicName, TopicPattern, Topics,
+    Boot, Command, CommitOffset, Config, ConsumerId, ConsumerOptions, Core, Date, Event, Fact, FactSeq, GroupName,
+    LogId, Offset, OffsetReset, Parts, PollLimits, ProduceBatch, Recovery, Refusal, Request, RequestId, Response,
+    SeekTo, StorageState, Timestamp, TopicName, TopicPattern, Topics,
     durable::Durable,
     memory::MemoryEngine,
     response::Consumed,
@@ -31,6 +31,8 @@ pub enum Work {
     Persist,
     /// Making logs.
     CreateLogs,
+    /// Looking up dates.
+    Lookup,
 }
 
 /// A scenario under way.
@@ -397,6 +399,12 @@ impl Script {
         LogId { topic: self.core.topic(name).expect("a topic").id, partition }
     }
 
+    /// It is that date, for the broker and for what is appended from now on.
+    pub fn date(&mut self, now: i64) {
+        self.engine.set_date(Date(now));
+        self.event(Event::Date { now: Date(now) });
+    }
+
     /// What storage can do changes.
     pub fn storage(&mut self, state: StorageState) {
         self.event(Event::Storage { state });
@@ -465,6 +473,7 @@ fn kind(command: &Command) -> Option<Work> {
         Command::Fetch { .. } => Some(Work::Fetch),
         Command::Persist { .. } => Some(Work::Persist),
         Command::CreateLogs { .. } => Some(Work::CreateLogs),
+        Command::Lookup { .. } => Some(Work::Lookup),
         Command::DeleteLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
     }
 }

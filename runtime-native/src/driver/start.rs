@@ -95,7 +95,16 @@ impl Driver {
         let (reader, flusher) = (engine.reader(), engine.flusher());
 
         let state = Mutex::new(State::new(core, engine));
-        let driver = Self { shared: Arc::new(Shared { state, clock, sooner: Notify::new(), reader, flusher }) };
+        let driver = Self {
+            shared: Arc::new(Shared {
+                state,
+                clock,
+                sooner: Notify::new(),
+                reader,
+                flusher,
+                runtime: Handle::current(),
+            }),
+        };
         let (weak, runtime) = (Arc::downgrade(&driver.shared), Handle::current());
         let sink = move |batch: &mut Vec<Completion>| {
             if let Some(shared) = weak.upgrade() {

@@ -45,12 +45,13 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::ConsumerGone { .. } => (StatusCode::GONE, "consumer_expired"),
         Refusal::OffsetTrimmed { .. } => (StatusCode::GONE, "offset_trimmed"),
         Refusal::GroupActive { .. } => (StatusCode::CONFLICT, "group_active"),
-        Refusal::NothingCommitted { .. } => (StatusCode::CONFLICT, "no_committed_offset"),
         Refusal::TopicExists { .. } => (StatusCode::CONFLICT, "topic_exists"),
         Refusal::ConsumerExists { .. } => (StatusCode::CONFLICT, "consumer_exists"),
         Refusal::ConsumerEnded { .. } => (StatusCode::CONFLICT, "consumer_ended"),
         Refusal::PollSuperseded { .. } => (StatusCode::CONFLICT, "poll_superseded"),
-        Refusal::NoCommittedOffset { .. } => (StatusCode::CONFLICT, "no_committed_offset"),
+        Refusal::NoCommittedOffset { .. } | Refusal::NothingCommitted { .. } => {
+            (StatusCode::CONFLICT, "no_committed_offset")
+        }
         Refusal::PartitionNotAssigned { .. } => (StatusCode::CONFLICT, "partition_not_assigned"),
         Refusal::StaleGeneration { .. } => (StatusCode::CONFLICT, "stale_generation"),
         Refusal::BatchUnknown { .. } => (StatusCode::CONFLICT, "batch_unknown"),
