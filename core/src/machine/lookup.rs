@@ -50,7 +50,7 @@ impl Core {
         consumer: ConsumerId,
         log: LogId,
         at: Date,
-        result: Result<Offset, StorageError>,
+        result: &Result<Offset, StorageError>,
     ) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         if session.partitions.get(&log).is_none_or(|partition| partition.lookup != Some(at)) {
@@ -59,7 +59,7 @@ impl Core {
         let Some(bounds) = self.logs.get(&log).map(|log| log.bounds) else { return };
         match result {
             Ok(offset) => {
-                self.place(consumer, log, Some(offset.clamp(bounds.start, bounds.end)));
+                self.place(consumer, log, Some((*offset).clamp(bounds.start, bounds.end)));
                 self.keep_positions(consumer);
                 self.look_again(consumer);
             }
