@@ -42,8 +42,8 @@ fn a_consumer_lives_from_subscribe_to_close() {
         json!({
             "consumer_id": id, "group_id": "ledger", "topics": topics, "manual": manual, "assignment": assignment,
             "generation": 1, "positions": positions, "lag": lag, "auto_offset_reset": "earliest",
-            "session_timeout_ms": 30000, "rebalance_timeout_ms": 60000, "auto_commit": true,
-            "auto_commit_interval_ms": 5000,
+            "session_timeout_ms": 30000, "max_poll_interval_ms": 300_000, "rebalance_timeout_ms": 60000,
+            "auto_commit": true, "auto_commit_interval_ms": 5000, "assignor": "uniform",
         })
     };
     let topics = subscribed["topics"].clone();
@@ -88,6 +88,7 @@ fn a_consumer_lives_from_subscribe_to_close() {
         json!({
             "records": polled["records"], "timestamp": now, "batch_id": 1, "generation": 1, "positions": positions,
             "lag": {"audits": {"0": 0, "1": 0}, "payments": {"0": 0, "1": 0, "2": 0}},
+            "lag_ms": {"audits": {"0": 0, "1": 0}, "payments": {"0": 0, "1": 0, "2": 0}},
         })
     );
 
