@@ -7,10 +7,11 @@ use smallvec::SmallVec;
 
 use crate::{
     fact::Fact,
-    ids::{AppendId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
+    ids::{AppendId, ConsumerId, FactSeq, FetchId, LogId, Offset, RequestId, TopicId, TopicName},
     producers::{AppendRefusal, ProducerStamp},
     refusal::Refusal,
     response::Response,
+    time::Date,
     topic_config::TopicConfig,
 };
 
@@ -61,6 +62,18 @@ pub enum Command {
     Discard {
         /// The fetch.
         id: FetchId,
+    },
+    /// Find the first record before `to` that is not older than a date; [`Event::LookedUp`](crate::Event::LookedUp)
+    /// answers.
+    Lookup {
+        /// For whom.
+        consumer: ConsumerId,
+        /// Where.
+        log: LogId,
+        /// The date.
+        at: Date,
+        /// What to answer with if there is no such record.
+        to: Offset,
     },
     /// Make facts durable, in order; [`Event::Persisted`](crate::Event::Persisted) answers.
     Persist {

@@ -65,6 +65,9 @@ pub enum OffsetReset {
     /// At the log's end, as it is when the partition is assigned.
     #[default]
     Latest,
+    /// At the first record that is not older than so many milliseconds before the partition is assigned; at the log's end
+    /// if there is none.
+    ByDuration(u64),
     /// Nowhere: consuming is refused with `no_committed_offset` until a seek or a commit says where.
     None,
 }

@@ -208,6 +208,7 @@ impl Durable {
             consumer.held.retain(|log, _| known(log));
             consumer.paused.retain(|log| consumer.held.contains_key(log));
             consumer.untold.retain(|log| consumer.held.contains_key(log));
+            consumer.lookups.retain(|log, _| consumer.held.contains_key(log));
         }
         for group in self.groups.values() {
             let (mut owned, mut meant) = (BTreeSet::new(), BTreeSet::new());
@@ -216,6 +217,7 @@ impl Durable {
                     consumer.held.retain(|log, _| owned.insert(*log));
                     consumer.paused.retain(|log| consumer.held.contains_key(log));
                     consumer.untold.retain(|log| consumer.held.contains_key(log));
+                    consumer.lookups.retain(|log, _| consumer.held.contains_key(log));
                     consumer.target.retain(|log| meant.insert(*log));
                     consumer.generation = consumer.generation.min(group.generation);
                 }

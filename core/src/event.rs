@@ -57,6 +57,17 @@ pub enum Event {
         /// What was read, a part for each part of the plan that was looked at, in the plan's order.
         parts: Parts<FetchedPart>,
     },
+    /// The engine looked up a date, or could not.
+    LookedUp {
+        /// For whom.
+        consumer: ConsumerId,
+        /// Where.
+        log: LogId,
+        /// The date.
+        at: Date,
+        /// Where the first record is that is not older.
+        result: Result<Offset, StorageError>,
+    },
     /// Every fact up to and with this one outlives a crash.
     Persisted {
         /// The last of them.

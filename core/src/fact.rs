@@ -125,6 +125,9 @@ pub enum Fact {
         consumer: ConsumerId,
         /// Where it begins in each; [`None`] where the reset policy `none` found nothing.
         positions: BTreeMap<LogId, Option<Offset>>,
+        /// Where it begins at the first record that is not older than a date, and which that is isn't known yet.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        lookups: BTreeMap<LogId, Date>,
     },
     /// A consumer holds partitions no longer.
     Released {

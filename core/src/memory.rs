@@ -13,6 +13,7 @@ use crate::{
     ids::{FactSeq, LogId, Offset},
     producers::{AppendRefusal, ProducerStamp, Producers, Verdict},
     response::Bounds,
+    time::Date,
 };
 
 /// The logs, and the facts that were persisted.
@@ -20,14 +21,16 @@ use crate::{
 pub struct MemoryEngine {
     logs: BTreeMap<LogId, MemoryLog>,
     facts: Vec<(FactSeq, Fact)>,
+    date: Date,
 }
 
-/// One log: the size of each of its records.
+/// One log: the size of each of its records, and its date.
 #[derive(Clone, Debug, Default)]
 struct MemoryLog {
     start: Offset,
     sizes: Vec<u32>,
     producers: Producers,
+    dates: Vec<Date>,
 }
 
 impl MemoryLog {
@@ -76,10 +79,18 @@ impl MemoryEngine {
             Command::Append { id, log, records, bytes, expected_offset, producer } => {
                 let entry = self.logs.entry(*log).or_default();
                 let result = entry.append(*records, *bytes, *expected_offset, *producer);
+                entry.dates.resize(entry.sizes.len(), self.date);
                 Some(Event::Appended { id: *id, log: *log, result: result.map_err(StorageError::Refused) })
             }
             Command::Fetch { id, max_records, max_bytes, parts, .. } => {
                 Some(Event::Fetched { id: *id, parts: self.read(parts, *max_records, *max_bytes) })
+            }
+            Command::Lookup { consumer, log, at, to } => {
+                let offset = self.logs.get(log).and_then(|entry| {
+                    let found = entry.dates.iter().position(|date| date >= at)?;
+                    Some(Offset(entry.start.0 + found as u64).min(*to))
+                });
+                Some(Event::LookedUp { consumer: *consumer, log: *log, at: *at, result: Ok(offset.unwrap_or(*to)) })
             }
             Command::Persist { first, facts } => {
                 let seqs = (first.0..).map(FactSeq);
@@ -130,11 +141,17 @@ impl MemoryEngine {
         parts
     }
 
+    /// The date of what is appended from now on.
+    pub fn set_date(&mut self, date: Date) {
+        self.date = date;
+    }
+
     /// Drops the records before `start`, as retention would, and says so.
     pub fn trim(&mut self, log: LogId, start: Offset) -> Option<Event> {
         let entry = self.logs.get_mut(&log)?;
         let kept = entry.sizes_from(start, entry.end()).to_vec();
         entry.start = entry.start.max(start.min(entry.end()));
+        entry.dates.drain(..entry.sizes.len() - kept.len());
         entry.sizes = kept;
         Some(Event::LogMoved { log, start: entry.start, end: entry.end() })
     }
@@ -144,6 +161,7 @@ impl MemoryEngine {
     pub fn lose_end(&mut self, log: LogId, end: Offset) {
         if let Some(entry) = self.logs.get_mut(&log) {
             entry.sizes = entry.sizes_from(entry.start, end).to_vec();
+            entry.dates.truncate(entry.sizes.len());
         }
     }
 

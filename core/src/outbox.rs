@@ -31,6 +31,8 @@ pub(crate) struct Outbox {
     #[serde(skip)]
     pub(crate) commands: Vec<Command>,
     fresh: Vec<Fact>,
+    /// What goes out behind the step's facts, so that its answer finds them decided and on their way.
+    behind_facts: Vec<Command>,
     decided: FactSeq,
     persisted: FactSeq,
     #[serde(with = "pairs")]
@@ -72,6 +74,11 @@ impl Outbox {
 
     pub(crate) fn send(&mut self, command: Command) {
         self.commands.push(command);
+    }
+
+    /// Sends a command at the end of the step, behind its facts.
+    pub(crate) fn send_behind_facts(&mut self, command: Command) {
+        self.behind_facts.push(command);
     }
 
     /// Replies once the fact `after` is durable. True if the reply is held back until then.
@@ -141,6 +148,7 @@ impl Outbox {
             let first = FactSeq(self.decided.0 - facts.len() as u64 + 1);
             self.send(Command::Persist { first, facts });
         }
+        self.commands.append(&mut self.behind_facts);
     }
 
     pub(crate) fn held_replies(&self) -> impl Iterator<Item = (FactSeq, RequestId)> + '_ {

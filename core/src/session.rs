@@ -23,7 +23,7 @@ use crate::{
     command::{FetchPart, Parts},
     config::{ConsumerOptions, PollLimits},
     ids::{BatchId, Boot, FactSeq, FetchId, Generation, GroupName, LogId, Offset, RequestId, TopicName},
-    time::{DurationMs, Timestamp},
+    time::{Date, DurationMs, Timestamp},
 };
 
 /// One consumer.
@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) ready: BTreeSet<LogId>,
     /// Partitions in which the reset policy found no place to begin.
     pub(crate) unplaced: BTreeSet<LogId>,
+    /// Partitions of which a date is still to be looked up, and the engine is not at it: the next poll asks.
+    pub(crate) unasked: BTreeSet<LogId>,
     /// The partition served last: it goes last next time.
     pub(crate) last_served: Option<LogId>,
     pub(crate) poll: Option<Poll>,
@@ -71,6 +73,8 @@ pub(crate) type Partitions = BTreeMap<LogId, Partition>;
 pub(crate) struct Partition {
     /// The next offset to deliver.
     pub(crate) position: Option<Offset>,
+    /// The date of which it isn't known yet which offset it is, where that is to be the position.
+    pub(crate) lookup: Option<Date>,
     /// Up to where a parked poll has already counted what is there; `position` otherwise.
     pub(crate) counted: Offset,
     /// The position after the last delivery, while that is not committed.
@@ -247,6 +251,7 @@ impl Session {
             partitions: Partitions::new(),
             ready: BTreeSet::new(),
             unplaced: BTreeSet::new(),
+            unasked: BTreeSet::new(),
             last_served: None,
             poll: None,
             receipts: Receipts::default(),

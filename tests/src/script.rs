@@ -12,8 +12,8 @@ use std::{
 };
 
 use takhin_core::{
-    Boot, Command, Config, Core, Event, Fact, FactSeq, LogId, Offset, Recovery, Refusal, Request, RequestId, Response,
-    StorageState, Timestamp, TopicName,
+    Boot, Command, Config, Core, Date, Event, Fact, FactSeq, LogId, Offset, Recovery, Refusal, Request, RequestId,
+    Response, StorageState, Timestamp, TopicName,
     durable::Durable,
     memory::MemoryEngine,
     response::Consumed,
@@ -33,6 +33,8 @@ pub enum Work {
     Persist,
     /// Making logs.
     CreateLogs,
+    /// Looking up dates.
+    Lookup,
 }
 
 /// A scenario under way.
@@ -274,6 +276,12 @@ impl Script {
         LogId { topic: self.core.topic(name).expect("a topic").id, partition }
     }
 
+    /// It is that date, for the broker and for what is appended from now on.
+    pub fn date(&mut self, now: i64) {
+        self.engine.set_date(Date(now));
+        self.event(Event::Date { now: Date(now) });
+    }
+
     /// What storage can do changes.
     pub fn storage(&mut self, state: StorageState) {
         self.event(Event::Storage { state });
@@ -342,6 +350,7 @@ fn kind(command: &Command) -> Option<Work> {
         Command::Fetch { .. } => Some(Work::Fetch),
         Command::Persist { .. } => Some(Work::Persist),
         Command::CreateLogs { .. } => Some(Work::CreateLogs),
+        Command::Lookup { .. } => Some(Work::Lookup),
         Command::ConfigureLogs { .. }
         | Command::DeleteLogs { .. }
         | Command::Discard { .. }

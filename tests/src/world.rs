@@ -180,7 +180,7 @@ impl World {
                 Command::ConfigureLogs { .. } | Command::DeleteLogs { .. } => {
                     self.engine.execute(&command);
                 }
-                Command::Append { log, .. } => self.queue(Lane::Log(log), command),
+                Command::Append { log, .. } | Command::Lookup { log, .. } => self.queue(Lane::Log(log), command),
                 Command::Fetch { id, .. } => self.queue(Lane::Fetch(id), command),
                 Command::CreateLogs { .. } => self.queue(Lane::Topics, command),
                 Command::Persist { ref facts, .. } => {

@@ -9,6 +9,7 @@ use crate::{
     config::ConsumerOptions,
     fact::{Fact, OpenBatch, Subscription},
     ids::{BatchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
+    time::Date,
 };
 
 /// A consumer.
@@ -33,6 +34,9 @@ pub struct ConsumerRecord {
     /// What of it is held and not delivered because the consumer wants it so.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub paused: BTreeSet<LogId>,
+    /// Where it begins at the first record that is not older than a date, and which that is isn't known yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lookups: BTreeMap<LogId, Date>,
     /// What of it is held, and not known to have been told.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub untold: BTreeSet<LogId>,
@@ -56,6 +60,7 @@ impl ConsumerRecord {
             batch: BatchId::NONE,
             open: None,
             paused: BTreeSet::new(),
+            lookups: BTreeMap::new(),
             untold: BTreeSet::new(),
             lost: BTreeMap::new(),
             away: false,
@@ -66,6 +71,7 @@ impl ConsumerRecord {
     pub(super) fn lose(&mut self, topics: &BTreeMap<TopicId, TopicRecord>, logs: &[LogId]) {
         for log in logs {
             self.paused.remove(log);
+            self.lookups.remove(log);
             self.untold.remove(log);
             if let (Some(_), Some(topic)) = (self.held.remove(log), topics.get(&log.topic)) {
                 self.lost.insert(*log, topic.name.clone());
@@ -77,7 +83,8 @@ impl ConsumerRecord {
     pub(super) fn apply(&mut self, fact: &Fact, topics: &BTreeMap<TopicId, TopicRecord>) {
         match fact {
             Fact::WentAway { .. } => self.away = true,
-            Fact::Granted { positions, .. } => {
+            Fact::Granted { positions, lookups, .. } => {
+                self.lookups.extend(lookups.iter().map(|(log, at)| (*log, *at)));
                 self.held.extend(positions.iter().map(|(log, position)| (*log, *position)));
                 self.untold.extend(positions.keys().copied());
                 self.lost.retain(|log, _| !positions.contains_key(log));
@@ -87,6 +94,7 @@ impl ConsumerRecord {
                 self.batch = *batch;
                 self.open.clone_from(open);
                 for (log, position) in positions {
+                    self.lookups.remove(log);
                     if let Some(held) = self.held.get_mut(log) {
                         *held = Some(*position);
                     }

@@ -211,7 +211,12 @@ impl Core {
                 "what is being given up was told or is to be told",
                 "{consumer} and {id}"
             );
-            if partition.is_delivered() && partition.position.is_none() {
+            must!(
+                partition.position.is_none() || partition.lookup.is_none(),
+                "a place is known or looked up",
+                "{consumer} and {id}"
+            );
+            if partition.is_delivered() && partition.position.is_none() && partition.lookup.is_none() {
                 unplaced.insert(*id);
             }
             must!(partition.paused == record.paused.contains(id), "a pause is recorded", "{consumer} and {id}");

@@ -20,6 +20,7 @@ mod describe;
 mod expiry;
 mod figures;
 mod group_offsets;
+mod lookup;
 mod membership;
 mod patterns;
 mod pause;
@@ -192,6 +193,7 @@ impl Core {
             Event::Undelivered { request, consumer } => self.undelivered(request, consumer),
             Event::Appended { id, log, result } => self.appended(id, log, &result),
             Event::Fetched { id, parts } => self.fetched(id, &parts),
+            Event::LookedUp { consumer, log, at, result } => self.looked_up(consumer, log, at, &result),
             Event::Persisted { through } => self.persisted(through),
             Event::LogsCreated { topic, partitions, result } => self.logs_created(topic, partitions, result),
             Event::LogMoved { log, start, end } => self.log_moved(log, start, end),

@@ -63,6 +63,7 @@ impl Core {
         });
         self.requests.insert(request, Open::Poll(consumer));
         self.auto_commit(consumer, false);
+        self.look_up_unasked(consumer);
         self.advance_poll(consumer);
     }
 

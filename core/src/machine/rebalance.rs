@@ -26,7 +26,7 @@ use crate::{
     ids::{ConsumerId, FactSeq, Generation, GroupName, InstanceId, LogId, Offset, TopicId},
     log::Waiter,
     session::{Partition, Partitions},
-    time::DurationMs,
+    time::{Date, DurationMs},
     timers::Timer,
 };
 
@@ -227,6 +227,8 @@ impl Core {
         let Some(session) = self.sessions.get(&consumer) else { return };
         let (group, reset) = (session.group.clone(), session.options.auto_offset_reset);
         let mut positions: BTreeMap<LogId, Option<Offset>> = BTreeMap::new();
+        let mut lookups: BTreeMap<LogId, Date> = BTreeMap::new();
+        let date = self.date_to_begin_at(reset);
         for log in logs {
             let name = self.topic_name(*log);
             let stood = kept.get(log).copied().filter(|partition| partition.position.is_some()).unwrap_or_default();
@@ -234,18 +236,22 @@ impl Core {
             positions.insert(*log, position);
             let Some(session) = self.sessions.get_mut(&consumer) else { return };
             let counted = position.unwrap_or_default();
-            let partition = Partition { position, counted, revoking: false, paused: false, ..stood };
+            let partition = Partition { position, counted, lookup: None, revoking: false, paused: false, ..stood };
             session.partitions.insert(*log, partition);
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {
                 entry.holders.insert(consumer);
             }
             self.file(consumer, *log);
+            if let (None, Some(at)) = (position, date) {
+                lookups.insert(*log, at);
+                self.look_up(consumer, *log, at);
+            }
         }
         if positions.is_empty() {
             return;
         }
-        let after = self.record(Fact::Granted { consumer, positions });
+        let after = self.record(Fact::Granted { consumer, positions, lookups });
         if let Some(session) = self.sessions.get_mut(&consumer) {
             session.depends_on = after;
         }

@@ -154,6 +154,7 @@ impl Core {
             }
             let partition = Partition {
                 position,
+                lookup: record.lookups.get(log).copied().filter(|_| position.is_none()),
                 counted: position.unwrap_or_default(),
                 delivered: uncommitted,
                 received: uncommitted,
@@ -161,6 +162,9 @@ impl Core {
                 paused: record.paused.contains(log),
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
             };
+            if partition.lookup.is_some() {
+                session.unasked.insert(*log);
+            }
             session.partitions.insert(*log, partition);
             let name = &self.durable.topics[&log.topic].name;
             if partition.revoking {

@@ -87,6 +87,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
         partition.position = position;
+        partition.lookup = None;
         partition.counted = position.unwrap_or_default();
         partition.delivered = None;
         partition.received = None;
@@ -110,20 +111,24 @@ impl Core {
             let position = match session.options.auto_offset_reset {
                 OffsetReset::Earliest => Some(bounds.start),
                 OffsetReset::Latest => Some(bounds.end),
-                OffsetReset::None => None,
+                OffsetReset::ByDuration(_) | OffsetReset::None => None,
             };
+            let lookup = self.date_to_begin_at(session.options.auto_offset_reset);
             self.place(consumer, log, position);
+            if let Some(at) = lookup {
+                self.look_up(consumer, log, at);
+            }
         }
     }
 
-    /// Where a consumer begins in a partition that it is given.
+    /// Where a consumer begins in a partition that it is given, unless that is to be looked up.
     pub(super) fn first_position(&self, group: &GroupName, reset: OffsetReset, log: LogId) -> Option<Offset> {
         let bounds = self.logs[&log].bounds;
         let committed = self.durable.committed(group, log);
         committed.filter(|at| (bounds.start..=bounds.end).contains(at)).or(match reset {
             OffsetReset::Earliest => Some(bounds.start),
             OffsetReset::Latest => Some(bounds.end),
-            OffsetReset::None => None,
+            OffsetReset::ByDuration(_) | OffsetReset::None => None,
         })
     }
 

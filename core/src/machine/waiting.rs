@@ -81,7 +81,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(log) = self.logs.get_mut(&id) else { return };
         let partition = session.partitions.get(&id).filter(|partition| partition.is_delivered());
-        let unplaced = partition.is_some_and(|partition| partition.position.is_none());
+        let unplaced = partition.is_some_and(|partition| partition.position.is_none() && partition.lookup.is_none());
         let seen_all = partition.filter(|p| p.position.is_some()).map(|p| p.counted >= log.bounds.end);
         toggle(&mut session.unplaced, id, unplaced);
         toggle(&mut session.ready, id, seen_all == Some(false));

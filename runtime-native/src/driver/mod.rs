@@ -34,9 +34,13 @@ use std::{
 
 use smallvec::SmallVec;
 use takhin_core::{
-    ConsumerId, Event, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, TopicName, response::Bounds,
+    ConsumerId, Event, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, StorageError, TopicName,
+    response::Bounds,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+};
 
 pub use fetch::Fetched;
 pub use flight::Flight;
@@ -51,7 +55,7 @@ use crate::{
     record::EncodedBatch,
 };
 use clock::Clock;
-use state::{Letter, Message, State};
+use state::{Letter, Lookup, Message, State};
 use stats::DriverStats;
 
 /// Hands requests to the broker, and answers back. Clones are the same broker.
@@ -69,6 +73,7 @@ struct Shared {
     flusher: Flusher,
     stats: Arc<DriverStats>,
     engine_stats: Arc<EngineStats>,
+    runtime: Handle,
 }
 
 /// The records of one produce request, a batch for each partition.
@@ -235,9 +240,23 @@ impl Driver {
         if sooner {
             self.shared.sooner.notify_one();
         }
+        for lookup in mail.lookups {
+            let driver = self.clone();
+            self.shared.runtime.spawn_blocking(move || driver.look_up(&lookup));
+        }
         if mail.unwritten {
             self.shared.flusher.flush();
         }
+    }
+
+    fn look_up(&self, lookup: &Lookup) {
+        let Lookup { consumer, log, at, to } = *lookup;
+        let found = self.shared.reader.lookup_time(log, at.0, to);
+        let result = found.map(|found| found.map_or(to, |(offset, _)| offset)).map_err(|error| {
+            tracing::warn!(%log, %error, "a date can't be looked up; the next poll asks again");
+            StorageError::Failed(error.to_string())
+        });
+        self.bring(Event::LookedUp { consumer, log, at, result });
     }
 
     /// A poll's answer could not be handed over: what it brought goes back.

@@ -135,6 +135,7 @@ impl Driver {
                 flusher,
                 stats: counters,
                 engine_stats,
+                runtime: Handle::current(),
             }),
         };
         let (weak, runtime) = (Arc::downgrade(&driver.shared), Handle::current());

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use rustc_hash::FxHashMap;
 use takhin_core::{
-    AppendId, Command, Core, Event, FactSeq, FetchId, FetchPart, LogId, Offset, Parts, Refusal, RequestId, Response,
-    StorageError, StorageState, Timestamp,
+    AppendId, Command, ConsumerId, Core, Date, Event, FactSeq, FetchId, FetchPart, LogId, Offset, Parts, Refusal,
+    RequestId, Response, StorageError, StorageState, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -70,6 +70,14 @@ pub(super) struct Letter {
     pub(super) written: Instant,
 }
 
+/// A date to be found in a log.
+pub(super) struct Lookup {
+    pub(super) consumer: ConsumerId,
+    pub(super) log: LogId,
+    pub(super) at: Date,
+    pub(super) to: Offset,
+}
+
 /// What a step has to tell.
 #[derive(Default)]
 pub(super) struct Mail {
@@ -77,6 +85,8 @@ pub(super) struct Mail {
     pub(super) own: Option<Message>,
     /// To those who wait.
     pub(super) letters: Vec<(oneshot::Sender<Letter>, Letter)>,
+    /// Dates to be found in logs.
+    pub(super) lookups: Vec<Lookup>,
     /// Whether the engine was given something that nobody sees to being written.
     pub(super) unwritten: bool,
     sender: Option<RequestId>,
@@ -153,6 +163,7 @@ impl State {
             Command::Fetch { id, max_records, max_bytes, parts, whole } => {
                 self.tell(id.request, Message::Fetch(Plan { id, max_records, max_bytes, parts, whole }), mail);
             }
+            Command::Lookup { consumer, log, at, to } => mail.lookups.push(Lookup { consumer, log, at, to }),
             Command::Discard { id } => {
                 self.fetches.remove(&id);
             }

@@ -3,6 +3,7 @@
 //! A file per behaviour. Each story is compared whole, with a snapshot beside it.
 
 mod auto_commit;
+mod by_duration;
 mod chosen_ids;
 mod commit_metadata;
 mod commit_rules;

@@ -8,6 +8,7 @@ use takhin_core::{
 use uuid::Uuid;
 
 use super::{
+    duration::milliseconds,
     offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_name},
     one_of::OneOf,
 };
@@ -24,7 +25,7 @@ pub(crate) struct Subscribe {
     client_id: Option<String>,
     instance_id: Option<String>,
     assignor: Option<OneOf<Assignor>>,
-    auto_offset_reset: Option<OneOf<OffsetReset>>,
+    auto_offset_reset: Option<String>,
     session_timeout_ms: Option<i64>,
     max_poll_interval_ms: Option<i64>,
     rebalance_timeout_ms: Option<i64>,
@@ -67,7 +68,7 @@ impl Subscribe {
     fn options(&self) -> Result<ConsumerOptions, ApiError> {
         let default = ConsumerOptions::default();
         let options = ConsumerOptions {
-            auto_offset_reset: self.auto_offset_reset.unwrap_or_default().0,
+            auto_offset_reset: self.auto_offset_reset.as_deref().map(offset_reset).transpose()?.unwrap_or_default(),
             session_timeout_ms: or_default(self.session_timeout_ms, default.session_timeout_ms),
             max_poll_interval_ms: or_default(self.max_poll_interval_ms, default.max_poll_interval_ms),
             rebalance_timeout_ms: or_default(self.rebalance_timeout_ms, default.rebalance_timeout_ms),
@@ -90,6 +91,21 @@ impl Subscribe {
         })?;
         Ok(options)
     }
+}
+
+fn offset_reset(text: &str) -> Result<OffsetReset, ApiError> {
+    let by_duration = || text.strip_prefix("by_duration:").and_then(milliseconds).map(OffsetReset::ByDuration);
+    let found = match text {
+        "earliest" => Some(OffsetReset::Earliest),
+        "latest" => Some(OffsetReset::Latest),
+        "none" => Some(OffsetReset::None),
+        _ => by_duration(),
+    };
+    found.ok_or_else(|| {
+        let message = "auto_offset_reset is earliest, latest, none, or by_duration: with an ISO 8601 duration, as in \
+                       by_duration:PT1H";
+        ApiError::unacceptable("invalid_value", "auto_offset_reset", message).with("value", text)
+    })
 }
 
 /// Names, or a pattern.

@@ -3,6 +3,7 @@
 pub(super) mod body;
 pub(super) mod conditions;
 pub(super) mod consumers;
+pub(super) mod duration;
 pub(super) mod explain;
 pub(super) mod groups;
 pub(super) mod headers;

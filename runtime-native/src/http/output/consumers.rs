@@ -1,6 +1,6 @@
 //! The answers of `/api/consumers`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 use takhin_core::{
@@ -12,7 +12,10 @@ use super::{
     by_topic::{ByTopic, Partitions},
     records::{FRAME_BYTES, write_record},
 };
-use crate::{driver::Fetched, http::error::ApiError};
+use crate::{
+    driver::Fetched,
+    http::{error::ApiError, input::duration::iso_8601},
+};
 
 /// A consumer: the answer to subscribe, to a change of the assignment, and to a look at it.
 #[derive(Debug, Serialize)]
@@ -40,7 +43,7 @@ pub(crate) struct ConsumerView<'a> {
     lag: ByTopic<'a, Option<u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lag_ms: Option<ByTopic<'a, Option<u64>>>,
-    auto_offset_reset: OffsetReset,
+    auto_offset_reset: Cow<'static, str>,
     session_timeout_ms: u32,
     max_poll_interval_ms: u32,
     rebalance_timeout_ms: u32,
@@ -68,7 +71,7 @@ impl<'a> ConsumerView<'a> {
             positions: positions(&consumer.partitions),
             lag: lag(&consumer.partitions),
             lag_ms: None,
-            auto_offset_reset: options.auto_offset_reset,
+            auto_offset_reset: offset_reset(options.auto_offset_reset),
             session_timeout_ms: options.session_timeout_ms,
             max_poll_interval_ms: options.max_poll_interval_ms,
             rebalance_timeout_ms: options.rebalance_timeout_ms,
@@ -312,6 +315,16 @@ pub(crate) fn consumed_bytes(consumed: &Consumed) -> usize {
         bytes + bytes / 8 + part.records as usize * (FRAME_BYTES + part.topic.len())
     });
     256 + records.sum::<usize>() + consumed.positions.len() * PER_POSITION
+}
+
+/// As subscribe takes it.
+fn offset_reset(reset: OffsetReset) -> Cow<'static, str> {
+    match reset {
+        OffsetReset::Earliest => "earliest".into(),
+        OffsetReset::Latest => "latest".into(),
+        OffsetReset::None => "none".into(),
+        OffsetReset::ByDuration(ms) => format!("by_duration:{}", iso_8601(ms)).into(),
+    }
 }
 
 fn topics(consumer: &ConsumerDescription) -> Vec<&TopicName> {
