@@ -88,6 +88,18 @@ impl GroupRecord {
     }
 }
 
+impl ConsumerRecord {
+    fn release(&mut self, logs: &[LogId]) {
+        for log in logs {
+            self.held.remove(log);
+            // When it is granted again, what went out before that proves nothing any more.
+            if let Some(open) = &mut self.open {
+                open.ranges.remove(log);
+            }
+        }
+    }
+}
+
 impl Durable {
     /// Applies one fact. A fact about something unknown changes nothing.
     ///
@@ -145,9 +157,7 @@ impl Durable {
             }
             Fact::Released { consumer, logs } => {
                 if let Some(record) = self.consumers.get_mut(consumer) {
-                    for log in logs {
-                        record.held.remove(log);
-                    }
+                    record.release(logs);
                 }
             }
             Fact::Positioned { consumer, batch, positions, open } => {

@@ -5,7 +5,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use super::Core;
+use super::{Core, Open};
 use crate::{
     event::CommitOffset,
     fact::Fact,
@@ -41,6 +41,7 @@ impl Core {
         }
         self.checkpoint_commit(consumer, &offsets);
         let after = self.apply_commit(consumer, &offsets);
+
         self.reply_after(request, after, response);
     }
 
@@ -56,16 +57,30 @@ impl Core {
         if let Some(given) = generation.filter(|given| *given != session.generation) {
             return Err(Refusal::StaleGeneration { given, current: session.generation });
         }
-        let Some(offsets) = offsets else { return Ok(session.delivered().collect()) };
+        let Some(offsets) = offsets else { return Ok(self.handed_out(consumer)) };
         let mut valid = BTreeMap::new();
         for CommitOffset { topic, partition, offset } in offsets {
             let log = self.find_log(&topic, partition)?;
-            if !session.partitions.contains_key(&log) {
+            if !session.knows_that_it_has(log) {
                 return Err(Refusal::PartitionNotAssigned { topic, partition });
             }
             valid.insert(log, self.check_offset(&topic, log, offset, Offset(0))?);
         }
         Ok(valid)
+    }
+
+    /// What was delivered and is not committed, without what an answer brings that still waits for a fact: it may never
+    /// leave.
+    fn handed_out(&self, consumer: ConsumerId) -> BTreeMap<LogId, Offset> {
+        let session = &self.sessions[&consumer];
+        let open = session.receipts.open.as_ref();
+        let held = open.filter(|batch| matches!(self.requests.get(&batch.request), Some(Open::Held(_))));
+        let ranges = held.map_or(&[][..], |batch| &batch.ranges);
+        let before = |(log, offset)| match ranges.iter().find(|range| range.log == log) {
+            Some(range) => Some((log, range.delivered_before?)),
+            None => Some((log, offset)),
+        };
+        session.delivered().filter_map(before).collect()
     }
 
     /// Records a commit, and lets go of what was only held until it came.
@@ -98,7 +113,7 @@ impl Core {
     }
 
     /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
-    /// says where to begin. After a crash, of a batch that is open, that is news.
+    /// says where to begin. After a crash that is news, of a batch that is open and of batches that were forgotten.
     fn proves_arrival(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
@@ -118,6 +133,10 @@ impl Core {
                 }
             }
             batch.ranges.retain(|range| range.from < range.next);
+        }
+        if partition.resumed && partition.position < Some(offset) {
+            (partition.position, partition.counted) = (Some(offset), offset);
+            session.moved = true;
         }
         if partition.position != stood {
             self.file(consumer, log);
@@ -171,7 +190,11 @@ impl Core {
         if session.options.auto_commit {
             let received =
                 session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
-            let offsets = received.chain(session.delivered()).collect();
+            let offsets: BTreeMap<_, _> = received.chain(self.handed_out(consumer)).collect();
+            for (log, offset) in &offsets {
+                self.proves_arrival(consumer, *log, *offset);
+            }
+            self.checkpoint_commit(consumer, &offsets);
             self.apply_commit(consumer, &offsets);
         }
     }

@@ -144,6 +144,7 @@ impl Core {
                 received: uncommitted,
                 committed: None,
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
+                resumed: true,
             };
             session.partitions.insert(*log, partition);
             if partition.revoking {

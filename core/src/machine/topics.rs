@@ -87,9 +87,11 @@ impl Core {
         self.may_add_partitions(partitions)
     }
 
+    /// Partitions that are being made count, too.
     fn may_add_partitions(&self, more: u32) -> Result<(), Refusal> {
         let limit = self.config.max_partitions;
-        if self.logs.len() as u64 + u64::from(more) > u64::from(limit) {
+        let has: u64 = self.durable.topics.values().map(|topic| u64::from(topic.partitions)).sum();
+        if has + u64::from(more) > u64::from(limit) {
             return Err(Refusal::TooMany { what: Bounded::Partitions, limit });
         }
         Ok(())
