@@ -72,6 +72,10 @@ mod machine;
 #[cfg(feature = "memory")]
 pub mod memory;
 mod outbox;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod refusal;
 pub mod response;
 mod session;

@@ -10,6 +10,7 @@ use crate::{
     event::CommitOffset,
     fact::Fact,
     ids::{ConsumerId, FactSeq, Generation, LogId, Offset, RequestId},
+    planted::planted,
     refusal::Refusal,
     response::{CommittedPartition, Response},
 };
@@ -22,10 +23,14 @@ impl Core {
         offsets: Option<Vec<CommitOffset>>,
         generation: Option<Generation>,
     ) {
+        let stale = if planted!(self, StaleCommitApplied) { offsets.clone() } else { None };
         let offsets = match self.may_commit(consumer, offsets, generation) {
             Ok(offsets) => offsets,
             Err(refusal) => {
                 self.touch(consumer);
+                if let (Some(_), Ok(stale)) = (&stale, self.may_commit(consumer, stale.clone(), None)) {
+                    self.apply_commit(consumer, &stale);
+                }
                 return self.refuse(request, refusal);
             }
         };
@@ -41,7 +46,9 @@ impl Core {
         }
         self.checkpoint_commit(consumer, &offsets);
         let after = self.apply_commit(consumer, &offsets);
-
+        if planted!(self, CommitAcknowledgedEarly) {
+            return self.reply(request, response);
+        }
         self.reply_after(request, after, response);
     }
 
@@ -61,8 +68,12 @@ impl Core {
         let mut valid = BTreeMap::new();
         for CommitOffset { topic, partition, offset } in offsets {
             let log = self.find_log(&topic, partition)?;
-            if !session.knows_that_it_has(log) {
+            if !session.knows_that_it_has(log) && !planted!(self, AnybodyCommits) {
                 return Err(Refusal::PartitionNotAssigned { topic, partition });
+            }
+            if planted!(self, CommitBeyondEnd) {
+                valid.insert(log, Offset(offset.unsigned_abs()));
+                continue;
             }
             valid.insert(log, self.check_offset(&topic, log, offset, Offset(0))?);
         }

@@ -8,6 +8,7 @@ use crate::{
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, GroupName, LogId, RequestId, TopicName},
     log::Waiter,
+    planted::planted,
     refusal::{Bounded, LeaveReason, Refusal},
     response::Response,
     session::{News, Partitions, Session},
@@ -85,7 +86,7 @@ impl Core {
         if self.sessions.contains_key(&consumer) {
             return Err(Refusal::ConsumerExists { consumer });
         }
-        if self.sessions.len() >= self.config.max_consumers as usize {
+        if self.sessions.len() >= self.config.max_consumers as usize && !planted!(self, ConsumersUnbounded) {
             return Err(Refusal::TooMany { what: Bounded::Consumers, limit: self.config.max_consumers });
         }
         if !self.durable.groups.contains_key(group) && self.durable.groups.len() >= self.config.max_groups as usize {
@@ -230,7 +231,7 @@ impl Core {
     pub(super) fn session_due(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.silence_timer = None;
-        if session.poll.is_some() {
+        if session.poll.is_some() || planted!(self, SilenceIgnored) {
             return;
         }
         if session.depends_on > self.outbox.persisted() {

@@ -48,6 +48,7 @@ use crate::{
     ids::{Boot, ConsumerId, FactSeq, FetchId, GroupName, LogId, RequestId, TopicId, TopicName},
     log::Log,
     outbox::Outbox,
+    planted::planted,
     refusal::Refusal,
     response::Response,
     session::Session,
@@ -81,6 +82,8 @@ pub struct Core {
     outbox: Outbox,
     storage: StorageState,
     draining: bool,
+    #[cfg(feature = "planted")]
+    planted: Option<crate::planted::Bug>,
 }
 
 /// A request that is owed a reply.
@@ -115,6 +118,8 @@ impl Core {
             outbox: Outbox::default(),
             storage: StorageState::Ok,
             draining: false,
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 
@@ -130,6 +135,9 @@ impl Core {
         while let Some(timer) = self.timers.pop(self.now) {
             self.fire(timer);
             self.settle();
+            if planted!(self, OneTimerAStep) {
+                break;
+            }
         }
         self.outbox.flush();
         mem::swap(&mut self.outbox.commands, commands);
@@ -148,6 +156,12 @@ impl Core {
     /// The last fact decided; a snapshot has it in.
     pub fn decided(&self) -> FactSeq {
         self.outbox.decided()
+    }
+
+    /// Switches a bug on.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, bug: crate::planted::Bug) {
+        self.planted = Some(bug);
     }
 
     /// Which start of the broker this is.
@@ -208,6 +222,7 @@ impl Core {
         match timer {
             Timer::Session(consumer) => self.session_due(consumer),
             Timer::Rebalance(consumer) => self.rebalance_due(consumer),
+            Timer::Wait(_) if planted!(self, DeadlinesIgnored) => {}
             Timer::Wait(request) => self.wait_due(request),
         }
     }
@@ -234,6 +249,9 @@ impl Core {
     /// Records a durable change.
     fn record(&mut self, fact: Fact) -> FactSeq {
         self.durable.apply(&fact, self.config.max_ended_remembered);
+        if planted!(self, PositionsWithoutFact) && matches!(fact, Fact::Positioned { .. }) {
+            return self.outbox.decided();
+        }
         self.outbox.decide(fact)
     }
 

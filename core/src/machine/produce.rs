@@ -6,8 +6,9 @@ use super::{Core, Open};
 use crate::{
     command::{AppendedAt, Command, Parts, StorageError},
     event::ProduceBatch,
-    ids::{AppendId, LogId, RequestId, TopicName},
+    ids::{AppendId, LogId, Offset, RequestId, TopicName},
     log::Waiter,
+    planted::planted,
     refusal::{Applied, Refusal},
     response::{ProducedBatch, Response},
 };
@@ -29,6 +30,9 @@ impl Core {
             let append = AppendId { request, partition: batch.partition };
             let ProduceBatch { records, bytes, .. } = *batch;
             self.outbox.send(Command::Append { id: append, log, records, bytes });
+            if planted!(self, ShownBeforeDurable) {
+                self.log_moved(log, Offset(0), Offset(self.logs[&log].bounds.end.0 + u64::from(records)));
+            }
         }
         let batches = batches.iter().map(|batch| (*batch, None)).collect();
         self.requests.insert(request, Open::Produce(Produce { batches }));
@@ -74,10 +78,14 @@ impl Core {
 
     fn produced(&mut self, request: RequestId) {
         let Some(Open::Produce(produce)) = self.requests.remove(&request) else { return };
+        if planted!(self, RepeatedCompletionAnswered) {
+            self.requests.insert(request, Open::Produce(produce.clone()));
+        }
         let (mut failed, mut appended, mut applied) = (None, false, Applied::Nothing);
         let results = produce.batches.into_iter().filter_map(|(batch, outcome)| {
             let ProduceBatch { partition, records, .. } = batch;
-            let result = outcome?.map(|at| at.base_offset).inspect_err(|error| {
+            let told = |at: AppendedAt| if planted!(self, EndToldAsOffset) { at.end } else { at.base_offset };
+            let result = outcome?.map(told).inspect_err(|error| {
                 if let StorageError::Uncertain(_) = error {
                     applied = Applied::Unknown;
                 }
@@ -91,6 +99,9 @@ impl Core {
             Some(error) if !appended => {
                 self.refuse(request, Refusal::StorageUnavailable { error, applied });
             }
+            _ if planted!(self, ProducersWaitForFacts) => {
+                self.reply_after(request, self.outbox.decided(), Response::Produced(results));
+            }
             _ => self.reply(request, Response::Produced(results)),
         }
     }
@@ -100,6 +111,7 @@ impl Core {
         for waiter in waiting {
             match waiter {
                 Waiter::Consumer(consumer) => self.partition_grew(consumer, log, bytes),
+                Waiter::Read(_) if planted!(self, ReadersNotWoken) => {}
                 Waiter::Read(request) => self.read_grew(request),
             }
         }

@@ -13,6 +13,7 @@ use crate::{
     fact::{Fact, RebalanceReason},
     ids::{ConsumerId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName},
     log::{Log, Waiter},
+    planted::planted,
     refusal::{Applied, Bounded, Refusal},
     response::{Bounds, Response, TopicDescription},
 };
@@ -179,7 +180,7 @@ impl Core {
         } else {
             self.record(Fact::PartitionsAdded { topic: id, partitions: usable })
         };
-        if self.requests.remove(&pending.request).is_some() {
+        if self.requests.remove(&pending.request).is_some() && !planted!(self, FailedCreationUnanswered) {
             let refusal = Refusal::StorageUnavailable { error, applied: Applied::Nothing };
             self.answer_after(pending.request, after, Err(refusal));
         }

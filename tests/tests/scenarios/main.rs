@@ -10,7 +10,6 @@ mod handover;
 mod long_poll;
 mod lost_response;
 mod membership;
-mod random_walk;
 mod refusals;
 mod reset_policies;
 mod restart;
