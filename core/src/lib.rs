@@ -75,6 +75,10 @@ mod machine;
 pub mod memory;
 mod outbox;
 pub mod pattern;
+#[cfg(feature = "planted")]
+pub mod planted;
+#[cfg(not(feature = "planted"))]
+mod planted;
 pub mod producers;
 pub mod refusal;
 pub mod response;

@@ -170,6 +170,11 @@ impl MemoryEngine {
         self.logs.iter().map(|(log, entry)| (*log, Bounds { start: entry.start, end: entry.end() })).collect()
     }
 
+    /// What can be read of one log; nothing of one that is not there.
+    pub fn bounds_of(&self, log: LogId) -> Bounds {
+        self.logs.get(&log).map(|entry| Bounds { start: entry.start, end: entry.end() }).unwrap_or_default()
+    }
+
     /// The facts persisted so far, in order.
     pub fn facts(&self) -> &[(FactSeq, Fact)] {
         &self.facts

@@ -87,6 +87,8 @@ pub(crate) struct Partition {
     pub(crate) revoking: bool,
     /// Whether the consumer wants none of it for now.
     pub(crate) paused: bool,
+    /// Whether it was held through a restart: before that, more may have been delivered than the position tells.
+    pub(crate) resumed: bool,
 }
 
 impl Partition {
@@ -308,6 +310,12 @@ impl Session {
         let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
         let open = [self.receipts.open.as_ref(), replay].into_iter().flatten();
         self.news.revoked.contains_key(&log) || open.into_iter().any(|batch| batch.news.revoked.contains_key(&log))
+    }
+
+    /// Whether a partition is this consumer's as far as it knows. One that it lost, that another may have had, and that
+    /// came back before it heard of the loss is not: what it says of it is out of date.
+    pub(crate) fn knows_that_it_has(&self, log: LogId) -> bool {
+        self.partitions.get(&log).is_some_and(|p| p.revoking || !self.news.revoked.contains_key(&log))
     }
 
     /// Whether some partition is being given up.

@@ -4,11 +4,12 @@
 //!   {"format":1,"version":"0.1.0","boot":0,"config":{...}}           the header
 //!   {"n":1,"at":0,"event":{...},"commands":[...]}                    one line per step
 //!   {"n":2,"at":5,"event":{...},"commands":[...]}
+//!   {"n":3,"at":9,"restart":{"boot":1,...}}                          the broker died and was started anew
 //! ```
 //!
-//! A header may carry a snapshot with the logs' bounds, or a whole core, and then the trace starts there. A trace holds names, sizes
-//! and offsets, and never a key or a value. Replaying feeds the events to a new core and compares what comes out:
-//! the first line that differs is the diagnosis.
+//! A header may carry a snapshot with the logs' bounds, or a whole core, and then the trace starts there; a restart
+//! carries what the new core was made from. A trace holds names, sizes and offsets, and never a key or a value.
+//! Replaying feeds the events to a new core and compares what comes out: the first line that differs is the diagnosis.
 
 use alloc::{
     boxed::Box,
@@ -82,6 +83,41 @@ pub struct Step {
     pub commands: Vec<Command>,
 }
 
+/// The end of one core and the start of the next one, which goes on from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Its number among the steps.
+    pub n: u64,
+    /// When the new core was started.
+    pub at: Timestamp,
+    /// What it was made from.
+    pub restart: Life,
+}
+
+/// What a core is made from at a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Life {
+    /// Its boot.
+    pub boot: Boot,
+    /// The last fact in the snapshot.
+    pub through: FactSeq,
+    /// The snapshot, with all facts that outlived the core before.
+    pub snapshot: Durable,
+    /// The logs' bounds, as storage found them.
+    pub bounds: BTreeMap<LogId, Bounds>,
+}
+
+/// A line after the header.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant)] // Lines come one at a time; most of them are steps.
+pub enum Line {
+    /// A step.
+    Step(Step),
+    /// A restart.
+    Restart(Restart),
+}
+
 /// Why a trace could not be replayed to its end.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TraceError {
@@ -114,6 +150,13 @@ pub enum TraceError {
     },
 }
 
+impl TraceError {
+    /// The core does something else in step `n` than what was recorded.
+    pub fn diverged(n: u64, recorded: &[Command], actual: &[Command]) -> Self {
+        Self::Diverged { n, recorded: line(&recorded), actual: line(&actual) }
+    }
+}
+
 /// Records the steps of one core.
 #[derive(Clone, Debug)]
 pub struct Recorder {
@@ -130,6 +173,12 @@ impl Recorder {
     pub fn step(&mut self, at: Timestamp, event: Event, commands: Vec<Command>) -> String {
         self.steps += 1;
         line(&Step { n: self.steps, at, event, commands })
+    }
+
+    /// The line of a restart.
+    pub fn restart(&mut self, at: Timestamp, restart: Life) -> String {
+        self.steps += 1;
+        line(&Restart { n: self.steps, at, restart })
     }
 }
 
@@ -160,17 +209,25 @@ impl Header {
     }
 }
 
+impl Restart {
+    /// The core that goes on from here.
+    pub fn core(self, config: Config) -> Core {
+        let Life { boot, through, snapshot, bounds } = self.restart;
+        Recovery::new(config, snapshot, through).finish(boot, self.at, &bounds)
+    }
+}
+
 /// What every version of the header has.
 #[derive(Deserialize)]
 struct Version {
     format: u32,
 }
 
-/// Reads a trace: its header, and its steps one by one.
+/// Reads a trace: its header, and its other lines one by one.
 ///
 /// # Errors
-/// Without a header, or with one of another format. Each step may be malformed in itself.
-pub fn read(text: &str) -> Result<(Header, impl Iterator<Item = Result<Step, TraceError>> + '_), TraceError> {
+/// Without a header, or with one of another format. Each line may be malformed in itself.
+pub fn read(text: &str) -> Result<(Header, impl Iterator<Item = Result<Line, TraceError>> + '_), TraceError> {
     let mut lines = text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty());
     let (number, first) = lines.next().ok_or(TraceError::Empty)?;
     let Version { format } = parse(number, first)?;
@@ -178,10 +235,10 @@ pub fn read(text: &str) -> Result<(Header, impl Iterator<Item = Result<Step, Tra
         return Err(TraceError::Format { found: format });
     }
     let header = parse(number, first)?;
-    Ok((header, lines.map(|(number, text)| parse(number, text))))
+    Ok((header, lines.map(|(number, text)| parse_line(number, text))))
 }
 
-/// Replays a trace, and gives the core as it is after it and the number of steps.
+/// Replays a trace, and gives the core as it is after it and the number of steps, restarts among them.
 ///
 /// # Errors
 /// The first line that can't be read, or the first step after which the core says something else.
@@ -190,17 +247,34 @@ pub fn replay(text: &str) -> Result<(Core, u64), TraceError> {
     let mut core = header.core();
     let mut commands = Vec::new();
     let mut count = 0;
-    for step in steps {
-        let step = step?;
+    for line in steps {
+        count += 1;
+        let step = match line? {
+            Line::Step(step) => step,
+            Line::Restart(restart) => {
+                core = restart.core(core.config().clone());
+                continue;
+            }
+        };
         commands.clear();
         core.step(step.at, step.event, &mut commands);
-        count += 1;
         if commands != step.commands {
-            let (recorded, actual) = (line(&step.commands), line(&commands));
-            return Err(TraceError::Diverged { n: step.n, recorded, actual });
+            return Err(TraceError::diverged(step.n, &step.commands, &commands));
         }
     }
     Ok((core, count))
+}
+
+/// A line is a restart if it says so: that makes for better words about what is wrong with it than trying both.
+fn parse_line(number: usize, text: &str) -> Result<Line, TraceError> {
+    #[derive(Deserialize)]
+    struct Kind {
+        restart: Option<serde::de::IgnoredAny>,
+    }
+    match parse::<Kind>(number, text)?.restart {
+        Some(_) => parse(number, text).map(Line::Restart),
+        None => parse(number, text).map(Line::Step),
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(number: usize, text: &'a str) -> Result<T, TraceError> {

@@ -6,4 +6,3 @@ pub mod broker;
 pub mod client;
 pub mod process;
 pub mod script;
-pub mod world;

@@ -37,23 +37,30 @@ impl Core {
     ) -> (BatchId, Option<AssignmentChange>) {
         let (generation, boot) = (self.durable.consumers[&consumer].generation, self.boot);
         let Some(session) = self.sessions.get_mut(&consumer) else { return (BatchId::NONE, None) };
-        let mut news = core::mem::take(&mut session.news);
+        let handed_out_before = replay.is_some();
         let (mut id, mut before, mut lacking) = (None, session.generation, Parts::new());
         if let Some(batch) = replay {
-            news.put_back(batch.news);
+            let newer = !session.news.is_empty();
+            session.news.put_back(batch.news);
             let read = core::mem::take(&mut ranges);
             // A batch that is handed out again keeps what stood before its first delivery.
             (ranges, lacking) = batch.ranges.into_iter().partition(|range| read.iter().any(|r| r.log == range.log));
-            (id, before) = (Some(batch.id), batch.generation);
+            before = batch.generation;
+            // With fewer records or more news it is another batch: who has the one must not seem to have the other.
+            id = (lacking.is_empty() && !newer).then_some(batch.id);
+            self.tell_of_revoking(consumer);
         }
+        let Some(session) = self.sessions.get_mut(&consumer) else { return (BatchId::NONE, None) };
+        let news = core::mem::take(&mut session.news);
         if id.is_none() && ranges.is_empty() && news.is_empty() {
-            return (session.receipts.last(), None);
+            let last = session.receipts.last();
+            self.take_back(consumer, &lacking);
+            return (last, None);
         }
         let rebalance = (!news.is_empty()).then(|| change(&news));
         if rebalance.is_some() {
             session.generation = generation;
         }
-        let handed_out_before = id.is_some();
         let id = id.unwrap_or_else(|| session.receipts.next_id(boot));
         let counted_as_delivered = true;
         let batch = Batch { id, request, ranges, news, generation: before, handed_out_before, counted_as_delivered };

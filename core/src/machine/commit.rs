@@ -6,12 +6,13 @@
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
-use super::Core;
+use super::{Core, Open};
 use crate::{
     config::in_range,
     event::{CommitOffset, MAX_METADATA_BYTES},
     fact::Fact,
     ids::{ConsumerId, FactSeq, Generation, LogId, Offset, RequestId},
+    planted::planted,
     refusal::Refusal,
     response::{CommittedPartition, Response},
 };
@@ -27,10 +28,14 @@ impl Core {
         offsets: Option<Vec<CommitOffset>>,
         generation: Option<Generation>,
     ) {
+        let stale = if planted!(self, StaleCommitApplied) { offsets.clone() } else { None };
         let (offsets, metadata) = match self.may_commit(consumer, offsets, generation) {
             Ok(valid) => valid,
             Err(refusal) => {
                 self.touch(consumer);
+                if let (Some(_), Ok((stale, metadata))) = (&stale, self.may_commit(consumer, stale.clone(), None)) {
+                    self.apply_commit(consumer, &stale, metadata);
+                }
                 return self.refuse(request, refusal);
             }
         };
@@ -47,6 +52,9 @@ impl Core {
         }
         self.checkpoint_commit(consumer, &offsets);
         let after = self.apply_commit(consumer, &offsets, metadata);
+        if planted!(self, CommitAcknowledgedEarly) {
+            return self.reply(request, response);
+        }
         self.reply_after(request, after, response);
     }
 
@@ -65,12 +73,16 @@ impl Core {
             Some(given) if given > current => return Err(Refusal::GenerationUnknown { given, current }),
             _ => {}
         }
-        let Some(offsets) = offsets else { return Ok((session.delivered().collect(), Metadata::new())) };
+        let Some(offsets) = offsets else { return Ok((self.handed_out(consumer), Metadata::new())) };
         let (mut valid, mut metadata) = (BTreeMap::new(), Metadata::new());
         for CommitOffset { topic, partition, offset, metadata: text } in offsets {
             let log = self.find_log(&topic, partition)?;
-            if !session.partitions.contains_key(&log) {
+            if !session.knows_that_it_has(log) && !planted!(self, AnybodyCommits) {
                 return Err(Refusal::PartitionNotAssigned { topic, partition });
+            }
+            if planted!(self, CommitBeyondEnd) {
+                valid.insert(log, Offset(offset.unsigned_abs()));
+                continue;
             }
             valid.insert(log, self.check_offset(&topic, log, offset, Offset(0))?);
             if let Some(text) = text {
@@ -79,6 +91,20 @@ impl Core {
             }
         }
         Ok((valid, metadata))
+    }
+
+    /// What was delivered and is not committed, without what an answer brings that still waits for a fact: it may never
+    /// leave.
+    fn handed_out(&self, consumer: ConsumerId) -> BTreeMap<LogId, Offset> {
+        let session = &self.sessions[&consumer];
+        let open = session.receipts.open.as_ref();
+        let held = open.filter(|batch| matches!(self.requests.get(&batch.request), Some(Open::Held(_))));
+        let ranges = held.map_or(&[][..], |batch| &batch.ranges);
+        let before = |(log, offset)| match ranges.iter().find(|range| range.log == log) {
+            Some(range) => Some((log, range.delivered_before?)),
+            None => Some((log, offset)),
+        };
+        session.delivered().filter_map(before).collect()
     }
 
     /// Records a commit, and lets go of what was only held until it came.
@@ -111,7 +137,7 @@ impl Core {
     }
 
     /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
-    /// says where to begin. After a crash, of a batch that is open, that is news.
+    /// says where to begin. After a crash that is news, of a batch that is open and of batches that were forgotten.
     fn proves_arrival(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
@@ -131,6 +157,10 @@ impl Core {
                 }
             }
             batch.ranges.retain(|range| range.from < range.next);
+        }
+        if partition.resumed && partition.position < Some(offset) {
+            (partition.position, partition.counted) = (Some(offset), offset);
+            session.moved = true;
         }
         if partition.position != stood {
             self.file(consumer, log);
@@ -184,7 +214,11 @@ impl Core {
         if session.options.auto_commit {
             let received =
                 session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
-            let offsets = received.chain(session.delivered()).collect();
+            let offsets: BTreeMap<_, _> = received.chain(self.handed_out(consumer)).collect();
+            for (log, offset) in &offsets {
+                self.proves_arrival(consumer, *log, *offset);
+            }
+            self.checkpoint_commit(consumer, &offsets);
             self.apply_commit(consumer, &offsets, Metadata::new());
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, GroupName, LogId, RequestId, TopicName},
     log::Waiter,
+    planted::planted,
     refusal::{Bounded, LeaveReason, Refusal},
     response::Response,
     session::{Partitions, Session},
@@ -99,7 +100,7 @@ impl Core {
         if let Some(reason) = self.ended(consumer) {
             return Err(Refusal::ConsumerEnded { consumer, reason });
         }
-        if self.sessions.len() >= self.config.max_consumers as usize {
+        if self.sessions.len() >= self.config.max_consumers as usize && !planted!(self, ConsumersUnbounded) {
             return Err(Refusal::TooMany { what: Bounded::Consumers, limit: self.config.max_consumers });
         }
         if !self.durable.groups.contains_key(group) && self.durable.groups.len() >= self.config.max_groups as usize {
@@ -258,7 +259,7 @@ impl Core {
     pub(super) fn session_due(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         session.silence_timer = None;
-        if session.poll.is_some() {
+        if session.poll.is_some() || planted!(self, SilenceIgnored) {
             return;
         }
         if session.depends_on > self.outbox.persisted() {

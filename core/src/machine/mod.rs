@@ -60,6 +60,7 @@ use crate::{
     log::Log,
     outbox::Outbox,
     pattern::TopicPattern,
+    planted::planted,
     refusal::Refusal,
     response::Response,
     session::Session,
@@ -100,6 +101,9 @@ pub struct Core {
     outbox: Outbox,
     storage: StorageState,
     draining: bool,
+    #[cfg(feature = "planted")]
+    #[serde(skip)]
+    planted: Option<crate::planted::Bug>,
 }
 
 /// A request that is owed a reply.
@@ -137,6 +141,8 @@ impl Core {
             outbox: Outbox::default(),
             storage: StorageState::Ok,
             draining: false,
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 
@@ -152,6 +158,9 @@ impl Core {
         while let Some(timer) = self.timers.pop(self.now) {
             self.fire(timer);
             self.settle();
+            if planted!(self, OneTimerAStep) {
+                break;
+            }
         }
         self.outbox.flush();
         mem::swap(&mut self.outbox.commands, commands);
@@ -170,6 +179,12 @@ impl Core {
     /// The last fact decided; a snapshot has it in.
     pub fn decided(&self) -> FactSeq {
         self.outbox.decided()
+    }
+
+    /// Switches a bug on.
+    #[cfg(feature = "planted")]
+    pub fn plant(&mut self, bug: crate::planted::Bug) {
+        self.planted = Some(bug);
     }
 
     /// Which start of the broker this is.
@@ -247,6 +262,7 @@ impl Core {
             Timer::Session(consumer) => self.session_due(consumer),
             Timer::Rebalance(consumer) => self.rebalance_due(consumer),
             Timer::Offsets => self.offsets_due(),
+            Timer::Wait(_) if planted!(self, DeadlinesIgnored) => {}
             Timer::Wait(request) => self.wait_due(request),
         }
     }
@@ -273,6 +289,9 @@ impl Core {
     /// Records a durable change.
     fn record(&mut self, fact: Fact) -> FactSeq {
         self.durable.apply(&fact, self.config.max_ended_remembered);
+        if planted!(self, PositionsWithoutFact) && matches!(fact, Fact::Positioned { .. }) {
+            return self.outbox.decided();
+        }
         self.outbox.decide(fact)
     }
 

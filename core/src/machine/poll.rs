@@ -18,6 +18,7 @@ use crate::{
     command::{Command, FetchPart, FetchedPart, Parts, ReadError},
     config::PollLimits,
     ids::{BatchId, ConsumerId, FetchId, RequestId},
+    planted::planted,
     refusal::Refusal,
     session::{Gathered, Poll, Range, Session, Stage},
     time::DurationMs,
@@ -116,6 +117,7 @@ impl Core {
 
     fn fetch(&mut self, consumer: ConsumerId, parts: Parts<FetchPart>) {
         self.unpark(consumer);
+        let hidden = planted!(self, HiddenInput);
         let Some(poll) = self.poll_of(consumer) else { return };
         let id = FetchId { request: poll.request, attempt: poll.attempts };
         poll.attempts += 1;
@@ -123,6 +125,7 @@ impl Core {
         let whole = poll.replay.is_some();
         let (max_records, max_bytes) = match poll.replay {
             Some(_) => (u32::MAX, u32::MAX),
+            None if hidden => (1, poll.limits.max_bytes),
             None => (poll.limits.max_records, poll.limits.max_bytes),
         };
         self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts, whole });
@@ -132,6 +135,7 @@ impl Core {
         let consumer = match self.requests.get(&id.request) {
             Some(Open::Poll(consumer)) => *consumer,
             Some(Open::Read(_)) => return self.read_fetched(id, parts),
+            _ if planted!(self, ReadForNobodyKept) => return,
             _ => return self.discard(Some(id)),
         };
         let Some(poll) = self.poll_of(consumer) else { return self.discard(Some(id)) };
@@ -146,7 +150,10 @@ impl Core {
             self.discard(Some(id));
             return self.end_poll(consumer, refusal.clone());
         }
-        let usable: Parts<FetchedPart> = parts.iter().filter(|part| session.can_deliver(part)).cloned().collect();
+        let mut usable: Parts<FetchedPart> = parts.iter().filter(|part| session.can_deliver(part)).cloned().collect();
+        for part in usable.iter_mut().filter(|_| planted!(self, ShortReadTakenAsWhole)) {
+            part.next = plan.iter().find(|want| want.log == part.log).map_or(part.next, |want| want.to);
+        }
         if usable.is_empty() {
             self.discard(Some(id));
             return self.fetched_nothing(consumer, problem);

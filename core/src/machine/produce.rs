@@ -8,8 +8,9 @@ use super::{Core, Open};
 use crate::{
     command::{AppendedAt, Command, Parts, StorageError},
     event::ProduceBatch,
-    ids::{AppendId, LogId, RequestId, TopicId, TopicName},
+    ids::{AppendId, LogId, Offset, RequestId, TopicId, TopicName},
     log::Waiter,
+    planted::planted,
     producers::{AppendRefusal, ProducerStamp},
     refusal::{Applied, Refusal},
     response::{ProducedBatch, Response},
@@ -34,6 +35,9 @@ impl Core {
             let append = AppendId { request, partition: batch.partition };
             let ProduceBatch { records, bytes, expected_offset, producer, .. } = *batch;
             self.outbox.send(Command::Append { id: append, log, records, bytes, expected_offset, producer });
+            if planted!(self, ShownBeforeDurable) {
+                self.log_moved(log, Offset(0), Offset(self.logs[&log].bounds.end.0 + u64::from(records)));
+            }
         }
         let batches = batches.iter().map(|batch| (*batch, None)).collect();
         self.requests.insert(request, Open::Produce(Produce { topic: id, batches }));
@@ -79,12 +83,16 @@ impl Core {
 
     fn produced(&mut self, request: RequestId) {
         let Some(Open::Produce(produce)) = self.requests.remove(&request) else { return };
+        if planted!(self, RepeatedCompletionAnswered) {
+            self.requests.insert(request, Open::Produce(produce.clone()));
+        }
         let (mut failed, mut appended, mut applied) = (None, false, Applied::Nothing);
         let results = produce.batches.into_iter().filter_map(|(batch, outcome)| {
             let ProduceBatch { partition, records, .. } = batch;
             let outcome = outcome?;
             let duplicate = outcome.as_ref().is_ok_and(|at| at.duplicate);
-            let result = outcome.map(|at| at.base_offset).inspect_err(|error| {
+            let told = |at: AppendedAt| if planted!(self, EndToldAsOffset) { at.end } else { at.base_offset };
+            let result = outcome.map(told).inspect_err(|error| {
                 if let StorageError::Uncertain(_) = error {
                     applied = Applied::Unknown;
                 }
@@ -98,6 +106,9 @@ impl Core {
             Some((batch, error)) if !appended => {
                 let refusal = self.append_refusal(produce.topic, batch, error, applied);
                 self.refuse(request, refusal);
+            }
+            _ if planted!(self, ProducersWaitForFacts) => {
+                self.reply_after(request, self.outbox.decided(), Response::Produced(results));
             }
             _ => self.reply(request, Response::Produced(results)),
         }
@@ -134,6 +145,7 @@ impl Core {
         for waiter in waiting {
             match waiter {
                 Waiter::Consumer(consumer) => self.partition_grew(consumer, log, more),
+                Waiter::Read(_) if planted!(self, ReadersNotWoken) => {}
                 Waiter::Read(request) => self.read_grew(request),
             }
         }

@@ -9,7 +9,7 @@ use crate::{
     ids::{FetchId, LogId, Offset, RequestId, TopicName},
     log::Waiter,
     refusal::{Applied, Bounded, Refusal},
-    response::{ReadResult, Response},
+    response::{Bounds, ReadResult, Response},
     time::{DurationMs, Timestamp},
     timers::Timer,
 };
@@ -158,7 +158,8 @@ impl Core {
     }
 
     fn answer_read(&mut self, request: RequestId, read: &Read, fetch: Option<FetchId>, next: Offset) {
-        let bounds = self.logs.get(&read.log).map(|log| log.bounds).unwrap_or_default();
+        // Of a topic that was deleted since, nothing more is known than what was read.
+        let bounds = self.logs.get(&read.log).map_or(Bounds { start: read.from, end: next }, |log| log.bounds);
         let result = ReadResult { log: read.log, fetch, from: read.from, next, bounds };
         self.reply(request, Response::Read(result));
     }

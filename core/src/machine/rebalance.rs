@@ -25,6 +25,7 @@ use crate::{
     fact::{Fact, RebalanceReason},
     ids::{ConsumerId, FactSeq, Generation, GroupName, InstanceId, LogId, Offset, TopicId},
     log::Waiter,
+    planted::planted,
     session::{Partition, Partitions},
     time::{Date, DurationMs},
     timers::Timer,
@@ -58,7 +59,7 @@ impl Core {
             self.groups.remove(name);
             return;
         };
-        let generation = Generation(record.generation.0 + 1);
+        let generation = Generation(record.generation.0 + u64::from(!planted!(self, GenerationKept)));
         let mut changed = self.decide_targets(name);
         self.add_those_who_lost_a_topic(name, &mut changed);
         let members: Vec<ConsumerId> = changed.keys().copied().collect();
@@ -210,7 +211,8 @@ impl Core {
         let Some(group) = self.groups.get(name) else { return };
         let mut grants: BTreeMap<ConsumerId, BTreeSet<LogId>> = BTreeMap::new();
         for (log, consumer) in &group.targets {
-            if !group.owners.contains_key(log) && self.logs.contains_key(log) {
+            let held = group.owners.contains_key(log) && !planted!(self, GrantedWhileHeld);
+            if !held && self.logs.contains_key(log) {
                 grants.entry(*consumer).or_default().insert(*log);
             }
         }

@@ -17,6 +17,7 @@ use super::Core;
 use crate::{
     fact::{Fact, OpenBatch},
     ids::{BatchId, ConsumerId, LogId, RequestId},
+    planted::planted,
     refusal::Refusal,
     session::{Batch, Range, Session},
 };
@@ -96,6 +97,9 @@ impl Core {
 
     /// A batch could not be handed over: everything is as before it, unless something newer went out since.
     pub(super) fn undelivered(&mut self, request: RequestId, consumer: ConsumerId) {
+        if planted!(self, LossIgnored) {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let receipts = &mut session.receipts;
         if receipts.open.as_ref().is_some_and(|batch| batch.request == request && batch.handed_out_before) {

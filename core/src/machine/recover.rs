@@ -161,6 +161,7 @@ impl Core {
                 committed: None,
                 paused: record.paused.contains(log),
                 revoking: record.subscription != Subscription::Manual && !record.target.contains(log),
+                resumed: true,
             };
             if partition.lookup.is_some() {
                 session.unasked.insert(*log);

@@ -37,6 +37,9 @@ impl Core {
         };
         for (log, offset) in targets {
             self.place(consumer, log, Some(offset));
+            if let Some(partition) = self.sessions.get_mut(&consumer).and_then(|s| s.partitions.get_mut(&log)) {
+                partition.resumed = false;
+            }
         }
         let after = self.keep_positions(consumer);
         self.look_again(consumer);

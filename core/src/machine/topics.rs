@@ -15,6 +15,7 @@ use crate::{
     fact::{Fact, RebalanceReason},
     ids::{ConsumerId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName},
     log::{Log, Waiter},
+    planted::planted,
     refusal::{Applied, Bounded, Refusal},
     response::{Bounds, Response, TopicDescription},
     session::Gathered,
@@ -140,9 +141,11 @@ impl Core {
         self.may_add_partitions(partitions)
     }
 
+    /// Partitions that are being made count, too.
     fn may_add_partitions(&self, more: u32) -> Result<(), Refusal> {
         let limit = self.config.max_partitions;
-        if self.logs.len() as u64 + u64::from(more) > u64::from(limit) {
+        let has: u64 = self.durable.topics.values().map(|topic| u64::from(topic.partitions)).sum();
+        if has + u64::from(more) > u64::from(limit) {
             return Err(Refusal::TooMany { what: Bounded::Partitions, limit });
         }
         Ok(())
@@ -230,7 +233,7 @@ impl Core {
         } else {
             self.record(Fact::PartitionsAdded { topic: id, partitions: usable })
         };
-        if self.requests.remove(&pending.request).is_some() {
+        if self.requests.remove(&pending.request).is_some() && !planted!(self, FailedCreationUnanswered) {
             let refusal = Refusal::StorageUnavailable { error, applied: Applied::Nothing };
             self.answer_after(pending.request, after, Err(refusal));
         }

@@ -2,7 +2,9 @@
 
 mod banner;
 mod listen;
+mod replay;
 mod serve;
+mod simulate;
 
 use std::{env, ffi::OsStr, process::ExitCode};
 
@@ -20,6 +22,10 @@ struct Arguments {
 enum Command {
     /// Run the broker until it is told to stop (SIGTERM or Ctrl-C)
     Serve(serve::Serve),
+    /// Run the broker's core in a simulated world full of faults, and look for broken promises
+    Simulate(simulate::Simulate),
+    /// Replay a trace, and show the first step that differs from what was recorded
+    Replay(replay::Replay),
 }
 
 /// The command line as clap knows it, but for one thing: a variable of the environment that is empty counts as unset.
@@ -35,6 +41,8 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Simulate(simulate) => simulate.run(),
+        Command::Replay(replay) => replay.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

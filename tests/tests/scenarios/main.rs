@@ -21,7 +21,6 @@ mod old_data;
 mod patterns;
 mod pause;
 mod poll_interval;
-mod random_walk;
 mod range;
 mod refusals;
 mod reset_policies;

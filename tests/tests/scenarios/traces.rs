@@ -1,6 +1,6 @@
 //! A trace is what a core did, line by line: it replays, it tells where it no longer does, and any part of it is one.
 
-use takhin_core::trace::{Step, TraceError, read, replay};
+use takhin_core::trace::{Line, TraceError, read, replay};
 use takhin_tests::script::{Script, earliest, wait};
 
 fn recorded() -> String {
@@ -50,10 +50,11 @@ fn a_trace_that_starts_at_a_crash_replays_too() {
 fn any_part_of_a_trace_is_itself_a_trace() {
     let trace = recorded();
     let (header, steps) = read(&trace).expect("a trace");
-    let steps: Vec<Step> = steps.collect::<Result<_, _>>().expect("steps");
+    let steps: Vec<Line> = steps.collect::<Result<_, _>>().expect("steps");
     for dropped in 0..steps.len() {
         let mut core = header.core();
-        for (_, step) in steps.iter().enumerate().filter(|(at, _)| *at != dropped) {
+        for (_, line) in steps.iter().enumerate().filter(|(at, _)| *at != dropped) {
+            let Line::Step(step) = line else { panic!("no restart") };
             core.step(step.at, step.event.clone(), &mut Vec::new());
             core.check().unwrap_or_else(|violation| panic!("without step {dropped}: {violation}"));
         }

@@ -1,0 +1,70 @@
+//! Bugs to be switched on, each of which breaks one promise: they show that the simulator's oracles see what they are
+//! for. Without the feature `planted` none of this is compiled, and with it nothing happens until a core is planted.
+
+/// A bug. Those of storage are carried out by the simulator's engine, which is where they can be.
+#[cfg(feature = "planted")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// A crash takes the last record of a log along.
+    CrashTakesLastRecord,
+    /// A producer is told the end of its records for their beginning.
+    EndToldAsOffset,
+    /// A log that was trimmed is read as if it still began at 0.
+    ReadsShiftedByTrim,
+    /// Records are shown as soon as they are on their way.
+    ShownBeforeDurable,
+    /// A poll is said to bring all that was asked for, whatever was read.
+    ShortReadTakenAsWhole,
+    /// The first record of an append that failed is written with the next one.
+    FailedAppendLeftBehind,
+    /// A restart makes logs start at 0.
+    StartForgottenByRestart,
+    /// A completion that is said twice is answered twice.
+    RepeatedCompletionAnswered,
+    /// What was read for a poll that is over is kept.
+    ReadForNobodyKept,
+    /// Who waits to read a log is not woken when it grows.
+    ReadersNotWoken,
+    /// No long poll ends by its deadline.
+    DeadlinesIgnored,
+    /// Only one timer is fired in a step.
+    OneTimerAStep,
+    /// A rebalance keeps the generation.
+    GenerationKept,
+    /// A partition is granted while another still holds it.
+    GrantedWhileHeld,
+    /// Whoever asks may commit.
+    AnybodyCommits,
+    /// A commit is acknowledged before it is durable.
+    CommitAcknowledgedEarly,
+    /// A commit may be beyond the end.
+    CommitBeyondEnd,
+    /// Nobody is too silent to be a consumer.
+    SilenceIgnored,
+    /// A producer waits for facts that it has nothing to do with.
+    ProducersWaitForFacts,
+    /// Positions are changed without a fact.
+    PositionsWithoutFact,
+    /// What is read depends on something that no trace holds.
+    HiddenInput,
+    /// There is room for any number of consumers.
+    ConsumersUnbounded,
+    /// What was lost on its way counts as delivered.
+    LossIgnored,
+    /// Who asked for logs that can't be made hears nothing.
+    FailedCreationUnanswered,
+    /// A commit that is refused as out of date is applied all the same.
+    StaleCommitApplied,
+}
+
+/// Whether a core has a bug. Never, without the feature.
+macro_rules! planted {
+    ($core:expr, $bug:ident) => {{
+        #[cfg(feature = "planted")]
+        let planted = $core.planted == Some($crate::planted::Bug::$bug);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+pub(crate) use planted;

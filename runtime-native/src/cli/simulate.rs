@@ -1,0 +1,131 @@
+//! `takhin simulate`: the broker's core in a simulated world, until a promise is broken or the runs are done.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    str::FromStr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use takhin_simulation::{Coverage, Fault, Found, Rare, Simulation};
+
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Seed of the first run; the others follow it by one. A fresh one if none is given
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Steps of one run
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    steps: u32,
+
+    /// Runs, each with a seed and a world of its own
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+
+    /// What may go wrong: all, none, or names with commas between them, as in crash,trim,lost
+    #[arg(long, default_value = "all", value_name = "LIST")]
+    faults: Faults,
+
+    /// Directory in which the trace of a violation is put
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+struct Faults(BTreeSet<Fault>);
+
+impl FromStr for Faults {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self(Fault::ALL.iter().copied().collect())),
+            "none" => Ok(Self(BTreeSet::new())),
+            names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Self),
+        }
+    }
+}
+
+/// What all runs together did.
+#[derive(Default)]
+struct Totals {
+    runs: u64,
+    steps: u64,
+    events: u64,
+    coverage: Coverage,
+}
+
+impl Simulate {
+    pub(super) fn run(self) -> Result<(), String> {
+        let first = match self.seed {
+            Some(seed) => seed,
+            None => fresh_seed()?,
+        };
+        println!("seed {first}, {} runs of {} steps", self.runs, self.steps);
+        let bar = ProgressBar::new(self.runs).with_style(style()?);
+        let (mut totals, began) = (Totals::default(), Instant::now());
+        for seed in (0..self.runs).map(|run| first.wrapping_add(run)) {
+            let simulation = Simulation::new(seed, &self.faults.0);
+            let report = simulation.run(seed, self.steps);
+            totals.runs += 1;
+            totals.steps += report.steps;
+            totals.events += report.events;
+            totals.coverage.add(&report.coverage);
+            if let Some(violation) = &report.violation {
+                bar.set_message(format!("seed {seed}: {violation}; making it smaller"));
+                let found = simulation.shrink(seed, &report);
+                bar.finish_and_clear();
+                totals.print(began.elapsed());
+                let found = found.ok_or_else(|| format!("seed {seed}: {violation}, and not again when repeated"))?;
+                return Err(self.keep(seed, &found)?);
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        totals.print(began.elapsed());
+        Ok(())
+    }
+
+    /// Writes a violation's trace, and says where it is and how to see it again.
+    fn keep(&self, seed: u64, found: &Found) -> Result<String, String> {
+        let path = self.output.join(format!("takhin-{seed}.jsonl"));
+        fs::write(&path, &found.trace).map_err(|error| format!("can't write {}: {error}", path.display()))?;
+        let (lines, violation) = (found.trace.lines().count() - 1, &found.violation);
+        Ok(format!(
+            "seed {seed} breaks a promise\n  oracle    {}: {}\n  seen      {}\n  trace     {}, {lines} steps\n  \
+             again     takhin simulate --seed {seed} --runs 1 --steps {}",
+            violation.oracle,
+            violation.oracle.sentence(),
+            violation.detail,
+            path.display(),
+            self.steps,
+        ))
+    }
+}
+
+impl Totals {
+    fn print(&self, took: Duration) {
+        let met = Rare::ALL.len() - self.coverage.missing().count();
+        #[allow(clippy::cast_precision_loss)] // Far below 2^52.
+        let rate = self.steps as f64 / took.as_secs_f64().max(f64::EPSILON);
+        println!("\n{}", self.coverage);
+        println!("{:>12}  runs", self.runs);
+        println!("{:>12}  steps, {rate:.0} a second", self.steps);
+        println!("{:>12}  events judged by all oracles", self.events);
+        println!("{:>12}  of {} rare states met", met, Rare::ALL.len());
+    }
+}
+
+fn fresh_seed() -> Result<u64, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
+    Ok(now.as_secs() << 20 | u64::from(now.subsec_micros()))
+}
+
+fn style() -> Result<ProgressStyle, String> {
+    let template = "{wide_bar} {pos} of {len} runs, {eta} to go {msg}";
+    ProgressStyle::with_template(template).map_err(|error| error.to_string())
+}

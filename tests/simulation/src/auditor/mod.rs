@@ -1,0 +1,206 @@
+//! The auditor: sees events, commands and restarts, and nothing else, and says when a promise is broken. So it can
+//! watch a server in production just as well as a simulation.
+//!
+//! ```text
+//!    event ----> Auditor::event ----+
+//!      |                            | what it knows of logs, groups, consumers and open requests
+//!      v                            |
+//!    Core::step                     |
+//!      |                            v
+//!      +--> commands --> Auditor::commands --> Ok, or the promise that was broken
+//! ```
+//!
+//! What it remembers is in proportion to what the broker itself does: open requests, consumers, partitions, and
+//! facts that are not durable yet. It errs on the side of silence: where it can't know, it says nothing.
+
+mod groups;
+mod logs;
+mod requests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use takhin_core::{
+    Boot, Command, Config, ConsumerId, Durable, Event, FactSeq, Generation, GroupName, LogId, RequestId, Timestamp,
+    TopicId, TopicName, response::Bounds,
+};
+
+use self::{
+    groups::{Group, Member},
+    logs::{Log, Logs},
+    requests::Open,
+};
+use crate::oracle::Violation;
+
+/// What a restart made the new core from.
+#[derive(Clone, Copy, Debug)]
+pub struct NewLife<'a> {
+    /// The new core's boot.
+    pub boot: Boot,
+    /// When it started.
+    pub at: Timestamp,
+    /// The state recovered: snapshot and facts.
+    pub durable: &'a Durable,
+    /// The last fact in it.
+    pub through: FactSeq,
+    /// The logs' bounds.
+    pub bounds: &'a BTreeMap<LogId, Bounds>,
+}
+
+/// What it knows.
+#[derive(Clone, Debug)]
+pub struct Auditor {
+    config: Config,
+    now: Timestamp,
+    decided: FactSeq,
+    persisted: FactSeq,
+    /// The last moment at which some fact was not durable.
+    waited_at: Timestamp,
+    open: BTreeMap<RequestId, Open>,
+    /// Requests that have to be answered once a fact is durable.
+    held: BTreeSet<(FactSeq, RequestId)>,
+    /// When polls and reads have waited for as long as they wanted to.
+    deadlines: BTreeSet<(Timestamp, RequestId)>,
+    /// Who reads which log without a consumer.
+    readers: BTreeSet<(LogId, RequestId)>,
+    /// The log that grew in this step, if one did.
+    grown: Option<LogId>,
+    /// The request that this step's event is about, if any.
+    touched: Option<RequestId>,
+    logs: Logs,
+    topics: BTreeMap<TopicId, TopicName>,
+    /// How many partitions each topic has.
+    partitions: BTreeMap<TopicId, u32>,
+    groups: BTreeMap<GroupName, Group>,
+    members: BTreeMap<ConsumerId, Member>,
+    /// When each consumer is looked at for silence.
+    silence: BTreeSet<(Timestamp, ConsumerId)>,
+    /// The highest generation of a group that is no more.
+    floor: Generation,
+    /// Whether nothing was decided since the start.
+    is_fresh: bool,
+}
+
+impl Auditor {
+    /// For a broker that starts with nothing.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: Timestamp::default(),
+            decided: FactSeq::default(),
+            persisted: FactSeq::default(),
+            waited_at: Timestamp::default(),
+            open: BTreeMap::new(),
+            held: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            readers: BTreeSet::new(),
+            grown: None,
+            touched: None,
+            logs: Logs::default(),
+            topics: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            members: BTreeMap::new(),
+            silence: BTreeSet::new(),
+            floor: Generation::default(),
+            is_fresh: true,
+        }
+    }
+
+    /// Takes note of an event, before the core does.
+    ///
+    /// # Errors
+    /// What the event shows to be broken: that is then a fault of storage.
+    pub fn event(&mut self, now: Timestamp, event: &Event) -> Result<(), Violation> {
+        self.now = self.now.max(now);
+        if self.decided > self.persisted {
+            self.waited_at = self.now;
+        }
+        (self.touched, self.grown) = (None, None);
+        match event {
+            Event::Request { id, request } => self.asked(*id, request),
+            Event::Disconnected { request } => self.hung_up(*request),
+            Event::Undelivered { consumer, .. } => {
+                self.heard(*consumer);
+                self.may_not_have_heard(*consumer);
+            }
+            Event::Appended { id, log, result } => return self.appended(*id, *log, result),
+            Event::Fetched { id, parts } => self.fetched(*id, parts),
+            Event::Persisted { through } => self.persisted = self.persisted.max((*through).min(self.decided)),
+            Event::LogMoved { log, start, end } => {
+                self.grown = Some(*log);
+                self.logs.moved(*log, *start, *end);
+            }
+            Event::LogsCreated { .. }
+            | Event::LookedUp { .. }
+            | Event::Date { .. }
+            | Event::Storage { .. }
+            | Event::Tick
+            | Event::Drain => {}
+        }
+        Ok(())
+    }
+
+    /// Judges what the core made of the event.
+    ///
+    /// # Errors
+    /// The first promise that is broken.
+    pub fn commands(&mut self, commands: &[Command]) -> Result<(), Violation> {
+        for command in commands {
+            if let Command::Persist { first, facts } = command {
+                self.decide(*first, facts)?;
+            }
+        }
+        for command in commands {
+            match command {
+                Command::Append { id, log, records, .. } => self.append(*id, *log, *records)?,
+                Command::Fetch { id, parts, .. } => self.fetch(*id, parts)?,
+                Command::Discard { id } => self.discard(*id),
+                Command::Reply { request, response } => self.replied(*request, response)?,
+                Command::Persist { .. }
+                | Command::CreateLogs { .. }
+                | Command::ConfigureLogs { .. }
+                | Command::DeleteLogs { .. }
+                | Command::Lookup { .. } => {}
+            }
+        }
+        if self.decided > self.persisted {
+            self.waited_at = self.now;
+        }
+        self.must_not_wait()?;
+        self.must_not_be_silent()?;
+        self.must_be_within_bounds()
+    }
+
+    /// Judges what a restart made of what was promised before, and goes on with the new core.
+    ///
+    /// # Errors
+    /// The first promise that is broken.
+    pub fn restart(&mut self, life: NewLife<'_>) -> Result<(), Violation> {
+        let verdict = self.must_have_survived(life);
+        self.now = life.at;
+        self.waited_at = self.now;
+        (self.decided, self.persisted) = (life.through, life.through);
+        self.open.clear();
+        self.held.clear();
+        self.deadlines.clear();
+        self.readers.clear();
+        self.logs.restart(life);
+        self.topics = life.durable.topics.iter().map(|(id, topic)| (*id, topic.name.clone())).collect();
+        self.partitions = life.durable.topics.iter().map(|(id, topic)| (*id, topic.partitions)).collect();
+        self.restart_groups(life.durable);
+        verdict
+    }
+
+    /// What is left at rest, in words; [`None`] if nothing is.
+    pub fn leftovers(&self) -> Option<String> {
+        if let Some(request) = self.open.keys().next() {
+            return Some(format!("{} requests are open, {request:?} the first", self.open.len()));
+        }
+        self.logs.leftovers()
+    }
+
+    /// What it knows of a log.
+    fn log(&self, log: LogId) -> Log {
+        self.logs.get(log)
+    }
+}

@@ -1,0 +1,106 @@
+//! Rare states: what a run must meet at times, or else its silence says little.
+
+use std::fmt;
+
+/// Makes the enum and its names from one list.
+macro_rules! rare {
+    ($($name:ident $text:literal;)+) => {
+        /// A state that is seldom met, and where bugs like to be.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Rare { $(#[doc = $text] $name,)+ }
+
+        impl Rare {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// What it is, in a few words.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+rare! {
+    CrashBetweenFactAndReply "crash while an answer waits for its facts";
+    CrashUnderParkedPoll "crash under a parked poll";
+    CrashBeforeReport "crash after something was done and before it was said";
+    CrashWhileDraining "crash while the broker is draining";
+    RecoversFromSnapshot "recovery from a snapshot and later facts";
+    SupersedesPoll "poll superseded by a newer one";
+    HangsUpOnHeldAnswer "client hangs up while its answer waits for facts";
+    LossSeenLate "loss of an answer seen late";
+    AnswerForFormerSelf "answer to who a client was before";
+    HearsThatItExpired "client hears that its session ended";
+    BatchComesTwice "batch handed out twice";
+    PollMeetsDamage "poll meets records that can't be read";
+    PartOfProduceFails "part of a produce request fails";
+    ProduceRepeated "produce repeated after a lost answer";
+    NoRoomForConsumer "no room for one more consumer or group";
+    CommitInStepOfExpiry "commit in the very step in which a session ends";
+    CommitAfterExpiry "commit of a consumer that is no more";
+    CommitOutOfDate "commit from a generation that is over";
+    RebalanceDuringFetch "shares change while the engine reads for a member";
+    SupersededDuringFetch "poll superseded while the engine reads for it";
+    SeekDuringFetch "seek while the engine reads";
+    TopicDeletedUnderParkedPoll "topic deleted under a parked poll";
+    TopicGrowsUnderParkedPoll "topic grows under a parked poll";
+    TopicComesAgain "topic created again under its old name";
+    PositionTrimmed "position trimmed away before it was read";
+    FormerBootsBatchAgain "batch of a former boot handed out again";
+    PollWaitsForMore "poll reads, finds too little and waits on";
+    PollMeetsNoOffset "poll without a committed offset to begin at";
+    BatchUnknown "poll names a batch that nobody remembers";
+    DrainUnderParkedPoll "drain under a parked poll";
+    NoRoomToPark "no room for one more parked poll";
+    StorageFailsUnderHeldAnswer "storage fails while an answer waits for its facts";
+    FencedForHoldingOn "member removed because it held on to a revoked partition";
+    TakesByHandFromGroup "member takes partitions by hand and leaves the subscription";
+    CrashWithOpenBatch "crash with a batch of which nobody knows whether it arrived";
+    CrashLosesDecisions "crash loses decisions";
+    UncertainAppendSurvives "append of unknown fate is there after a restart";
+    UncertainAppendLost "append of unknown fate is gone after a restart";
+    ClockGoesBack "clock goes back";
+    TimersFireLate "several timers fire late, in one step";
+    OthersGoOnBesideSlowLog "others go on beside a slow log";
+}
+
+/// How often each rare state was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coverage([u64; Rare::ALL.len()]);
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self([0; Rare::ALL.len()])
+    }
+}
+
+impl Coverage {
+    pub(crate) fn reached(&mut self, state: Rare) {
+        self.0[state as usize] += 1;
+    }
+
+    /// How often a state was met.
+    pub fn count(&self, state: Rare) -> u64 {
+        self.0[state as usize]
+    }
+
+    /// The states that were never met.
+    pub fn missing(&self) -> impl Iterator<Item = Rare> + '_ {
+        Rare::ALL.iter().copied().filter(|state| self.count(*state) == 0)
+    }
+
+    /// Adds what another run met.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, count) in self.0.iter_mut().zip(other.0) {
+            *sum += count;
+        }
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Rare::ALL.iter().try_for_each(|state| writeln!(f, "{:>12}  {}", self.count(*state), state.name()))
+    }
+}

@@ -1,0 +1,200 @@
+//! Whether a history could have been: for each log, and for each group's commits of a log, there must be an order of
+//! the operations, each at some moment between its request and its answer, in which every answer makes sense.
+//!
+//! The check goes along with the run (just-in-time linearization, Lowe 2017, after Wing and Gong 1993): it keeps every
+//! state that the thing may be in, each with what of the open operations has happened in it. A write of which no answer
+//! comes stays open, and may happen any time until the broker is started anew. Where more than [`MAX_OPEN`]
+//! operations are open, or more than [`MAX_STATES`] states possible, it looks away until there are fewer.
+
+use std::collections::BTreeMap;
+
+/// Operations that may be open at a time.
+const MAX_OPEN: usize = 10;
+/// States that are told apart.
+const MAX_STATES: usize = 128;
+
+/// What can be asked of the thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// So many records more: from an end to another.
+    Append(u64),
+    /// A commit.
+    Set(u64),
+    /// What it is.
+    Get,
+}
+
+/// Names something that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// One state that the thing may be in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    value: u64,
+    /// What of the open operations has happened, and the value that each met.
+    happened: Vec<(u64, u64)>,
+}
+
+/// The history of one thing: a log's end, or what is committed.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    states: Vec<State>,
+    open: BTreeMap<u64, Ask>,
+    tickets: u64,
+    /// Whether it looks away.
+    blind: bool,
+}
+
+impl History {
+    pub(crate) fn new(value: u64) -> Self {
+        Self { states: vec![State { value, happened: Vec::new() }], open: BTreeMap::new(), tickets: 0, blind: false }
+    }
+
+    /// Something is asked for.
+    pub(crate) fn begin(&mut self, ask: Ask) -> Ticket {
+        self.tickets += 1;
+        self.open.insert(self.tickets, ask);
+        self.blind |= self.open.len() > MAX_OPEN;
+        Ticket(self.tickets)
+    }
+
+    /// Something is answered: it happened, and met `met` if that is known. Whether that can be.
+    pub(crate) fn happened(&mut self, ticket: Ticket, met: Option<u64>) -> bool {
+        self.close(ticket, |mut state| {
+            let at = state.happened.iter().position(|(of, _)| *of == ticket.0)?;
+            let (_, before) = state.happened.remove(at);
+            met.is_none_or(|met| met == before).then_some(state)
+        })
+    }
+
+    /// Something is refused: it did not happen. Whether that can be.
+    pub(crate) fn did_not_happen(&mut self, ticket: Ticket) -> bool {
+        self.close(ticket, |state| state.happened.iter().all(|(of, _)| *of != ticket.0).then_some(state))
+    }
+
+    /// Nobody waits for what was read.
+    pub(crate) fn forget(&mut self, ticket: Ticket) {
+        self.close(ticket, |mut state| {
+            state.happened.retain(|(of, _)| *of != ticket.0);
+            Some(state)
+        });
+    }
+
+    /// The broker is started anew: what is open has happened or never will. `value` is what is there.
+    pub(crate) fn restart(&mut self, value: u64) -> bool {
+        self.spread();
+        let holds = self.blind || self.states.iter().any(|state| state.value == value);
+        *self = Self { tickets: self.tickets, ..Self::new(value) };
+        holds
+    }
+
+    fn close(&mut self, ticket: Ticket, fits: impl Fn(State) -> Option<State>) -> bool {
+        if !self.open.contains_key(&ticket.0) {
+            return true;
+        }
+        if !self.blind {
+            self.spread();
+        }
+        self.open.remove(&ticket.0);
+        if !self.blind {
+            self.states = std::mem::take(&mut self.states).into_iter().filter_map(fits).collect();
+            self.states.sort_unstable();
+            self.states.dedup();
+        }
+        self.blind || !self.states.is_empty()
+    }
+
+    /// Adds every state that what is open can lead to.
+    fn spread(&mut self) {
+        let mut at = 0;
+        while at < self.states.len() && !self.blind {
+            for (ticket, ask) in &self.open {
+                let state = &self.states[at];
+                if state.happened.iter().any(|(of, _)| of == ticket) {
+                    continue;
+                }
+                let value = match ask {
+                    Ask::Append(records) => state.value + records,
+                    Ask::Set(value) => *value,
+                    Ask::Get => state.value,
+                };
+                let mut happened = state.happened.clone();
+                happened.push((*ticket, state.value));
+                happened.sort_unstable();
+                let next = State { value, happened };
+                if !self.states.contains(&next) {
+                    self.states.push(next);
+                }
+            }
+            at += 1;
+            self.blind |= self.states.len() > MAX_STATES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ask, History};
+
+    fn read(history: &mut History, value: u64) -> bool {
+        let read = history.begin(Ask::Get);
+        history.happened(read, Some(value))
+    }
+
+    #[test]
+    fn a_read_sees_a_write_that_ended_before_it_and_may_see_one_that_is_open() {
+        let mut log = History::new(0);
+        let first = log.begin(Ask::Append(2));
+        assert!(log.happened(first, Some(0)));
+        let _open = log.begin(Ask::Append(3));
+        assert!(read(&mut log.clone(), 2), "the open one has not happened");
+        assert!(read(&mut log.clone(), 5), "the open one has happened");
+        assert!(!read(&mut log.clone(), 0), "the first one is forgotten");
+        assert!(read(&mut log, 5) && !read(&mut log, 2), "what was seen stays");
+    }
+
+    #[test]
+    fn a_read_may_have_happened_before_a_write_that_ended_while_it_was_open() {
+        let mut committed = History::new(0);
+        let (read, write) = (committed.begin(Ask::Get), committed.begin(Ask::Set(9)));
+        assert!(committed.happened(write, None));
+        assert!(committed.clone().happened(read, Some(0)) && committed.clone().happened(read, Some(9)));
+        assert!(!committed.happened(read, Some(4)));
+    }
+
+    #[test]
+    fn two_appends_never_meet_the_same_end() {
+        let mut log = History::new(7);
+        let (one, other) = (log.begin(Ask::Append(1)), log.begin(Ask::Append(1)));
+        assert!(log.happened(one, Some(7)));
+        assert!(!log.happened(other, Some(7)));
+    }
+
+    #[test]
+    fn what_was_refused_is_never_seen() {
+        let mut committed = History::new(0);
+        let refused = committed.begin(Ask::Set(9));
+        assert!(committed.did_not_happen(refused));
+        assert!(!read(&mut committed, 9));
+    }
+
+    #[test]
+    fn a_write_without_an_answer_may_outlive_a_crash_or_not() {
+        let mut committed = History::new(0);
+        committed.begin(Ask::Set(9));
+        assert!(committed.clone().restart(9) && committed.clone().restart(0));
+        assert!(!committed.restart(4));
+    }
+
+    #[test]
+    fn a_history_with_too_much_open_at_once_is_not_judged_and_takes_no_memory() {
+        let mut log = History::new(0);
+        for n in 1..1000 {
+            log.begin(Ask::Append(n));
+            assert!(read(&mut log, 0));
+        }
+        assert!(log.states.len() <= super::MAX_STATES * super::MAX_OPEN);
+        assert!(log.restart(3) && !read(&mut log, 4), "a start makes it look again");
+    }
+}

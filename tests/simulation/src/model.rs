@@ -1,0 +1,231 @@
+//! What clients were told, all of them together, and what must hold of it: records, deliveries and commits as they
+//! are seen from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use takhin_core::{AppendId, LogId, Offset};
+
+use crate::{
+    history::{Ask, History, Ticket},
+    oracle::{Violation, must},
+    world::engine::{Engine, Record, record},
+};
+
+/// Nothing was committed.
+pub(crate) const NOTHING: u64 = u64::MAX;
+/// Commits of one group and log that are remembered with their moments.
+const MAX_COMMITS: usize = 16;
+
+/// What clients know.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    /// The record that somebody was told to be at an offset; 0 where nobody was told.
+    told: BTreeMap<LogId, Vec<Record>>,
+    /// Records of appends that failed and did nothing.
+    failed: BTreeSet<Record>,
+    progress: BTreeMap<(usize, LogId), Progress>,
+    ends: BTreeMap<LogId, History>,
+    commits: BTreeMap<(usize, LogId), History>,
+}
+
+/// How far a group is in a log.
+#[derive(Debug, Default)]
+struct Progress {
+    /// All records before it were received by some client of the group, or can't be any more.
+    received: u64,
+    /// What was committed, and in which step, oldest first.
+    commits: Vec<(u64, u64)>,
+}
+
+impl Model {
+    /// A producer is told where its records are.
+    pub(crate) fn appended(&mut self, id: AppendId, log: LogId, base: Offset, records: u32) -> Result<(), Violation> {
+        (0..u64::from(records)).try_for_each(|n| self.tell(log, base.0 + n, record(id, n)))
+    }
+
+    /// A producer is told that its records are not there.
+    pub(crate) fn append_failed(&mut self, id: AppendId, records: u32) {
+        self.failed.extend((0..u64::from(records)).map(|n| record(id, n)));
+    }
+
+    /// Somebody reads.
+    pub(crate) fn read(&mut self, log: LogId, from: Offset, next: Offset, engine: &Engine) -> Result<(), Violation> {
+        for offset in from.0..next.0 {
+            if let Some(record) = engine.read(log, offset) {
+                self.tell(log, offset, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, log: LogId, offset: u64, record: Record) -> Result<(), Violation> {
+        let told = self.told.entry(log).or_default();
+        let at = usize::try_from(offset).unwrap_or(usize::MAX);
+        if told.len() <= at {
+            told.resize(at + 1, 0);
+        }
+        if told[at] != record {
+            must!(!self.failed.contains(&record), FailedUnseen, "{log}: what is at {offset} was said not to be there");
+        }
+        if told[at] == 0 {
+            told[at] = record;
+        }
+        must!(told[at] == record, ReadsAgree, "{log}: {offset} was told to be another record");
+        Ok(())
+    }
+
+    /// After a crash: what anybody was told must be there.
+    pub(crate) fn must_have_survived(&self, engine: &Engine) -> Result<(), Violation> {
+        for (log, told) in &self.told {
+            let Some(end) = engine.end(*log) else { continue };
+            for (offset, record) in (0..).zip(told).filter(|(_, record)| **record != 0) {
+                let survived = offset < end && engine.record(*log, offset) == Some(*record);
+                must!(survived, AcknowledgedSurvives, "{log}: the record at {offset} is gone, the end is {end}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A client of a group receives records.
+    pub(crate) fn received(
+        &mut self,
+        group: usize,
+        log: LogId,
+        (from, next): (u64, u64),
+        asked_at: u64,
+        start: u64,
+    ) -> Result<(), Violation> {
+        let progress = self.progress.entry((group, log)).or_default();
+        let committed = progress.commits.iter().rev().find(|(at, _)| *at < asked_at).map_or(0, |(_, offset)| *offset);
+        must!(from >= committed, DeliveredOnce, "{log}: {from} is delivered again, {committed} was committed");
+        let reached = progress.received.max(start);
+        must!(from <= reached, DeliveredOnce, "{log}: {from} is delivered, and what is from {reached} on never was");
+        progress.received = reached.max(next);
+        Ok(())
+    }
+
+    /// Whether a group received all that is in a log from `start` to `end`.
+    pub(crate) fn has_all(&self, group: usize, log: LogId, start: u64, end: u64) -> bool {
+        start >= end || self.progress.get(&(group, log)).is_some_and(|progress| progress.received.max(start) >= end)
+    }
+
+    /// A commit is decided for a group that plays by the rules.
+    pub(crate) fn commit_decided(
+        &mut self,
+        (group, log): (usize, LogId),
+        offset: u64,
+        step: u64,
+        start: u64,
+    ) -> Result<(), Violation> {
+        let progress = self.progress.entry((group, log)).or_default();
+        let before = progress.commits.last().map_or(0, |(_, offset)| *offset);
+        must!(offset.max(start) >= before, DeliveredOnce, "{log}: {offset} is committed after {before}");
+        let received = progress.received.max(start);
+        must!(offset <= received, DeliveredOnce, "{log}: {offset} is committed, and {received} not yet received");
+        if progress.commits.len() == MAX_COMMITS {
+            progress.commits.remove(0);
+        }
+        progress.commits.push((step, offset));
+        Ok(())
+    }
+
+    /// After a crash: these commits are left of what was decided.
+    pub(crate) fn commits_are(&mut self, committed: impl Fn(usize, LogId) -> Option<Offset>) {
+        for ((group, log), progress) in &mut self.progress {
+            let left = committed(*group, *log);
+            progress.commits.clear();
+            progress.commits.extend(left.map(|offset| (0, offset.0)));
+        }
+    }
+}
+
+/// Histories.
+impl Model {
+    pub(crate) fn begin_append(&mut self, log: LogId, records: u32) -> Ticket {
+        self.ends.entry(log).or_insert_with(|| History::new(0)).begin(Ask::Append(records.into()))
+    }
+
+    pub(crate) fn append_ended(&mut self, log: LogId, ticket: Ticket, base: Option<Offset>) -> Result<(), Violation> {
+        let Some(history) = self.ends.get_mut(&log) else { return Ok(()) };
+        let holds = match base {
+            Some(base) => history.happened(ticket, Some(base.0)),
+            None => history.did_not_happen(ticket),
+        };
+        must!(holds, Linearizable, "{log}: no order of requests explains an append at {base:?}");
+        Ok(())
+    }
+
+    pub(crate) fn begin_end(&mut self, log: LogId) -> Ticket {
+        self.ends.entry(log).or_insert_with(|| History::new(0)).begin(Ask::Get)
+    }
+
+    pub(crate) fn end_told(&mut self, log: LogId, ticket: Ticket, end: Option<Offset>) -> Result<(), Violation> {
+        let Some(history) = self.ends.get_mut(&log) else { return Ok(()) };
+        let Some(end) = end else {
+            history.forget(ticket);
+            return Ok(());
+        };
+        let holds = history.happened(ticket, Some(end.0));
+        must!(holds, Linearizable, "{log}: no order of requests explains the end {end:?}");
+        Ok(())
+    }
+
+    pub(crate) fn begin_commit(&mut self, group: usize, log: LogId, offset: Offset) -> Ticket {
+        self.commits.entry((group, log)).or_insert_with(|| History::new(NOTHING)).begin(Ask::Set(offset.0))
+    }
+
+    pub(crate) fn commit_ended(
+        &mut self,
+        (group, log): (usize, LogId),
+        ticket: Ticket,
+        happened: bool,
+    ) -> Result<(), Violation> {
+        let Some(history) = self.commits.get_mut(&(group, log)) else { return Ok(()) };
+        let holds = if happened { history.happened(ticket, None) } else { history.did_not_happen(ticket) };
+        must!(holds, Linearizable, "{log}: no order of requests explains a commit that ends with {happened}");
+        Ok(())
+    }
+
+    pub(crate) fn begin_committed(&mut self, group: usize, log: LogId) -> Ticket {
+        self.commits.entry((group, log)).or_insert_with(|| History::new(NOTHING)).begin(Ask::Get)
+    }
+
+    /// `told`: what is said to be committed, [`NOTHING`] if nothing is; [`None`] if no answer came that speaks of the
+    /// log.
+    pub(crate) fn committed_told(
+        &mut self,
+        (group, log): (usize, LogId),
+        ticket: Ticket,
+        told: Option<u64>,
+    ) -> Result<(), Violation> {
+        let Some(history) = self.commits.get_mut(&(group, log)) else { return Ok(()) };
+        let Some(told) = told else {
+            history.forget(ticket);
+            return Ok(());
+        };
+        let holds = history.happened(ticket, Some(told));
+        must!(holds, Linearizable, "{log}: no order of requests explains that {told:?} is committed");
+        Ok(())
+    }
+
+    /// After a crash: where logs end, and what is committed.
+    pub(crate) fn histories_restart(
+        &mut self,
+        end: impl Fn(LogId) -> Option<u64>,
+        committed: impl Fn(usize, LogId) -> Option<Offset>,
+    ) -> Result<(), Violation> {
+        // With a topic all that was said of it goes.
+        self.ends.retain(|log, _| end(*log).is_some());
+        self.commits.retain(|(_, log), _| end(*log).is_some());
+        for (log, history) in &mut self.ends {
+            let Some(end) = end(*log) else { continue };
+            must!(history.restart(end), Linearizable, "{log}: no order of requests explains the end {end}");
+        }
+        for ((group, log), history) in &mut self.commits {
+            let left = committed(*group, *log);
+            let holds = history.restart(left.map_or(NOTHING, |offset| offset.0));
+            must!(holds, Linearizable, "{log}: no order of requests explains that {left:?} is left");
+        }
+        Ok(())
+    }
+}

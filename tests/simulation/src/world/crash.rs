@@ -1,0 +1,102 @@
+//! Crashes: the broker dies between two steps, and a new one is made from what storage has.
+
+use takhin_core::{
+    Boot, Durable, Event, FactSeq, Recovery, Timestamp,
+    trace::{Life, Restart},
+};
+
+use super::World;
+use crate::{
+    auditor::NewLife,
+    coverage::Rare,
+    oracle::{Violation, must},
+};
+
+impl World {
+    /// `keeps_all`: the broker was stopped in peace, and all that it had asked of storage was done.
+    pub(super) fn crash(&mut self, keeps_all: bool) -> Result<(), Violation> {
+        self.must_be_made_of_facts()?;
+        self.cover_crash();
+        self.engine.crash(&mut self.word, keeps_all, &mut self.coverage);
+        for asked in std::mem::take(&mut self.open) {
+            self.gave_up(&asked)?;
+        }
+        for client in &mut self.clients {
+            client.poll = None;
+            client.is_unsure = true;
+        }
+        self.retry = None;
+        self.draining = false;
+        self.boot = Boot(self.boot.0 + 1);
+        self.requests = 0;
+        self.recover()
+    }
+
+    /// What was decided, as facts, makes up the state that decided it.
+    pub(super) fn must_be_made_of_facts(&self) -> Result<(), Violation> {
+        let mut folded = self.engine.durable.clone();
+        for fact in self.engine.waiting_facts() {
+            folded.apply(fact, self.options.config.max_ended_remembered);
+        }
+        // Done and not said is durable as well.
+        let state = self.core.snapshot();
+        must!(folded == state, RecoveryEqual, "facts make {folded:?}, and the state is {state:?}");
+        Ok(())
+    }
+
+    fn recover(&mut self) -> Result<(), Violation> {
+        let through = self.engine.facts();
+        // A snapshot counts if all that is in it became durable.
+        let snapshot = self.snapshot.take().filter(|(_, taken)| *taken <= through && !self.word.one_in(4));
+        if snapshot.is_some() {
+            self.cover(Rare::RecoversFromSnapshot);
+        }
+        let (base, taken) = snapshot.unwrap_or_else(|| (Durable::default(), FactSeq(0)));
+        let config = self.options.config.clone();
+        let mut recovery = Recovery::new(config.clone(), base, taken);
+        self.engine.recover(&mut recovery);
+        must!(recovery.through() == through, RecoveryEqual, "{:?} of {through:?} facts", recovery.through());
+
+        let (bounds, at) = (self.engine.bounds(), Timestamp(self.now));
+        let life = NewLife { boot: self.boot, at, durable: &self.engine.durable, through, bounds: &bounds };
+        self.model.must_have_survived(&self.engine)?;
+        self.auditor.restart(life)?;
+        let (durable, groups, engine) = (&self.engine.durable, &self.groups, &self.engine);
+        let committed = |group: usize, log| durable.committed(&groups[group].1, log);
+        self.model.commits_are(committed);
+        self.model.histories_restart(|log| engine.end(log), committed)?;
+
+        self.core = recovery.finish(self.boot, at, &bounds);
+        if self.twin.is_some() || self.recording.is_some() {
+            let snapshot = self.engine.durable.clone();
+            let restart = Life { boot: self.boot, through, snapshot, bounds };
+            if let Some(recording) = &mut self.recording {
+                recording.lines.push_str(&recording.recorder.restart(at, restart.clone()));
+                recording.lines.push('\n');
+            }
+            self.twin = self.twin.is_some().then(|| Restart { n: 0, at, restart }.core(config));
+        }
+        #[cfg(feature = "planted")]
+        self.plant_cores();
+        self.event(Event::Tick)?;
+        self.must_be_made_of_facts()
+    }
+
+    fn cover_crash(&mut self) {
+        if self.engine.waiting_facts().next().is_some() && self.open.iter().any(|a| self.core.waits_for_facts(a.id)) {
+            self.cover(Rare::CrashBetweenFactAndReply);
+        }
+        if self.core.parked_polls() > 0 {
+            self.cover(Rare::CrashUnderParkedPoll);
+        }
+        if !self.engine.unsaid.is_empty() {
+            self.cover(Rare::CrashBeforeReport);
+        }
+        if self.engine.durable.consumers.values().any(|consumer| consumer.open.is_some()) {
+            self.cover(Rare::CrashWithOpenBatch);
+        }
+        if self.draining {
+            self.cover(Rare::CrashWhileDraining);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The engine of a world: the core's memory engine, behind faults.
+//!
+//! What waits stands in lanes. Effects of one lane are carried out in order, as the core asks; lanes go in any order.
+//! Facts, and appends of one log, are durable in order: a crash keeps some first part of each.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use takhin_core::{
+    AppendId, Command, Durable, Event, FactSeq, FetchId, FetchPart, FetchedPart, LogId, Offset, Parts, ReadError,
+    Recovery, RequestId, StorageError, StorageState, TopicId, TopicName, memory::MemoryEngine, response::Bounds,
+};
+
+use crate::{
+    coverage::{Coverage, Rare},
+    tape::{Word, mix},
+};
+
+/// What a waiting command has to keep its order with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// All facts.
+    Facts,
+    /// The making and removing of logs.
+    Topics,
+    /// The appends of one log.
+    Log(LogId),
+    /// One fetch.
+    Fetch(FetchId),
+}
+
+/// What goes wrong as a command is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    None,
+    /// It fails, and does nothing.
+    Fails,
+    /// It brings less than it might.
+    Short,
+}
+
+/// Where records and facts are kept, and what waits to be done.
+#[derive(Debug, Default)]
+pub(crate) struct Engine {
+    memory: MemoryEngine,
+    /// The record at each offset of a log, from 0; those that were trimmed too.
+    records: BTreeMap<LogId, Vec<Record>>,
+    /// What the facts that are durable add up to.
+    pub(crate) durable: Durable,
+    lanes: Vec<(Lane, VecDeque<Command>)>,
+    spare: Vec<VecDeque<Command>>,
+    /// Done, and not said.
+    pub(crate) unsaid: Vec<Event>,
+    /// Said last.
+    pub(crate) said: Option<Event>,
+    pub(crate) blocked: BTreeSet<LogId>,
+    corrupt: Vec<(LogId, Offset, Offset)>,
+    /// Logs of which something could once not be read, or that are being removed: not all of them reaches everybody.
+    pub(crate) excused: BTreeSet<LogId>,
+    pub(crate) state: StorageState,
+    /// Appends of which nothing is known since a sync failed.
+    uncertain: Vec<Command>,
+    ended_remembered: u32,
+    #[cfg(feature = "planted")]
+    pub(crate) planted: super::planted::Planted,
+}
+
+/// What stands at an offset: it follows from the append and from the place in it.
+pub(crate) type Record = u64;
+
+/// The `n`-th record of an append.
+pub(crate) fn record(append: AppendId, n: u64) -> Record {
+    mix(append.request.0 << 16 ^ u64::from(append.partition) << 8 ^ n) | 1
+}
+
+impl Engine {
+    pub(crate) fn new(ended_remembered: u32) -> Self {
+        Self { ended_remembered, ..Self::default() }
+    }
+
+    pub(crate) fn take(&mut self, command: Command) {
+        let lane = match &command {
+            Command::Append { log, .. } => Lane::Log(*log),
+            Command::Fetch { id, .. } => Lane::Fetch(*id),
+            Command::CreateLogs { .. }
+            | Command::ConfigureLogs { .. }
+            | Command::DeleteLogs { .. }
+            | Command::Lookup { .. } => Lane::Topics,
+            Command::Persist { .. } => Lane::Facts,
+            Command::Discard { .. } | Command::Reply { .. } => return,
+        };
+        if let Some((_, queue)) = self.lanes.iter_mut().find(|(of, _)| *of == lane) {
+            return queue.push_back(command);
+        }
+        let mut queue = self.spare.pop().unwrap_or_default();
+        queue.push_back(command);
+        self.lanes.push((lane, queue));
+    }
+
+    /// Whether anything waits that could be carried out.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.lanes.iter().any(|(lane, queue)| self.can_run(*lane, queue))
+    }
+
+    /// Whether something is to be read for a request.
+    pub(crate) fn is_fetching(&self, request: RequestId) -> bool {
+        self.lanes.iter().any(|(lane, _)| matches!(lane, Lane::Fetch(id) if id.request == request))
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.is_empty() && self.unsaid.is_empty()
+    }
+
+    fn can_run(&self, lane: Lane, queue: &VecDeque<Command>) -> bool {
+        match (lane, queue.front()) {
+            (Lane::Facts, _) => self.state == StorageState::Ok,
+            (Lane::Log(log), _) => !self.blocked.contains(&log),
+            (Lane::Fetch(_), Some(Command::Fetch { parts, whole, .. })) if !self.blocked.is_empty() => {
+                let mut blocked = parts.iter().map(|part| self.blocked.contains(&part.log));
+                if *whole { !blocked.any(|blocked| blocked) } else { blocked.any(|blocked| !blocked) }
+            }
+            _ => true,
+        }
+    }
+
+    /// Carries out something of those that `wanted` wants, and says what came of it.
+    pub(crate) fn run(&mut self, word: &mut Word, mishap: Mishap, wanted: fn(Lane) -> bool) -> Option<Event> {
+        let first = word.index(self.lanes.len());
+        let order = (first..self.lanes.len()).chain(0..first);
+        let lane = order.into_iter().find(|at| {
+            let (lane, queue) = &self.lanes[*at];
+            wanted(*lane) && self.can_run(*lane, queue)
+        })?;
+        let queue = &mut self.lanes[lane].1;
+        let command = queue.pop_front()?;
+        if queue.is_empty() {
+            let (_, queue) = self.lanes.remove(lane);
+            self.spare.push(queue);
+        }
+        self.execute(command, mishap)
+    }
+
+    fn execute(&mut self, command: Command, mishap: Mishap) -> Option<Event> {
+        let fails = mishap == Mishap::Fails;
+        match command {
+            Command::Append { id, log, .. } => {
+                let error = match &self.state {
+                    _ if fails => StorageError::Failed("an append failed".into()),
+                    _ if !self.records.contains_key(&log) => StorageError::Failed("there is no such log".into()),
+                    StorageState::Ok => return self.append(&command, id, log),
+                    StorageState::Stalled(error) => error.clone(),
+                    StorageState::Failed(_) => {
+                        self.uncertain.push(command);
+                        StorageError::Uncertain("the sync failed".into())
+                    }
+                };
+                #[cfg(feature = "planted")]
+                self.planted.failed(id, log);
+                Some(Event::Appended { id, log, result: Err(error) })
+            }
+            Command::Fetch { id, max_records, max_bytes, parts, whole } => {
+                let max_records = if mishap == Mishap::Short && !whole { 1 } else { max_records };
+                Some(Event::Fetched { id, parts: self.fetch(id, parts, max_records, max_bytes, whole, fails) })
+            }
+            Command::CreateLogs { topic, partitions, .. } if fails || self.state != StorageState::Ok => {
+                let result = Err(StorageError::Failed("logs could not be made".into()));
+                Some(Event::LogsCreated { topic, partitions, result })
+            }
+            Command::CreateLogs { topic, first, partitions, .. } => {
+                self.records.extend((first..partitions).map(|partition| (LogId { topic, partition }, Vec::new())));
+                self.memory.execute(&command)
+            }
+            Command::DeleteLogs { topic, .. } => {
+                self.forget(topic);
+                None
+            }
+            Command::Persist { .. } => self.persist(&command),
+            Command::Lookup { .. } | Command::ConfigureLogs { .. } => self.memory.execute(&command),
+            Command::Discard { .. } | Command::Reply { .. } => None,
+        }
+    }
+
+    fn append(&mut self, command: &Command, id: AppendId, log: LogId) -> Option<Event> {
+        let event = self.memory.execute(command);
+        if let (Some(Event::Appended { result: Ok(at), .. }), Some(records)) = (&event, self.records.get_mut(&log)) {
+            for n in 0..at.end.0 - at.base_offset.0 {
+                records.push(record(id, n));
+            }
+            #[cfg(feature = "planted")]
+            self.planted.appended(log, records);
+        }
+        event
+    }
+
+    fn persist(&mut self, command: &Command) -> Option<Event> {
+        if let Command::Persist { facts, .. } = command {
+            for fact in facts {
+                self.durable.apply(fact, self.ended_remembered);
+            }
+        }
+        self.memory.execute(command)
+    }
+
+    fn fetch(
+        &mut self,
+        id: FetchId,
+        mut parts: Parts<FetchPart>,
+        max_records: u32,
+        max_bytes: u32,
+        whole: bool,
+        fails: bool,
+    ) -> Parts<FetchedPart> {
+        let unread = |part: &FetchPart, error| FetchedPart {
+            log: part.log,
+            from: part.from,
+            next: part.from,
+            records: 0,
+            bytes: 0,
+            error: Some(error),
+        };
+        if fails {
+            let error = ReadError::Storage(StorageError::Failed("a read failed".into()));
+            return parts.iter().take(1).map(|part| unread(part, error.clone())).collect();
+        }
+        parts.retain(|part| !self.blocked.contains(&part.log) && self.records.contains_key(&part.log));
+        let mut damaged = Parts::new();
+        if !self.corrupt.is_empty() {
+            for part in &mut parts {
+                for (_, at, next) in self.corrupt.iter().filter(|(log, ..)| *log == part.log) {
+                    if (*at..*next).contains(&part.from) {
+                        damaged.push(unread(part, ReadError::Corrupt { at: part.from, next: *next }));
+                    } else if part.from < *at {
+                        part.to = part.to.min(*at);
+                    }
+                }
+            }
+            parts.retain(|part| !damaged.iter().any(|unread: &FetchedPart| unread.log == part.log));
+        }
+        let command = Command::Fetch { id, max_records, max_bytes, parts, whole };
+        if let Some(Event::Fetched { mut parts, .. }) = self.memory.execute(&command) {
+            parts.extend(damaged);
+            return parts;
+        }
+        damaged
+    }
+
+    /// The record at an offset, if the log has it.
+    pub(crate) fn record(&self, log: LogId, offset: u64) -> Option<Record> {
+        self.records.get(&log)?.get(usize::try_from(offset).ok()?).copied()
+    }
+
+    /// The record that a read of an offset brings.
+    pub(crate) fn read(&self, log: LogId, offset: u64) -> Option<Record> {
+        #[cfg(feature = "planted")]
+        let offset = self.planted.read(offset, self.start(log));
+        self.record(log, offset)
+    }
+
+    /// Whether there is such a log.
+    pub(crate) fn has(&self, log: LogId) -> bool {
+        self.records.contains_key(&log)
+    }
+
+    /// Where a log starts.
+    pub(crate) fn start(&self, log: LogId) -> u64 {
+        self.memory.bounds_of(log).start.0
+    }
+
+    /// What can be read of each log.
+    pub(crate) fn bounds(&self) -> BTreeMap<LogId, Bounds> {
+        #[cfg(feature = "planted")]
+        return self.planted.bounds(self.memory.bounds());
+        #[cfg(not(feature = "planted"))]
+        self.memory.bounds()
+    }
+
+    /// What is durable of a log.
+    pub(crate) fn end(&self, log: LogId) -> Option<u64> {
+        self.records.get(&log).map(|records| records.len() as u64)
+    }
+
+    /// The logs there are, in order.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = LogId> + '_ {
+        self.records.keys().copied()
+    }
+
+    /// One of the logs there are.
+    pub(crate) fn some_log(&self, word: &mut Word) -> Option<LogId> {
+        let at = word.index(self.records.len());
+        self.records.keys().nth(at).copied()
+    }
+
+    /// Drops the records before an offset.
+    pub(crate) fn trim(&mut self, log: LogId, start: Offset) -> Option<Event> {
+        self.memory.trim(log, start)
+    }
+
+    /// Makes two records from an offset on unreadable.
+    pub(crate) fn corrupt(&mut self, log: LogId, at: Offset) {
+        self.corrupt.push((log, at, Offset(at.0 + 2)));
+        self.excused.insert(log);
+    }
+
+    /// A topic's logs are about to go.
+    pub(crate) fn excuse(&mut self, topic: TopicId) {
+        self.excused.extend(self.records.keys().filter(|log| log.topic == topic));
+    }
+
+    /// Everything that is wrong with single logs is mended.
+    pub(crate) fn heal(&mut self) {
+        self.blocked.clear();
+        self.corrupt.clear();
+    }
+
+    /// How many facts are durable.
+    pub(crate) fn facts(&self) -> FactSeq {
+        FactSeq(self.memory.facts().len() as u64)
+    }
+
+    /// The facts decided that are not durable, in order.
+    pub(crate) fn waiting_facts(&self) -> impl Iterator<Item = &takhin_core::Fact> {
+        let lane = self.lanes.iter().find(|(lane, _)| *lane == Lane::Facts);
+        lane.into_iter().flat_map(|(_, queue)| queue).flat_map(|command| match command {
+            Command::Persist { facts, .. } => &facts[..],
+            _ => &[],
+        })
+    }
+
+    /// The broker dies. Of what waits some is done, a first part in each lane; what was not said never is.
+    pub(crate) fn crash(&mut self, word: &mut Word, keeps_all: bool, coverage: &mut Coverage) {
+        for (lane, queue) in std::mem::take(&mut self.lanes) {
+            let mut kept = if keeps_all { queue.len() } else { word.index(queue.len() + 1) };
+            if lane == Lane::Facts {
+                kept = queue.len();
+            }
+            for mut command in queue.into_iter().take(kept) {
+                let mut all = true;
+                if let Command::Persist { facts, .. } = &mut command {
+                    let kept = if keeps_all { facts.len() } else { word.index(facts.len() + 1) };
+                    all = kept == facts.len();
+                    facts.truncate(kept);
+                    if kept == 0 {
+                        break;
+                    }
+                }
+                self.finish(&command);
+                if !all {
+                    coverage.reached(Rare::CrashLosesDecisions);
+                    break;
+                }
+            }
+        }
+        let uncertain = std::mem::take(&mut self.uncertain);
+        let kept = word.index(uncertain.len() + 1);
+        if kept < uncertain.len() {
+            coverage.reached(Rare::UncertainAppendLost);
+        }
+        for command in uncertain.iter().take(kept) {
+            coverage.reached(Rare::UncertainAppendSurvives);
+            self.finish(command);
+        }
+        #[cfg(feature = "planted")]
+        for (log, records) in &mut self.records {
+            self.planted.crash(*log, records, &mut self.memory);
+        }
+        self.unsaid.clear();
+        self.said = None;
+        self.state = StorageState::Ok;
+    }
+
+    /// Does what nobody will hear of.
+    fn finish(&mut self, command: &Command) {
+        match command {
+            Command::Append { id, log, .. } if self.records.contains_key(log) => drop(self.append(command, *id, *log)),
+            Command::Persist { .. } => drop(self.persist(command)),
+            _ => {}
+        }
+    }
+
+    /// Hands the durable facts to a recovery, and makes the logs be what it says.
+    pub(crate) fn recover(&mut self, recovery: &mut Recovery) {
+        for (seq, fact) in self.memory.facts() {
+            recovery.apply(*seq, fact);
+        }
+        let mut gone: BTreeSet<TopicId> = self.records.keys().map(|log| log.topic).collect();
+        for spec in recovery.logs() {
+            let (topic, partitions) = (spec.topic, spec.partitions);
+            gone.remove(&topic);
+            let lacks = |partition: &u32| !self.records.contains_key(&LogId { topic, partition: *partition });
+            if let Some(first) = (0..partitions).find(lacks) {
+                self.execute(Command::CreateLogs { topic, name: spec.name, first, partitions }, Mishap::None);
+            }
+        }
+        for topic in gone {
+            self.forget(topic);
+        }
+    }
+
+    fn forget(&mut self, topic: TopicId) {
+        self.records.retain(|log, _| log.topic != topic);
+        self.blocked.retain(|log| log.topic != topic);
+        self.corrupt.retain(|(log, ..)| log.topic != topic);
+        self.excused.retain(|log| log.topic != topic);
+        let name = TopicName::new("gone").expect("a good name");
+        self.memory.execute(&Command::DeleteLogs { topic, name, partitions: 0 });
+    }
+}

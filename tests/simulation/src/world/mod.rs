@@ -1,0 +1,348 @@
+//! The world: a core, an engine with faults, clients, and the oracles that watch them. Nothing in it is left to
+//! chance but what a word says.
+
+mod clients;
+mod crash;
+pub(crate) mod engine;
+mod operate;
+#[cfg(feature = "planted")]
+mod planted;
+mod replies;
+mod settle;
+
+use std::collections::VecDeque;
+
+#[cfg(feature = "planted")]
+use takhin_core::planted::Bug;
+use takhin_core::{
+    Boot, Command, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName, LeaveReason, ReadError, Request,
+    RequestId, Timestamp, TopicName,
+    fact::RebalanceReason,
+    trace::{Header, Recorder},
+};
+
+use self::{clients::Client, engine::Engine, replies::Asked};
+use crate::{
+    auditor::Auditor,
+    coverage::{Coverage, Rare},
+    model::Model,
+    operation::Operation,
+    options::{GroupKind, Options},
+    oracle::{Oracle, Violation, must},
+    tape::Word,
+};
+
+/// Events that one step may lead to by itself, as a lost answer does: more would be a loop.
+const MAX_FOLLOWING: usize = 10_000;
+
+/// Everything there is.
+pub(crate) struct World {
+    core: Core,
+    /// A second core that is given the same events, and is made at restarts from what a trace holds.
+    twin: Option<Core>,
+    engine: Engine,
+    auditor: Auditor,
+    model: Model,
+    options: Options,
+    table: Vec<Operation>,
+    word: Word,
+    boot: Boot,
+    now: u64,
+    /// Words used.
+    step: u64,
+    /// Events that the core was given.
+    events: u64,
+    requests: u64,
+    consumers: u128,
+    clients: Vec<Client>,
+    topics: Vec<TopicName>,
+    groups: Vec<(GroupKind, GroupName)>,
+    open: Vec<Asked>,
+    /// A produce request of which the answer got lost, to be repeated.
+    retry: Option<Request>,
+    /// Names under which there were topics.
+    created: Vec<TopicName>,
+    queue: VecDeque<Event>,
+    commands: Vec<Command>,
+    twin_commands: Vec<Command>,
+    /// A snapshot, with the last fact in it.
+    snapshot: Option<(Durable, FactSeq)>,
+    /// Whether things go wrong.
+    faults: bool,
+    draining: bool,
+    /// A group that was last seen between two assignments.
+    unsettled: Option<GroupName>,
+    pub(crate) coverage: Coverage,
+    recording: Option<Recording>,
+    #[cfg(feature = "planted")]
+    planted: Option<Bug>,
+}
+
+/// What coverage wants to know of an event once the core has it.
+enum Seen {
+    Commit,
+    Trimmed,
+    Read,
+    Other,
+}
+
+impl Seen {
+    fn of(event: &Event) -> Self {
+        let is_trimmed = |part: &FetchedPart| matches!(part.error, Some(ReadError::Trimmed { .. }));
+        match event {
+            Event::Request { request: Request::Commit { .. }, .. } => Self::Commit,
+            Event::Fetched { parts, .. } if parts.iter().any(is_trimmed) => Self::Trimmed,
+            Event::Fetched { parts, .. } if parts.iter().any(|part| part.records > 0) => Self::Read,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A trace in the making.
+struct Recording {
+    recorder: Recorder,
+    lines: String,
+}
+
+impl World {
+    pub(crate) fn new(options: &Options) -> Self {
+        let config = options.config.clone();
+        let groups = options.groups.iter().zip(["g0", "g1", "g2", "g3"]);
+        let groups: Vec<_> = groups.map(|(kind, name)| (*kind, GroupName::new(name).expect("a good name"))).collect();
+        let clients = (0..usize::from(options.clients.max(1))).map(|n| Client::new(n % groups.len().max(1)));
+        let topics = ["a", "b", "c"].iter().take(usize::from(options.topics.max(1)));
+        Self {
+            core: Core::new(config.clone(), Boot(0)),
+            twin: options.twin.then(|| Core::new(config.clone(), Boot(0))),
+            engine: Engine::new(config.max_ended_remembered),
+            auditor: Auditor::new(config),
+            model: Model::default(),
+            table: options.table(),
+            word: Word::default(),
+            boot: Boot(0),
+            now: 0,
+            step: 0,
+            events: 0,
+            requests: 0,
+            consumers: 0,
+            clients: clients.collect(),
+            topics: topics.map(|name| TopicName::new(name).expect("a good name")).collect(),
+            groups,
+            open: Vec::new(),
+            retry: None,
+            created: Vec::new(),
+            queue: VecDeque::new(),
+            commands: Vec::new(),
+            twin_commands: Vec::new(),
+            snapshot: None,
+            faults: true,
+            draining: false,
+            unsettled: None,
+            coverage: Coverage::default(),
+            recording: None,
+            options: options.clone(),
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
+    }
+
+    /// Switches a bug on.
+    #[cfg(feature = "planted")]
+    pub(crate) fn plant(&mut self, bug: Bug) {
+        self.planted = Some(bug);
+        self.engine.planted.bug = Some(bug);
+        self.plant_cores();
+    }
+
+    #[cfg(feature = "planted")]
+    fn plant_cores(&mut self) {
+        if let Some(bug) = self.planted {
+            self.core.plant(bug);
+            if let Some(twin) = self.twin.as_mut().filter(|_| bug != Bug::HiddenInput) {
+                twin.plant(bug);
+            }
+        }
+    }
+
+    /// Writes down every event and command from now on; to be called before the first step.
+    pub(crate) fn record(&mut self, seed: Option<u64>) {
+        let header = Header { seed, ..Header::new(self.options.config.clone(), self.boot) };
+        let (recorder, mut lines) = Recorder::start(&header);
+        lines.push('\n');
+        self.recording = Some(Recording { recorder, lines });
+    }
+
+    /// What was written down.
+    pub(crate) fn trace(self) -> Option<String> {
+        self.recording.map(|recording| recording.lines)
+    }
+
+    /// Events that the core was given so far.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Lets happen what a word says.
+    pub(crate) fn step(&mut self, word: u64) -> Result<(), Violation> {
+        self.step += 1;
+        self.word = Word::new(word);
+        let place = self.word.index(self.table.len());
+        match self.table.get(place) {
+            Some(operation) => self.operate(*operation),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the core an event, carries out what it says, and so on with what comes of that at once.
+    fn event(&mut self, event: Event) -> Result<(), Violation> {
+        self.queue.push_back(event);
+        for _ in 0..MAX_FOLLOWING {
+            let Some(event) = self.queue.pop_front() else { return Ok(()) };
+            let taken = self.take(event);
+            if taken.is_err() {
+                self.queue.clear();
+                return taken;
+            }
+        }
+        Err(Violation::new(Oracle::AllEnds, "one step leads to another, without end"))
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Violation> {
+        let now = Timestamp(self.now);
+        self.events += 1;
+        let audited = self.auditor.event(now, &event);
+        let seen = Seen::of(&event);
+        let twin = self.twin.is_some().then(|| event.clone());
+        let recorded = self.recording.is_some().then(|| event.clone());
+        let mut commands = std::mem::take(&mut self.commands);
+        commands.clear();
+        self.core.step(now, event, &mut commands);
+        if let (Some(recording), Some(event)) = (&mut self.recording, recorded) {
+            recording.lines.push_str(&recording.recorder.step(now, event, commands.clone()));
+            recording.lines.push('\n');
+        }
+        self.cover_step(&seen, &commands);
+        audited?;
+        self.judge(&commands, twin)?;
+        for command in commands.drain(..) {
+            self.carry_out(command)?;
+        }
+        self.commands = commands;
+        Ok(())
+    }
+
+    /// What must hold after any step.
+    fn judge(&mut self, commands: &[Command], twin: Option<Event>) -> Result<(), Violation> {
+        self.auditor.commands(commands)?;
+        self.core.check().map_err(|broken| Violation::new(Oracle::of_rule(broken.rule), broken.to_string()))?;
+        let due = self.core.next_deadline().is_some_and(|at| at.0 <= self.now);
+        must!(!due, NoDueTimer, "{:?} is left at {}", self.core.next_deadline(), self.now);
+        let (parked, limit) = (self.core.parked_polls(), self.options.config.max_parked);
+        must!(parked <= limit, Bounded, "{parked} polls are parked, and {limit} are allowed");
+        if let (Some(twin), Some(event)) = (&mut self.twin, twin) {
+            self.twin_commands.clear();
+            twin.step(Timestamp(self.now), event, &mut self.twin_commands);
+            let same = self.twin_commands == commands;
+            must!(same, ReplayEqual, "recorded {commands:?}, got {:?}", self.twin_commands);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), Violation> {
+        match command {
+            Command::Reply { request, response } => self.reply(request, response),
+            Command::Persist { ref facts, .. } => {
+                for fact in facts {
+                    self.decided(fact)?;
+                }
+                self.engine.take(command);
+                Ok(())
+            }
+            command => {
+                if let Command::DeleteLogs { topic, .. } = &command {
+                    self.engine.excuse(*topic);
+                }
+                self.engine.take(command);
+                Ok(())
+            }
+        }
+    }
+
+    /// Rare states that can be seen from an event and what came of it.
+    fn cover_step(&mut self, event: &Seen, commands: &[Command]) {
+        let facts = commands.iter().find_map(|command| match command {
+            Command::Persist { facts, .. } => Some(facts),
+            _ => None,
+        });
+        let is_silence = |fact: &Fact| matches!(fact, Fact::ConsumerEnded { reason: LeaveReason::SessionTimeout, .. });
+        let expired = facts.into_iter().flatten().filter(|fact| is_silence(fact)).count();
+        match event {
+            Seen::Commit if expired > 0 => self.cover(Rare::CommitInStepOfExpiry),
+            Seen::Trimmed => self.cover(Rare::PositionTrimmed),
+            Seen::Read if matches!(commands, [Command::Discard { .. }]) => self.cover(Rare::PollWaitsForMore),
+            _ if expired > 1 => self.cover(Rare::TimersFireLate),
+            _ => {}
+        }
+        for fact in facts.into_iter().flatten() {
+            self.cover_fact(fact);
+        }
+    }
+
+    fn cover_fact(&mut self, fact: &Fact) {
+        let parked = self.core.parked_polls() > 0;
+        match fact {
+            Fact::Rebalanced { targets, reason, .. } => {
+                if let RebalanceReason::Unsubscribed(_) = reason {
+                    self.cover(Rare::TakesByHandFromGroup);
+                }
+                let reads = |at: &usize| {
+                    self.clients[*at].me.is_some_and(|me| targets.contains_key(&me)) && self.is_fetching(*at)
+                };
+                if (0..self.clients.len()).any(|at| reads(&at)) {
+                    self.cover(Rare::RebalanceDuringFetch);
+                }
+            }
+            Fact::TopicDeleted { .. } if parked => self.cover(Rare::TopicDeletedUnderParkedPoll),
+            Fact::PartitionsAdded { .. } if parked => self.cover(Rare::TopicGrowsUnderParkedPoll),
+            Fact::TopicCreated { name, .. } if self.created.contains(name) => self.cover(Rare::TopicComesAgain),
+            Fact::TopicCreated { name, .. } => self.created.push(name.clone()),
+            Fact::ConsumerEnded { reason: LeaveReason::RebalanceTimeout, .. } => self.cover(Rare::FencedForHoldingOn),
+            _ => {}
+        }
+    }
+
+    /// What the model makes of a decision.
+    fn decided(&mut self, fact: &Fact) -> Result<(), Violation> {
+        let Fact::Committed { group, offsets, .. } = fact else { return Ok(()) };
+        let Some(at) = self.groups.iter().position(|(_, name)| name == group) else { return Ok(()) };
+        if self.groups[at].0 == GroupKind::Wild {
+            return Ok(());
+        }
+        for (log, offset) in offsets {
+            if !self.engine.excused.contains(log) {
+                let start = self.engine.start(*log);
+                self.model.commit_decided((at, *log), offset.0, self.step, start)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, ms: u64) -> Result<(), Violation> {
+        let until = self.now + ms;
+        while let Some(Timestamp(at)) = self.core.next_deadline().filter(|at| at.0 <= until) {
+            self.now = self.now.max(at);
+            self.event(Event::Tick)?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.requests += 1;
+        RequestId::new(self.boot, self.requests)
+    }
+
+    fn cover(&mut self, state: Rare) {
+        self.coverage.reached(state);
+    }
+}
