@@ -19,7 +19,7 @@ use alloc::{
 use crate::{ConsumerId, LogId, TopicId};
 
 /// Assigns the partitions of `topics` (the number of partitions of each topic that exists) to `members`, each with what
-/// it subscribes to, by the rules of this [module](self). Every member is in the result, if with nothing.
+/// it subscribes to, by the rules of this module. Every member is in the result, if with nothing.
 pub fn range(
     topics: &BTreeMap<TopicId, u32>,
     members: &[(ConsumerId, &BTreeSet<TopicId>)],
