@@ -3,6 +3,7 @@
 //! What they print passes through untouched.
 
 use std::{
+    path::Path,
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
@@ -68,6 +69,7 @@ fn shown(command: &Command) -> String {
         let value = value?.to_string_lossy().into_owned();
         Some(format!("{}={value}", name.to_string_lossy()))
     });
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-    variables.chain(["cargo".to_owned()]).chain(arguments).collect::<Vec<_>>().join(" ")
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = [program].into_iter().chain(command.get_args()).map(|word| word.to_string_lossy().into_owned());
+    variables.chain(words).collect::<Vec<_>>().join(" ")
 }

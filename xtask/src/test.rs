@@ -3,21 +3,18 @@
 //! The order is from quick to slow, so that a slip is seen soon. A further step (the browser's build, the page,
 //! the client libraries) is one more entry in [`steps`].
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
-    process::Command,
+use std::{fs, io};
+
+use crate::{
+    place::{cargo, root, server, target},
+    step::Step,
 };
 
-use crate::step::Step;
-
 pub(crate) fn steps() -> Vec<Step> {
-    let server = target().join("release").join(format!("takhin{}", env::consts::EXE_SUFFIX));
-
     let mut no_std = cargo("build --manifest-path tests/no-std/Cargo.toml --target-dir");
     no_std.arg(target().join("no-std"));
     let mut tests = cargo("test --workspace --all-features");
-    tests.env("TAKHIN_BIN", server);
+    tests.env("TAKHIN_BIN", server());
     let mut docs = cargo("doc --no-deps --workspace");
     docs.env("RUSTDOCFLAGS", "-Dwarnings");
 
@@ -36,18 +33,4 @@ pub(crate) fn steps() -> Vec<Step> {
 /// the workspace, since nothing else could be built along with its panic handler.
 fn lock_no_std() -> io::Result<()> {
     fs::copy(root().join("Cargo.lock"), root().join("tests/no-std/Cargo.lock")).map(drop)
-}
-
-fn cargo(arguments: &str) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(arguments.split(' ')).current_dir(root());
-    cargo
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
-}
-
-fn target() -> PathBuf {
-    root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
