@@ -3,6 +3,7 @@
 mod by_duration;
 mod cleanup;
 mod commits;
+mod configuration;
 mod consumer_ids;
 mod crash;
 mod damage;
