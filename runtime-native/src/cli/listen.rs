@@ -50,7 +50,7 @@ impl fmt::Display for Address {
 /// A socket that listens.
 #[derive(Debug)]
 pub(super) struct Listening {
-    pub(super) listener: TcpListener,
+    pub(super) socket: TcpListener,
     pub(super) tls: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn listen(addresses: &[Address]) -> Result<Vec<Listening>, String> {
         let before = listeners.len();
         for socket in resolved {
             match bind(socket) {
-                Ok(listener) => listeners.push(Listening { listener, tls: address.tls }),
+                Ok(socket) => listeners.push(Listening { socket, tls: address.tls }),
                 Err(error) => problem = Some((socket, error)),
             }
         }

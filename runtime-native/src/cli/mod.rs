@@ -3,6 +3,7 @@
 mod banner;
 mod config;
 mod listen;
+mod reload;
 mod replay;
 mod serve;
 mod settings;

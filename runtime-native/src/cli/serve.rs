@@ -3,6 +3,7 @@
 use std::{
     io,
     io::{IsTerminal as _, Write as _},
+    sync::Arc,
     time::Instant,
 };
 
@@ -10,7 +11,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use takhin::{
     driver::{Driver, DriverConfig, Started},
-    http::{self, HttpConfig},
+    http::{HttpConfig, Listener, Observer, Server},
 };
 use tokio::{
     runtime,
@@ -20,7 +21,8 @@ use tokio::{
 use super::{
     banner::Banner,
     config::in_order,
-    listen::listen,
+    listen::{Listening, listen},
+    reload::Reload,
     settings::{ConfigFile, LogFormat, Observing, Settings},
 };
 
@@ -53,23 +55,39 @@ impl Serve {
         let began = Instant::now();
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+        let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
 
         let Settings { listening, storage, broker, limits, observing } = &self.settings;
         let files = raise_file_limit();
         let engine = storage.config(files);
         let durability = engine.durability;
+        let access_log = observing.access_log()?;
+        let observers: Vec<Arc<dyn Observer>> =
+            access_log.iter().map(|log| Arc::clone(log) as Arc<dyn Observer>).collect();
         let http = HttpConfig {
             auto_create_partitions: broker.auto_create_partitions(),
             max_connections: connections(files, engine.open_files, limits.max_connections),
+            tls_handshake_timeout: listening.tls_handshake_timeout(),
+            cors: listening.cors(),
+            trusted_proxies: listening.trusted_proxies(),
+            observers: observers.into(),
             ..limits.config()
         };
         let config = DriverConfig { core: broker.config(), engine, trace: observing.trace() };
+        let tls = listening.tls()?;
         let listeners = listen(&listening.listen)?;
+        let addresses: Vec<_> =
+            listeners.iter().filter_map(|it| it.socket.local_addr().ok().map(|address| (it.tls, address))).collect();
+        let listeners = listeners.into_iter().map(|Listening { socket, tls: encrypted }| {
+            let tls = tls.clone().filter(|_| encrypted);
+            Listener { socket, tls }
+        });
+        let server = Server::start(http, listeners.collect());
         let opened = tokio::task::block_in_place(|| Driver::start(config));
         let Started { driver, report } = opened.map_err(|error| error.to_string())?;
+        let reload = Reload { tls, access_log: access_log.clone(), look_every: listening.tls_check_interval() };
+        tokio::spawn(reload.run(hangup));
 
-        let listeners: Vec<_> = listeners.into_iter().map(|listening| listening.listener).collect();
-        let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let banner = Banner {
             addresses: &addresses,
             data_dir: &storage.data_dir,
@@ -80,18 +98,21 @@ impl Serve {
         };
         // Whether anybody reads the banner is no reason to serve or not to.
         let _ = writeln!(io::stdout(), "{}", banner.text());
+        server.open(driver.clone());
 
-        let draining = driver.clone();
-        http::serve(http, listeners, driver.clone(), async move {
-            let signal = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            };
-            tracing::info!(signal, "stopping: no new connections, parked polls end, writes are finished");
-            draining.drain();
-        })
-        .await;
-        tokio::task::block_in_place(|| driver.stop())?;
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping: no new connections, parked polls end, writes are finished");
+        driver.drain();
+        server.close().await;
+        tokio::task::block_in_place(|| {
+            if let Some(access_log) = access_log {
+                access_log.flush();
+            }
+            driver.stop()
+        })?;
         tracing::info!("stopped; everything is on disk");
         Ok(())
     }

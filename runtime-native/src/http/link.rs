@@ -5,7 +5,7 @@
 //!   dispatch: a request is whole -> request_began   head -> busy        no deadline: handlers have their own
 //!   dispatch: an answer is there -> answer_ready
 //!   socket: all is written ------> flushed          busy -> idle        by then: idle_timeout
-//!   socket: the client won't read -> write_blocked                      by then: write_stall_timeout
+//!   wire: the client won't read -> write_blocked                        by then: write_stall_timeout
 //! ```
 //!
 //! One task polls all of them, so the lock is never contended.
@@ -93,6 +93,13 @@ impl Link {
     /// Whether not a single byte has come.
     pub(super) fn is_fresh(&self) -> bool {
         self.state().phase == Phase::Fresh
+    }
+
+    /// The connection is ready to be spoken on: from now on a request is waited for.
+    pub(super) fn connected(&self) {
+        let mut state = self.state();
+        state.read_deadline = Some(Instant::now() + self.header_timeout);
+        state.write_deadline = None;
     }
 
     /// Bytes came.

@@ -18,6 +18,7 @@ pub(super) struct HttpStats {
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     errors: Family<Code, Counter>,
     connections: Gauge,
+    handshakes_failed: Counter,
 }
 
 /// One connection that is open.
@@ -32,6 +33,7 @@ impl Drop for OpenConnection {
 /// The counters of one route.
 #[derive(Debug)]
 struct RouteStats {
+    route: &'static str,
     seconds: Histogram,
     /// By the first digit of the status, from 1.
     statuses: [Counter; 5],
@@ -70,7 +72,20 @@ impl HttpStats {
             routes.insert(*template, counters(template)).expect("the router has the same routes");
         }
         let unknown = counters("unknown");
-        Self { routes, unknown, requests, seconds: durations, errors: Family::default(), connections: Gauge::default() }
+        Self {
+            routes,
+            unknown,
+            requests,
+            seconds: durations,
+            errors: Family::default(),
+            connections: Gauge::default(),
+            handshakes_failed: Counter::default(),
+        }
+    }
+
+    /// The route that a path belongs to, as it was given.
+    pub(super) fn route(&self, path: &str) -> Option<&'static str> {
+        self.routes.at(path).ok().map(|found| found.value.route)
     }
 
     /// A request was answered.
@@ -93,11 +108,18 @@ impl HttpStats {
         OpenConnection(self.connections.clone())
     }
 
+    /// A client and the server did not come to speak TLS.
+    pub(super) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
     /// Shows them under their names.
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("http");
         registry.register("requests", "Requests answered, by route and class of status", self.requests.clone());
         registry.register("errors", "Requests answered with an error, by its code", self.errors.clone());
+        let help = "Connections that were given up since no TLS handshake was made";
+        registry.register("tls_handshakes_failed", help, self.handshakes_failed.clone());
         registry.register("connections", "Connections that are open", self.connections.clone());
         let help = "From a request's head to its answer, the wait of a poll included";
         registry.register_with_unit("request_duration", help, Unit::Seconds, self.seconds.clone());
@@ -111,7 +133,7 @@ impl RouteStats {
         seconds: &Family<Route, Histogram, fn() -> Histogram>,
     ) -> Self {
         let statuses = CLASSES.map(|status| requests.get_or_create(&RouteAndStatus { route, status }).clone());
-        Self { seconds: seconds.get_or_create(&Route { route }).clone(), statuses }
+        Self { route, seconds: seconds.get_or_create(&Route { route }).clone(), statuses }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
+mod access_log;
 mod by_duration;
 mod cleanup;
 mod commits;
@@ -25,6 +26,7 @@ mod static_members;
 mod stop;
 mod stream;
 mod subscription;
+mod tls;
 mod topics;
 mod traces;
 mod wrong_bodies;

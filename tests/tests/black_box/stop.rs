@@ -136,7 +136,7 @@ fn serving(directory: &Path, ports: &[u16], arguments: &[&str], environment: &[(
     let mut process = Process::start(&mut command, &directory.join("log")).expect("it starts");
     for port in ports {
         let client = Client::new(&format!("http://127.0.0.1:{port}"));
-        while !client.request("GET", "/api/health/live", None).is_ok_and(|(status, _)| status == 200) {
+        while !client.request("GET", "/api/health/ready", None).is_ok_and(|(status, _)| status == 200) {
             assert!(process.ended().is_none(), "{}", process.log());
             thread::sleep(Duration::from_millis(5));
         }

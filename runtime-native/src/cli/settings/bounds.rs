@@ -32,7 +32,10 @@ pub(super) fn kind(arg: &Arg) -> Kind {
         Kind::Integer
     } else if is_one_of(&[TypeId::of::<f64>()]) {
         Kind::Number
-    } else if is_one_of(&[TypeId::of::<super::broker::AutoCreateTopics>()]) {
+    } else if is_one_of(&[
+        TypeId::of::<super::broker::AutoCreateTopics>(),
+        TypeId::of::<super::observing::AccessLogArgument>(),
+    ]) {
         Kind::Any
     } else {
         Kind::Text

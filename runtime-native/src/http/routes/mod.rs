@@ -113,6 +113,9 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
+    for observer in &*config.observers {
+        observer.register(&mut registry);
+    }
     let app = App {
         driver,
         registry,

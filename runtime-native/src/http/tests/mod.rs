@@ -1,8 +1,13 @@
 //! The server over real sockets, with clients of every kind.
 
+mod accounts;
+mod certificates;
+mod cors;
 mod delivery;
 mod errors;
 mod limits;
 mod seed;
+mod starting;
 mod stop;
+mod tls;
 mod world;
