@@ -50,7 +50,7 @@ pub use takhin_core::TopicView;
 use crate::{
     engine::{
         ReadError,
-        local::{EngineStats, Flusher, Reader},
+        local::{DiskRoom, EngineStats, Flusher, Reader},
     },
     record::EncodedBatch,
 };
@@ -73,6 +73,7 @@ struct Shared {
     flusher: Flusher,
     stats: Arc<DriverStats>,
     engine_stats: Arc<EngineStats>,
+    disk: DiskRoom,
     runtime: Handle,
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::engine::{
     AppendedAt as EngineAppendedAt, Completion, StorageError as EngineError, StorageState as EngineState, WriteOp,
-    local::{LocalConfig, LogSpec, OpenError, Opening, RecoveryReport},
+    local::{DiskRoom, LocalConfig, LogSpec, OpenError, Opening, RecoveryReport},
 };
 
 /// What a broker is started with.
@@ -101,6 +101,7 @@ impl Driver {
     /// # Errors
     /// See [`StartError`]. Nothing was changed then that a later start would miss.
     pub fn start(config: DriverConfig) -> Result<Started, StartError> {
+        let disk = DiskRoom::of(&config.engine.data_dir);
         let opening = Opening::open(config.engine)?;
         let boot = opening.boot();
         let (recovery, deleted) = recover(config.core, &opening)?;
@@ -135,6 +136,7 @@ impl Driver {
                 flusher,
                 stats: counters,
                 engine_stats,
+                disk,
                 runtime: Handle::current(),
             }),
         };

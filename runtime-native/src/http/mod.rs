@@ -30,6 +30,8 @@ mod lines;
 mod link;
 mod long_work;
 mod output;
+#[cfg(target_os = "linux")]
+mod process;
 mod refusal;
 mod resume;
 mod room;

@@ -133,7 +133,7 @@ async fn accept(listener: Listener, phase: watch::Receiver<Shared>, places: Plac
                 let shared = phase.borrow().clone();
                 let accepted = Accepted { stream, peer, tls: tls.clone(), refused };
                 connections.spawn(async move {
-                    let _open = shared.stats.connection_opened();
+                    let _open = shared.stats.connection_opened(refused);
                     connection::serve(accepted, shared).await;
                     drop(place);
                 });

@@ -8,6 +8,7 @@ mod configuration;
 mod consumer_ids;
 mod crash;
 mod damage;
+mod dashboard;
 mod errors;
 mod full_disk;
 mod group_offsets;

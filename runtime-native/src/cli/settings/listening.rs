@@ -46,7 +46,7 @@ pub(in crate::cli) struct Listening {
     )]
     tls_check_interval_ms: u64,
 
-    /// Origin of pages that browsers may let read answers (CORS), as in https://app.example.com, or * for all; can be
+    /// Origin of pages that browsers may let read answers (CORS), as in `https://app.example.com`, or * for all; can be
     /// given several times. None: only pages that were served from here
     #[arg(long, env = "TAKHIN_CORS_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     cors_origin: Vec<CorsOrigin>,

@@ -59,7 +59,7 @@ pub(in crate::cli) struct Storage {
     )]
     checkpoint_bytes: u64,
 
-    /// How much may wait to be written; what would be more is refused with 503 storage_unavailable
+    /// How much may wait to be written; what would be more is refused with 503 `storage_unavailable`
     #[arg(
         long,
         env = "TAKHIN_WRITE_QUEUE_BYTES",

@@ -18,7 +18,7 @@ pub(in crate::cli) fn template() -> String {
     for arg in table() {
         let of = arg.get_help_heading().map(str::to_owned);
         if of != heading {
-            text += &format!("\n\n#### {}\n", of.as_deref().unwrap_or_default());
+            text.extend(["\n\n#### ", of.as_deref().unwrap_or_default(), "\n"]);
             heading = of;
         }
         text += &entry(&arg);
@@ -31,7 +31,7 @@ fn entry(arg: &Arg) -> String {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let bounds = bounds::of(arg).map_or_else(String::new, |range| format!(" [{} to {}]", range.least, range.most));
     let variable = arg.get_env().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut text = format!("\n# {help}{bounds}.\n# In the environment: {variable}\n");
+    let text = format!("\n# {help}{bounds}.\n# In the environment: {variable}\n");
     let defaults: Vec<_> =
         arg.get_default_values().iter().map(|value| written(kind(arg), &value.to_string_lossy())).collect();
     let several = arg.get_value_delimiter().is_some();
@@ -40,6 +40,5 @@ fn entry(arg: &Arg) -> String {
         (false, Some(value)) => value.clone(),
         (false, None) => "\"\" # not set".to_owned(),
     };
-    text += &format!("# {name} = {value}\n");
-    text
+    text + &format!("# {name} = {value}\n")
 }

@@ -49,6 +49,7 @@ mod recover;
 mod repair;
 mod replace;
 mod report;
+mod room;
 mod rounds;
 mod snapshot;
 mod stats;
@@ -72,6 +73,7 @@ pub use opening::{LogBounds, LogSpec, Opening};
 pub use queue::Submitted;
 pub use reader::Reader;
 pub use report::{CutOff, RecoveryNote, RecoveryReport};
+pub use room::DiskRoom;
 pub use rounds::Flusher;
 pub use stats::{EngineCounts, EngineStats};
 

@@ -43,6 +43,8 @@ use super::{
     stats::HttpStats,
 };
 use crate::driver::Driver;
+#[cfg(target_os = "linux")]
+use crate::http::process;
 
 /// What handlers share.
 pub(super) struct App {
@@ -110,11 +112,14 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let all = routes();
     let stats = HttpStats::new(&all.iter().map(|(path, _)| *path).collect::<Vec<_>>());
-    let mut registry = Registry::with_prefix("takhin");
-    driver.register(&mut registry);
-    stats.register(&mut registry);
+    let mut registry = Registry::default();
+    #[cfg(target_os = "linux")]
+    process::register(&mut registry);
+    let ours = registry.sub_registry_with_prefix("takhin");
+    driver.register(ours);
+    stats.register(ours);
     for observer in &*config.observers {
-        observer.register(&mut registry);
+        observer.register(ours);
     }
     let app = App {
         driver,

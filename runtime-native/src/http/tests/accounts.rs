@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderValue;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -31,7 +32,7 @@ fn world() -> (World, Receiver<Exchange>) {
     let observers: Arc<[Arc<dyn Observer>]> = Arc::new([Arc::new(Listener(Mutex::new(sender)))]);
     let networks = vec!["127.0.0.0/8".parse().expect("a network")];
     let trusted_proxies = TrustedProxies { networks, ..TrustedProxies::default() };
-    (World::with(HttpConfig { observers, trusted_proxies, ..HttpConfig::default() }), heard)
+    (World::with(HttpConfig { trusted_proxies, observers, ..HttpConfig::default() }), heard)
 }
 
 fn told(exchange: &Exchange) -> (&str, Option<&'static str>, Option<u16>, Option<&'static str>, u64) {
@@ -61,7 +62,7 @@ fn a_request_is_told_with_its_sizes_its_client_and_what_became_of_it() {
     assert_eq!(exchange.bytes_out, answer.body.len() as u64);
     assert_eq!(exchange.client, IpAddr::from([192, 0, 2, 9]));
     assert_eq!((exchange.request_id.as_bytes(), answer.header("x-request-id")), (&b"mine"[..], Some("mine")));
-    assert_eq!(exchange.traceparent.as_ref().map(|it| it.as_bytes()), Some(&b"00-1-2-01"[..]));
+    assert_eq!(exchange.traceparent.as_ref().map(HeaderValue::as_bytes), Some(&b"00-1-2-01"[..]));
 
     world.client().ask("GET", "/nowhere", "");
     let exchange = heard.recv().expect("an exchange");

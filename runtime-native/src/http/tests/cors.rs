@@ -7,7 +7,7 @@ use crate::http::{Cors, HttpConfig};
 
 fn world_for(origins: &[&str]) -> World {
     let origins = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
-    let cors = Some(Cors { origins, max_age: Duration::from_secs(60) });
+    let cors = Some(Cors { origins, max_age: Duration::from_mins(1) });
     World::with(HttpConfig { cors, ..HttpConfig::default() })
 }
 

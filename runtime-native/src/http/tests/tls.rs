@@ -42,7 +42,7 @@ fn a_client_is_served_and_another_that_trusts_nobody_of_ours_is_not() {
     let world = World::encrypted(HttpConfig::default());
     assert_eq!(world.get("/api/health/ready"), json!({"status": "ok"}));
     assert_eq!(shown(&world, &Authority::new()), None);
-    until(|| world.metric("takhin_http_tls_handshakes_failed_total") == 1.0);
+    until(|| world.metric("takhin_http_tls_handshakes_failed_total") > 0.0);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn connections_are_counted_before_they_are_encrypted() {
 
 #[test]
 fn a_handshake_under_way_does_not_delay_a_stop() {
-    let config = HttpConfig { shutdown_grace: Duration::from_secs(3_600), ..HttpConfig::default() };
+    let config = HttpConfig { shutdown_grace: Duration::from_hours(1), ..HttpConfig::default() };
     let world = World::encrypted(config);
     let silent = TcpStream::connect(world.address()).expect("a connection");
     until(|| world.metric("takhin_http_connections") >= 2.0);

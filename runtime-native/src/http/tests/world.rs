@@ -70,14 +70,14 @@ impl World {
             Driver::start(config).expect("a broker").driver
         };
         let (stop, stopped) = oneshot::channel();
-        let server = {
+        let front = {
             let _runtime = runtime.enter();
             Server::start(config, vec![Listener { socket: listener, tls }])
         };
-        server.open(driver.clone());
+        front.open(driver.clone());
         let served = runtime.spawn(async {
             stopped.await.unwrap_or_default();
-            server.close().await;
+            front.close().await;
         });
         Self { runtime, directory, driver, address, tls: clients, stop, served }
     }
