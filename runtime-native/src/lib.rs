@@ -13,4 +13,6 @@
 pub mod driver;
 pub mod engine;
 pub mod http;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod record;

@@ -62,8 +62,13 @@ impl Serve {
         let engine = storage.config(files);
         let durability = engine.durability;
         let access_log = observing.access_log()?;
-        let observers: Vec<Arc<dyn Observer>> =
+        #[allow(unused_mut)] // Without traces there is one at most.
+        let mut observers: Vec<Arc<dyn Observer>> =
             access_log.iter().map(|log| Arc::clone(log) as Arc<dyn Observer>).collect();
+        #[cfg(feature = "otel")]
+        let traces = observing.traces()?;
+        #[cfg(feature = "otel")]
+        observers.extend(traces.iter().map(|traces| Arc::clone(traces) as Arc<dyn Observer>));
         let http = HttpConfig {
             auto_create_partitions: broker.auto_create_partitions(),
             max_connections: connections(files, engine.open_files, limits.max_connections),
@@ -110,6 +115,10 @@ impl Serve {
         tokio::task::block_in_place(|| {
             if let Some(access_log) = access_log {
                 access_log.flush();
+            }
+            #[cfg(feature = "otel")]
+            if let Some(traces) = traces {
+                traces.stop();
             }
             driver.stop()
         })?;

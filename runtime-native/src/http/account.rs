@@ -29,8 +29,8 @@ pub trait Observer: fmt::Debug + Send + Sync {
     /// A request is over.
     fn ended(&self, exchange: &Exchange);
 
-    /// Shows what it counts.
-    fn register(&self, registry: &mut Registry);
+    /// Shows what it counts, if it counts anything.
+    fn register(&self, _registry: &mut Registry) {}
 }
 
 /// A request and what became of it.

@@ -30,7 +30,7 @@ pub(super) fn kind(arg: &Arg) -> Kind {
     let is_one_of = |types: &[TypeId]| types.iter().any(|id| parser == *id);
     if is_one_of(&[TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>()]) {
         Kind::Integer
-    } else if is_one_of(&[TypeId::of::<f64>()]) {
+    } else if is_one_of(&[TypeId::of::<super::observing::SampleRatio>()]) {
         Kind::Number
     } else if is_one_of(&[
         TypeId::of::<super::broker::AutoCreateTopics>(),

@@ -63,7 +63,8 @@ pub(super) fn with_bounds(arg: Arg) -> Arg {
 
 /// What is wrong with settings that are each in order and don't go together.
 pub(super) fn conflicts(settings: &Settings) -> Vec<String> {
-    [settings.listening.conflicts(), settings.broker.conflicts(), settings.limits.conflicts()].concat()
+    let Settings { listening, broker, limits, observing, .. } = settings;
+    [listening.conflicts(), broker.conflicts(), limits.conflicts(), observing.conflicts()].concat()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, path::PathBuf, str::FromStr, sync::Arc};
 
+use axum::http::Uri;
 use clap::{Args, ValueEnum};
 use takhin::{
     driver::TraceConfig,
@@ -32,6 +33,15 @@ pub(in crate::cli) struct Observing {
         value_name = "off|stderr|stdout|FILE"
     )]
     access_log: AccessLogArgument,
+
+    /// Collector of OpenTelemetry that gets a span for each request, over OTLP with HTTP, as in `http://localhost:4318`.
+    /// Takes a program that was built with the feature otel
+    #[arg(long, env = "TAKHIN_OTLP_ENDPOINT", value_name = "URL")]
+    pub(super) otlp_endpoint: Option<CollectorUrl>,
+
+    /// Of how many requests that are in no trace yet a trace is begun: 1 is all of them, 0.01 one of a hundred
+    #[arg(long, env = "TAKHIN_OTLP_SAMPLE_RATIO", default_value = "1", value_name = "0..1")]
+    otlp_sample_ratio: SampleRatio,
 
     /// Keep this many of the last steps in memory, for GET /api/debug/trace; 0 for none
     #[arg(
@@ -66,6 +76,37 @@ impl FromStr for AccessLogArgument {
     }
 }
 
+/// Where spans go.
+#[derive(Clone, Debug)]
+pub(super) struct CollectorUrl(String);
+
+impl FromStr for CollectorUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected a URL without TLS, as in http://localhost:4318";
+        let url: Uri = text.parse().map_err(|_| EXPECTED)?;
+        match (url.scheme_str(), url.authority(), url.path()) {
+            (Some("http"), Some(authority), "" | "/") => Ok(Self(format!("http://{authority}/v1/traces"))),
+            (Some("http"), Some(_), _) => Ok(Self(text.to_owned())),
+            _ => Err(EXPECTED),
+        }
+    }
+}
+
+/// Of how many requests a trace is begun, from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SampleRatio(f64);
+
+impl FromStr for SampleRatio {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.map(Self).ok_or("expected a number from 0 to 1")
+    }
+}
+
 /// How lines of a log look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum LogFormat {
@@ -92,6 +133,27 @@ impl LogFilter {
 }
 
 impl Observing {
+    /// Who sends spans, if they are to be sent. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If there is no sending them.
+    #[cfg(feature = "otel")]
+    pub(in crate::cli) fn traces(&self) -> Result<Option<Arc<takhin::otel::Traces>>, String> {
+        let Some(CollectorUrl(url)) = &self.otlp_endpoint else { return Ok(None) };
+        takhin::otel::Traces::start(url, self.otlp_sample_ratio.0).map(Some)
+    }
+
+    pub(super) fn conflicts(&self) -> Vec<String> {
+        let mut conflicts = Vec::new();
+        if let (Some(CollectorUrl(url)), false) = (&self.otlp_endpoint, cfg!(feature = "otel")) {
+            let SampleRatio(ratio) = self.otlp_sample_ratio;
+            conflicts.push(format!(
+                "otlp-endpoint is {url}, with otlp-sample-ratio {ratio}, and this program was built without the feature otel"
+            ));
+        }
+        conflicts
+    }
+
     /// The access log, if there is to be one.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ fn the_template_is_a_file_without_settings_and_with_its_comments_removed_one_wit
     let is_setting =
         |line: &&str| table().iter().any(|arg| line.starts_with(&format!("# {} = ", arg.get_long().unwrap())));
     let settings: Vec<_> = lines.iter().filter(|line| is_setting(line) && !line.ends_with("# not set")).collect();
-    let text: String = settings.iter().map(|line| format!("{}\n", &line[2..])).collect();
+    let text = settings.iter().map(|line| &line[2..]).collect::<Vec<_>>().join("\n");
     let file = SettingsFile::parse(Path::new("t.toml"), &text).expect("every default is in order");
     for arg in table().iter().filter(|arg| !arg.get_default_values().is_empty()) {
         assert!(file.has(arg.get_long().unwrap()), "{arg:?}\n{template}");

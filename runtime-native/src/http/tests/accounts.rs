@@ -10,7 +10,6 @@ use std::{
 };
 
 use axum::http::HeaderValue;
-use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use super::world::{World, request, until};
@@ -23,8 +22,6 @@ impl Observer for Listener {
     fn ended(&self, exchange: &Exchange) {
         let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(exchange.clone());
     }
-
-    fn register(&self, _: &mut Registry) {}
 }
 
 fn world() -> (World, Receiver<Exchange>) {
