@@ -30,6 +30,7 @@ mod routes;
 mod server;
 mod socket;
 mod stats;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod unreadable;

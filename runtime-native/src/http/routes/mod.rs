@@ -41,6 +41,7 @@ use super::{
     output::{JSON, consumers::age, now_ms},
     room::Room,
     stats::HttpStats,
+    streams::Streams,
 };
 use crate::driver::Driver;
 
@@ -53,6 +54,7 @@ pub(super) struct App {
     /// For answers with records that are not wholly with the operating system yet.
     answers: Room,
     in_flight: InFlight,
+    streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
@@ -119,6 +121,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         bodies: Room::new(config.max_bodies_bytes),
         answers: Room::new(config.max_answers_bytes),
         in_flight: InFlight::default(),
+        streams: Streams::default(),
         long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
