@@ -1,5 +1,6 @@
 //! What a developer of Takhin runs: `cargo xtask <task>`.
 
+mod javascript;
 mod place;
 mod step;
 mod test;
