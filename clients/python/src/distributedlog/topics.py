@@ -21,9 +21,9 @@ class Topics:
     def names(self) -> set[str]:
         return {topic["name"] for topic in self._calls.call("GET", "/api/topics")["topics"]}
 
-    def get(self, topic: str) -> Mapping[str, Any]:
+    def get(self, topic: str, timeout_s: float | None = None) -> Mapping[str, Any]:
         """A topic with its partitions and settings."""
-        found: Mapping[str, Any] = self._calls.call("GET", f"/api/topics/{segment(topic)}")
+        found: Mapping[str, Any] = self._calls.call("GET", f"/api/topics/{segment(topic)}", timeout_s=timeout_s)
         return found
 
     def partitions(self, topic: str) -> set[int] | None:

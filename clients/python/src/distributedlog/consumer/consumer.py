@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, overload
 
 from ..errors import ConfigurationError, DeserializationError, NotSubscribedError, WakeupError
@@ -34,9 +35,9 @@ class Consumer(Offsets[K, V]):
     """
 
     @overload
-    def __init__(
-        self: Consumer[bytes, bytes], *, config: ConsumerConfig | None = None, **options: Unpack[ConsumerOptions]
-    ) -> None: ...
+    def __init__(self: Consumer[bytes, bytes], **options: Unpack[ConsumerOptions]) -> None: ...
+    @overload
+    def __init__(self: Consumer[Any, Any], *, config: ConsumerConfig) -> None: ...
     @overload
     def __init__(
         self: Consumer[bytes, V], *, value_deserializer: Callable[[bytes], V], **options: Unpack[ConsumerOptions]
@@ -147,6 +148,17 @@ class Consumer(Offsets[K, V]):
             wanted = [self._own(partition) for partition in given]
             if wanted:
                 self._progress.paused = self._membership.pause(wanted, paused=paused)
+
+    def _give_back(self, messages: Messages[K, V], given: int) -> None:
+        """The application got only so many of these; the next poll begins with the rest."""
+        with self._guard:
+            self._progress.give_back(messages, given)
+
+    def _poll_again(self, polled: Future[Messages[K, V]]) -> None:
+        """Nobody heard what a poll said that has ended by now: the next poll says it again, and is not woken up."""
+        if polled.exception() is None:
+            self._give_back(polled.result(), 0)
+        self._membership.calls.lane.forget_interruption()
 
     def _is_reading(self) -> bool:
         return self._membership.consumer_id is not None

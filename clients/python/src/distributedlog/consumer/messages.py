@@ -30,13 +30,17 @@ class Messages(list[Message[K, V]]):
             yield message
         self._given = None
 
+    def given(self) -> int:
+        """How many messages the loop that is under way was given; all, if there is none."""
+        return len(self) if self._given is None else self._given
+
     def ends(self) -> dict[TopicPartition, int]:
         """The offset after the last message of each partition."""
         return _ends(self, len(self))
 
     def given_ends(self) -> dict[TopicPartition, int]:
         """The same, for what a loop that is under way was given."""
-        return _ends(self, len(self) if self._given is None else self._given)
+        return _ends(self, self.given())
 
 
 def _ends(messages: Messages[K, V], count: int) -> dict[TopicPartition, int]:

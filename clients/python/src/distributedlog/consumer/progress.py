@@ -125,8 +125,10 @@ class Progress(Generic[K, V]):
         for partition, end in messages.ends().items():
             self.positions[partition] = end
 
-    def give_back(self, given: int) -> None:
-        """Of the latest messages the application got only so many; the rest is handed out again."""
+    def give_back(self, messages: Messages[K, V], given: int) -> None:
+        """Of these messages, if they are the latest, the application got only so many; the rest is handed out again."""
+        if messages is not self._latest:
+            return
         rest = self._latest_records[given:]
         kept = [record for record in rest if (record["topic"], record["partition"]) in self._before]
         for record in reversed(kept):

@@ -108,6 +108,10 @@ class Lane:
             for connection in tuple(self._connections.values()):
                 _cut(connection)
 
+    def forget_interruption(self) -> None:
+        """An interruption that has not ended anything yet shall not do so any more."""
+        self._interrupted = False
+
     def close(self) -> None:
         """Closes the connection. A later request opens another one."""
         self._pools.clear()
