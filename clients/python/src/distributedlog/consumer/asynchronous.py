@@ -97,7 +97,7 @@ class AsyncConsumer(Generic[K, V]):
         self._leave_loop()
         polled = self._submit(lambda: self._consumer.poll(timeout_ms, max_records))
         try:
-            return await asyncio.shield(asyncio.wrap_future(polled))
+            return await asyncio.shield(_heard(polled))
         except asyncio.CancelledError:
             # Nobody waits for it any more: it is to end soon, and what it found comes with the next poll.
             self._consumer.wakeup()
@@ -223,7 +223,7 @@ class AsyncConsumer(Generic[K, V]):
 
     async def _do(self, call: Callable[[], T]) -> T:
         # A call under way is not torn: who cancels it only stops waiting for it.
-        return await asyncio.shield(asyncio.wrap_future(self._submit(call)))
+        return await asyncio.shield(_heard(self._submit(call)))
 
     def __del__(self) -> None:
         if self._worker is not None:
@@ -260,3 +260,10 @@ class _Bridge(RebalanceListener):
         worker = self._consumer._worker
         if worker is not None:
             worker.wait_for(telling, self._loop)
+
+
+def _heard(future: Future[T]) -> asyncio.Future[T]:
+    """The same for the event loop, which shall not complain if who waited was cancelled and nobody hears the error."""
+    heard = asyncio.wrap_future(future)
+    heard.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return heard

@@ -12,6 +12,7 @@ from typing import Callable, Generic, TypeVar
 
 from ..errors import (
     ConsumerExpiredError,
+    ConsumerFencedError,
     PartitionNotAssignedError,
     ServerError,
     TakhinError,
@@ -36,6 +37,8 @@ V = TypeVar("V")
 
 #: One long poll takes so long at most, so that a connection that went dead silently is noticed.
 LONGEST_WAIT_S = 30.0
+#: How soon a commit that failed is tried again, at most.
+SOONEST_RETRY_S = 0.1
 
 
 class Fetching(Generic[K, V]):
@@ -60,7 +63,7 @@ class Fetching(Generic[K, V]):
         self._backoff: Backoff | None = None
         self._unreachable_since: float | None = None
         self._auto_commit = config.auto_commit and config.group_id is not None
-        self._commit_interval_s = max(config.auto_commit_interval_ms / 1000, 0.001)
+        self._commit_interval_s = config.auto_commit_interval_ms / 1000
         self._committed_at = time.monotonic()
         #: Calls of the listener that are still to be made; one that raises must not cost the next one.
         self._untold: list[tuple[Callable[[list[TopicPartition]], None], list[TopicPartition]]] = []
@@ -122,6 +125,7 @@ class Fetching(Generic[K, V]):
         except ServerError as error:
             if self._membership.recall(error) or error.code == "poll_superseded":
                 return
+            self._membership.fenced |= isinstance(error, ConsumerFencedError)
             if not may_repeat(error, repeatable=True):
                 raise
             self._unreachable(error, wait_ms, error.retry_after_s)
@@ -165,7 +169,7 @@ class Fetching(Generic[K, V]):
         """How long a poll may wait before a commit is due."""
         if not self._auto_commit or not self._progress.processed():
             return LONGEST_WAIT_S
-        return max(self._committed_at + self._commit_interval_s - time.monotonic(), 0.001)
+        return max(self._committed_at + self._commit_interval_s - time.monotonic(), SOONEST_RETRY_S)
 
     def _try_commit(self) -> None:
         """Commits what was processed. If that fails the next time will do, for nothing is lost by it."""

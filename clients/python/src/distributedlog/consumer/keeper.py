@@ -92,7 +92,7 @@ class Keeper:
         self._calls.close()
 
     def _due_s(self) -> float:
-        if self._membership.consumer_id is None or self._membership.expired:
+        if self._membership.consumer_id is None or self._membership.expired or self._membership.fenced:
             return self._interval_s
         return self._heard_at + self._interval_s - time.monotonic()
 
@@ -101,9 +101,12 @@ class Keeper:
         try:
             self._calls.call("POST", f"{self._membership.path}/heartbeat", timeout_s=self._interval_s)
             self.heartbeats += 1
-        except (ConsumerExpiredError, ConsumerFencedError) as error:
+        except ConsumerExpiredError as error:
             logger.warning("the consumer's session ended: %s", error)
             self._membership.expired = True
+        except ConsumerFencedError:
+            # The next poll says so to the application.
+            self._membership.fenced = True
         except TakhinError as error:
             logger.warning("no sign of life could be sent: %s", error)
 

@@ -170,7 +170,7 @@ class Life(Generic[K, V]):
     def _end(self, points: dict[TopicPartition, int], timeout_ms: int | None) -> None:
         timeout_s = (self.config.api_timeout_ms if timeout_ms is None else timeout_ms) / 1000
         try:
-            if self._membership.consumer_id is not None and not self._membership.expired:
+            if self._membership.consumer_id is not None and not (self._membership.expired or self._membership.fenced):
                 try:
                     self._commit_last(points)
                 finally:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import ConsumerExpiredError, ServerError
+from ..errors import ConsumerExpiredError, ConsumerFencedError, ServerError
 from ..records import TopicPartition
 from ..transport.calls import Calls
 from ..wire import by_topic, grouped, partitions_in, per_partition
@@ -61,6 +61,8 @@ class Membership:
         self.consumer_id: str | None = None
         #: Set by whoever hears that the session ended.
         self.expired = False
+        #: Another consumer with the same instance id has the place; this one is not to take it back.
+        self.fenced = False
         self._config = config
         self._after_batch = 0
         self._generation = 0
@@ -75,7 +77,8 @@ class Membership:
         wanted = subscription.wanted(self._config.allow_missing_topics)
         told = {"group_id": self.group_id, "consumer_id": consumer_id, **wanted, **self._config.joining()}
         joined = self.calls.call("POST", "/api/consumers/subscribe", told)
-        self.consumer_id, self.expired, self._after_batch = consumer_id, False, 0
+        self.consumer_id, self._after_batch = consumer_id, 0
+        self.expired = self.fenced = False
         if subscription.manual is not None:
             joined = self._take(subscription.manual)
         self.subscription = subscription
@@ -162,7 +165,7 @@ class Membership:
             return
         try:
             self.calls.call("DELETE", self.path, timeout_s=timeout_s)
-        except ConsumerExpiredError:
+        except (ConsumerExpiredError, ConsumerFencedError):
             # It is gone: its session ended, or an earlier attempt was heard.
             pass
         finally:
