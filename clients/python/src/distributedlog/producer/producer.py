@@ -16,8 +16,8 @@ from ..errors import (
     ConfigurationError,
     DeliveryTimeoutError,
     RecordTooLargeError,
+    SequenceGapError,
     SerializationError,
-    ServerError,
     UnknownPartitionError,
     UnknownTopicError,
 )
@@ -43,8 +43,6 @@ V = TypeVar("V")
 EXIT_TIMEOUT_MS = 10_000
 #: What a record weighs besides its key, value and headers.
 RECORD_BYTES = 100
-#: No topic has as many partitions as this. See :meth:`Producer._created`.
-NO_PARTITION = 10_000
 
 
 class _Known(NamedTuple):
@@ -274,15 +272,15 @@ class Producer(Generic[K, V]):
     def _created(self, topic: str, timeout_s: float) -> bool:
         """Has a topic created by a broker that creates those that are produced to. Writes nothing.
 
-        Such a broker creates the topic before it looks at the partition, which is one that no topic can have.
+        Such a broker creates the topic before it looks at the sequence, which is one that can't be next.
         """
-        body = {"records": [{"partition": NO_PARTITION}]}
+        body = {"records": [{"partition": 0}], "producer_id": self.producer_id, "epoch": 0, "sequence": 1}
         try:
             self._calls.call("POST", f"/api/topics/{segment(topic)}/produce", body, timeout_s=timeout_s)
-        except UnknownPartitionError:
+        except SequenceGapError:
             return True
-        except ServerError:
-            return False
+        except UnknownTopicError:
+            pass
         return False
 
     def _start_sender(self) -> None:
