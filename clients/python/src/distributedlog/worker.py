@@ -53,6 +53,8 @@ class Worker:
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
             _do(*work)
+            # Else it would live, with all that it knows, until there is more to do.
+            del work
 
 
 def _do(call: Callable[[], Any], future: Future[Any]) -> None:

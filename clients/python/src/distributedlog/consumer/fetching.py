@@ -21,6 +21,7 @@ from ..errors import (
 from ..records import TopicPartition
 from ..transport.calls import Backoff, may_repeat, unavailable
 from ..transport.lane import ConnectionLostError, InterruptedPollError
+from ..wire import partitions_in
 from .config import ConsumerConfig
 from .keeper import Keeper
 from .listener import RebalanceListener
@@ -90,14 +91,24 @@ class Fetching(Generic[K, V]):
             self._round(limit, max(0, round(1000 * min(remaining_s, self._until_commit_s()))))
             asked = True
 
-    def commit(self, points: dict[TopicPartition, int]) -> None:
-        """Commits, after all commits that are under way."""
-        self._keeper.settle(self._config.api_timeout_ms / 1000)
-        if points:
+    def commit(self, points: dict[TopicPartition, int], *, once: bool = False) -> None:
+        """Commits, after all commits that are under way; in one attempt, if it is to be done soon or not at all."""
+        if not once:
+            self._keeper.settle(self._config.api_timeout_ms / 1000)
+        if points and not (once and self._keeper.is_committing):
             with self._counters.timed("commit"):
-                self._membership.commit(points, {})
+                self._membership.commit(points, {}, once=once)
             self._keeper.heard()
             self._progress.committed(points)
+
+    def commit_kept(self, points: dict[TopicPartition, int], *, once: bool = False) -> None:
+        """Commits, but for partitions that are gone and that a poll has not told of yet."""
+        try:
+            self.commit(points, once=once)
+        except PartitionNotAssignedError:
+            told = self._membership.get("assignment")
+            kept = {*partitions_in(told["assignment"]), *partitions_in(told.get("revoking"))}
+            self.commit({partition: offset for partition, offset in points.items() if partition in kept}, once=once)
 
     def joined(self, positions: dict[TopicPartition, int | None]) -> None:
         """The subscription is new or another: these are the partitions now. What stays goes on where it was."""
@@ -152,7 +163,7 @@ class Fetching(Generic[K, V]):
     def _give_up(self, revoked: list[TopicPartition]) -> None:
         """The broker hands these on when it is polled again: now is the last time to commit for them."""
         if self._auto_commit:
-            self._try_commit()
+            self._try_commit(once=False)
         self.listener.on_partitions_revoked(revoked)
 
     def _tell(self) -> None:
@@ -163,7 +174,8 @@ class Fetching(Generic[K, V]):
     def _commit_if_due(self) -> None:
         if self._auto_commit and time.monotonic() - self._committed_at >= self._commit_interval_s:
             self._committed_at = time.monotonic()
-            self._try_commit()
+            # A poll is not to take longer than it may because the broker is away.
+            self._try_commit(once=True)
 
     def _until_commit_s(self) -> float:
         """How long a poll may wait before a commit is due."""
@@ -171,15 +183,13 @@ class Fetching(Generic[K, V]):
             return LONGEST_WAIT_S
         return max(self._committed_at + self._commit_interval_s - time.monotonic(), SOONEST_RETRY_S)
 
-    def _try_commit(self) -> None:
+    def _try_commit(self, *, once: bool) -> None:
         """Commits what was processed. If that fails the next time will do, for nothing is lost by it."""
         try:
-            self.commit(self._progress.processed())
+            self.commit_kept(self._progress.processed(), once=once)
         except ConsumerExpiredError:
             self._membership.expired = True
-        except PartitionNotAssignedError as error:
-            logger.info("the next poll will tell of a partition that is gone: %s", error)
-        except TakhinError as error:
+        except (TakhinError, ConnectionLostError) as error:
             logger.warning("what was processed could not be committed yet: %s", error)
 
     def _rejoin(self) -> None:

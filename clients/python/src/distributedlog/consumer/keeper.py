@@ -61,6 +61,12 @@ class Keeper:
             self._changed.notify_all()
         return future
 
+    @property
+    def is_committing(self) -> bool:
+        """Whether a commit is under way or waits."""
+        with self._changed:
+            return self._busy or bool(self._waiting)
+
     def settle(self, timeout_s: float) -> None:
         """Waits until no commit is under way any more, so long at most."""
         with self._changed:
@@ -115,7 +121,7 @@ class Keeper:
         metadata = {partition: point.metadata for partition, point in offsets.items() if point.metadata}
         failed: TakhinError | None = None
         try:
-            self._membership.commit(points, metadata, self._calls)
+            self._membership.commit(points, metadata, calls=self._calls)
             self.heard()
         except TakhinError as error:
             failed = error

@@ -191,7 +191,7 @@ class Life(Generic[K, V]):
 
     def _commit_last(self, points: dict[TopicPartition, int]) -> None:
         if self.config.auto_commit and self.config.group_id is not None:
-            self._committing(lambda: self._fetching.commit(points))
+            self._committing(lambda: self._fetching.commit_kept(points))
 
     def _committing(self, commit: Callable[[], None]) -> None:
         try:

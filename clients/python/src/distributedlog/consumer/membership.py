@@ -135,13 +135,22 @@ class Membership:
         return Batch(answer["records"], positions, per_partition(answer["lag"]), assigned, sorted(given_up))
 
     def commit(
-        self, offsets: Mapping[TopicPartition, int], metadata: Mapping[TopicPartition, str], calls: Calls | None = None
+        self,
+        offsets: Mapping[TopicPartition, int],
+        metadata: Mapping[TopicPartition, str],
+        *,
+        calls: Calls | None = None,
+        once: bool = False,
     ) -> None:
-        """Commits all of these or none. ``calls`` is what to use in another thread than the consumer's."""
+        """Commits all of these or none. ``calls`` is what to use in another thread than the consumer's.
+
+        In one attempt it may raise :class:`ConnectionLostError`.
+        """
         told: dict[str, Any] = {"offsets": by_topic(offsets)}
         if metadata:
             told["metadata"] = by_topic(metadata)
-        (calls or self.calls).call("POST", f"{self.path}/commit", told)
+        through = self.calls if calls is None else calls
+        (through.once if once else through.call)("POST", f"{self.path}/commit", told)
 
     def seek(self, where: Mapping[str, Any]) -> dict[TopicPartition, int | None]:
         """Moves positions as the API's seek does. Gives all positions after it."""

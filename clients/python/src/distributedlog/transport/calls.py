@@ -91,6 +91,8 @@ class Calls:
         limit_s = self._request_timeout_s if timeout_s is None else min(timeout_s, self._request_timeout_s)
         answer = self.lane.request(method, path, data, wait_s + limit_s, interruptible=interruptible)
         said = decoded(answer.body)
+        if said is None and not answer.has_length:
+            raise ConnectionLostError(f"{method} {path}: the answer broke off", sent=True)
         if 200 <= answer.status < 300:
             if said is None:
                 raise InvalidAnswerError(f"{method} {path}: no JSON", status=answer.status)

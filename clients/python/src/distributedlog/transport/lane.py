@@ -31,6 +31,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    #: Whether it says how long it is. If not, it may have been cut off in its headers, and nobody would notice.
+    has_length: bool
     retry_after_s: float | None
 
 
@@ -82,7 +84,9 @@ class Lane:
                 retries=False,
                 timeout=urllib3.Timeout(connect=self._connect_timeout_s, read=timeout_s),
             )
-            return Answer(response.status, response.data, _seconds(response.headers.get("Retry-After")))
+            headers = response.headers
+            has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
+            return Answer(response.status, response.data, has_length, _seconds(headers.get("Retry-After")))
         except (HTTPError, OSError) as error:
             self._check_interruption()
             self._preferred = (self._preferred + 1) % len(self._addresses)
