@@ -104,6 +104,7 @@ class Buffer:
         Raises :class:`BufferFullError` after ``max_block_ms``. A record that is larger than the whole buffer is taken
         when that is empty.
         """
+        delivery: Delivery = Future()
         with self.changed:
             if not self._has_room(size):
                 if not block:
@@ -118,7 +119,6 @@ class Buffer:
             if self.closing:
                 raise ClosedError("this producer is closed: make a new one")
             self._used_bytes += size
-            delivery: Delivery = Future()
             self._put(partition, record, size, delivery)
             return delivery
 

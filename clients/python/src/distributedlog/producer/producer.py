@@ -48,7 +48,7 @@ RECORD_BYTES = 100
 class _Known(NamedTuple):
     """What is known of a topic."""
 
-    partitions: int
+    partitions: tuple[TopicPartition, ...]
     most_bytes: int
     until_s: float
 
@@ -132,7 +132,7 @@ class Producer(Generic[K, V]):
     def partitions_for(self, topic: str) -> set[int]:
         """The numbers of a topic's partitions. Raises :class:`UnknownTopicError`."""
         self._guard.check()
-        return set(range(self._topic(topic).partitions))
+        return set(range(len(self._topic(topic).partitions)))
 
     def metrics(self) -> dict[str, float]:
         """Counts since the producer was made. Asks nothing of the broker."""
@@ -214,18 +214,19 @@ class Producer(Generic[K, V]):
         listed = _headers(headers) if headers else []
         number = self._partition(known, topic, key_bytes, partition)
         size = (len(key_bytes) if key_bytes else 0) + (len(value_bytes) if value_bytes else 0)
-        size += sum(len(name) + len(data) for name, data in listed)
+        if listed:
+            size += sum(len(name) + len(data) for name, data in listed)
         if size > known.most_bytes:
             message = f"the record has {size} bytes, and in {topic} it may have at most {known.most_bytes}"
             raise RecordTooLargeError(message, code="record_too_large")
         record = record_out(key_bytes, value_bytes, listed, number, timestamp_ms)
-        delivery = self._buffer.append(TopicPartition(topic, number), record, size + RECORD_BYTES, block=block)
+        delivery = self._buffer.append(known.partitions[number], record, size + RECORD_BYTES, block=block)
         if delivery is not None and not self._buffer.idle and len(self._senders) < self.config.max_in_flight:
             self._start_sender()
         return delivery
 
     def _partition(self, known: _Known, topic: str, key: bytes | None, partition: int | None) -> int:
-        count = known.partitions
+        count = len(known.partitions)
         if partition is not None:
             if not 0 <= partition < count:
                 message = f"{topic} has {count} partitions, from 0, and so none with the number {partition}"
@@ -244,7 +245,7 @@ class Producer(Generic[K, V]):
         sticky = self._sticky.get(topic)
         if sticky is None:
             sticky = random.randrange(count)
-        elif not self._buffer.has_open_batch(TopicPartition(topic, sticky)):
+        elif not self._buffer.has_open_batch(known.partitions[sticky % count]):
             sticky = (sticky + 1) % count
         self._sticky[topic] = sticky
         return sticky
@@ -266,7 +267,8 @@ class Producer(Generic[K, V]):
                     raise
                 found = self._topics.get(topic, timeout_s)
             until_s = time.monotonic() + self.config.metadata_max_age_ms / 1000
-            self._known[topic] = _Known(found["partitions"], found["max_message_bytes"], until_s)
+            partitions = tuple(TopicPartition(topic, number) for number in range(found["partitions"]))
+            self._known[topic] = _Known(partitions, found["max_message_bytes"], until_s)
             return self._known[topic]
 
     def _created(self, topic: str, timeout_s: float) -> bool:

@@ -10,10 +10,12 @@ What keeps a record from being written twice, or out of order:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import re
 import time
+from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -87,8 +89,10 @@ class Sender:
         self._buffer.release(batch)
         for delivery, record, written in zip(batch.deliveries, batch.records, answer["offsets"]):
             timestamp = written.get("timestamp", record.get("timestamp"))
-            if delivery.set_running_or_notify_cancel():
+            try:
                 delivery.set_result(RecordMetadata(topic, partition, written["offset"], timestamp))
+            except InvalidStateError:
+                continue
 
     def fail(self, lot: Lot, batch: Batch, error: Exception) -> None:
         """The batch is given up: tells all who wait for it."""
@@ -224,7 +228,8 @@ def _joined(first: Batch, second: Batch) -> Batch:
 
 
 def _fail(delivery: Delivery, error: Exception) -> None:
-    if delivery.set_running_or_notify_cancel():
+    # Who cancelled it does not want to hear of it. The record itself can't be called back.
+    with contextlib.suppress(InvalidStateError):
         delivery.set_exception(error)
 
 
