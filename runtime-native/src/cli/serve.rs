@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{banner::Banner, listen::listen};
+use super::{banner::Banner, kafka_rest::KafkaRest, listen::listen};
 
 /// File handles that are neither connections nor segments.
 const OTHER_FILES: u64 = 256;
@@ -87,6 +87,9 @@ pub(super) struct Serve {
         value_parser = clap::value_parser!(u32).range(1..=1_176)
     )]
     offsets_retention_hours: u32,
+
+    #[command(flatten)]
+    kafka_rest: KafkaRest,
 
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
@@ -155,6 +158,7 @@ impl Serve {
         let engine = LocalConfig { durability: self.durability.0, open_files, cleanup_interval, ..engine };
         let http = HttpConfig {
             auto_create_partitions: self.auto_create_topics.0,
+            kafka_rest: self.kafka_rest.config(),
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };

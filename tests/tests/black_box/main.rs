@@ -11,6 +11,8 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod kafka_rest;
+mod kafka_rest_instances;
 mod long_poll;
 mod metrics;
 mod pause;
