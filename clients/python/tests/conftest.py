@@ -36,7 +36,8 @@ def admin(broker: Broker) -> Iterator[Admin]:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A name for the test's topic and group that no other test has."""
-    return "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+    full = f"{request.module.__name__}-{request.node.name}"
+    return "".join(letter if letter.isalnum() else "-" for letter in full)
 
 
 @pytest.fixture
