@@ -8,6 +8,7 @@ use std::{fs, io};
 use crate::{
     javascript,
     place::{cargo, root, server, target},
+    python,
     step::Step,
 };
 
@@ -28,7 +29,7 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("tests", tests),
         Step::new("documents", docs),
     ];
-    [rust, javascript::steps()].into_iter().flatten().collect()
+    [rust, javascript::steps(), python::steps()].into_iter().flatten().collect()
 }
 
 /// Gives the crate that proves that the core needs no std the versions that the workspace has. It is no member of
