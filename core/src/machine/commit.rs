@@ -51,6 +51,7 @@ impl Core {
             self.proves_arrival(consumer, *log, *offset);
         }
         self.checkpoint_commit(consumer, &offsets);
+        let metadata = if planted!(self, MetadataForgotten) { Metadata::new() } else { metadata };
         let after = self.apply_commit(consumer, &offsets, metadata);
         if planted!(self, CommitAcknowledgedEarly) {
             return self.reply(request, response);

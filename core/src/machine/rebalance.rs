@@ -129,6 +129,11 @@ impl Core {
                 assignor::range(&topics, &members)
             }
         };
+        if planted!(self, FirstTakesAll) {
+            let all = targets.values().flatten().copied().collect();
+            targets.values_mut().for_each(BTreeSet::clear);
+            targets.first_entry().map(|mut first| first.insert(all));
+        }
         targets.retain(|consumer, target| self.durable.consumers[consumer].target != *target);
         targets
     }

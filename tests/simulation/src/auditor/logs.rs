@@ -110,11 +110,21 @@ impl Auditor {
         if let (Some(_), Ok(at)) = (asked, result) {
             self.note_offset(id, at.base_offset);
         }
-        if !self.topics.contains_key(&log.topic) {
+        if !self.topics.contains(log.topic) {
             return Ok(());
         }
         let mut before = self.logs.get(log);
         match (asked, result) {
+            (Some(records), Ok(AppendedAt { base_offset, end, duplicate: true })) => {
+                let there = *end <= before.end && end.0 == base_offset.0 + u64::from(records);
+                must!(
+                    there || !before.exact,
+                    RetriesRecognized,
+                    "{log}: {records} records are said to be at {base_offset:?}..{end:?} already, the end is {:?}",
+                    before.end
+                );
+                before.end = before.end.max(*end);
+            }
             (Some(records), Ok(AppendedAt { base_offset, end, .. })) => {
                 let dense = *base_offset == before.end && end.0 == base_offset.0 + u64::from(records);
                 must!(
@@ -147,11 +157,13 @@ impl Auditor {
             must!(from < to, ReadsContinuous, "{id} is to read nothing of {log}, {from:?}..{to:?}");
         }
         self.logs.fetches.insert(id, None);
-        Ok(())
+        let poll = self.open.get(&id.request).filter(|open| open.is_poll());
+        let Some(consumer) = poll.and_then(|open| open.consumer) else { return Ok(()) };
+        parts.iter().try_for_each(|part| self.must_not_be_paused(consumer, part.log))
     }
 
     pub(super) fn fetched(&mut self, id: FetchId, parts: &Parts<FetchedPart>) {
-        self.touched = Some(id.request);
+        (self.touched, self.has_read) = (Some(id.request), true);
         // What comes for a request that is no more is to be dropped, and may have been asked for before a restart.
         self.logs.fetches.insert(id, Some(parts.clone()));
         let poll = self.open.get(&id.request).filter(|open| open.is_poll());

@@ -43,6 +43,7 @@ impl World {
             }
             for at in 0..self.clients.len() {
                 self.clients[at].asleep_until = 0;
+                self.resume_partitions(at)?;
                 if self.clients[at].poll.is_none() {
                     self.poll(at, 0)?;
                 }
@@ -56,6 +57,7 @@ impl World {
         let settled = self.has_settled()?;
         must!(settled || self.unsettled.is_none(), AllEnds, "{:?} does not become stable", self.unsettled);
         self.must_have_all_delivered()?;
+        self.model.must_be_in_order(&self.engine)?;
         self.pass(REST_MS)?;
         self.complete_all()?;
         self.must_be_at_rest()?;
@@ -157,6 +159,9 @@ impl World {
             self.event(Event::Tick)?;
             self.complete_all()?;
         }
+        // Groups that nobody is in are forgotten at last.
+        self.pass(u64::from(self.options.config.offsets_retention.0) + 1)?;
+        self.complete_all()?;
         let (consumers, timer) = (self.core.consumers(), self.core.next_deadline());
         must!(consumers == 0, NothingLeaks, "{consumers} consumers are left");
         must!(timer.is_none(), NothingLeaks, "a timer is left, at {timer:?}");
