@@ -3,7 +3,8 @@
 
 /// A bug. Those of storage are carried out by the simulator's engine, which is where they can be.
 #[cfg(feature = "planted")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Bug {
     /// A crash takes the last record of a log along.
     CrashTakesLastRecord,

@@ -159,7 +159,7 @@ impl Core {
             }
             batch.ranges.retain(|range| range.from < range.next);
         }
-        if partition.resumed && partition.position < Some(offset) {
+        if partition.resumed && partition.position.is_some_and(|position| position < offset) {
             (partition.position, partition.counted) = (Some(offset), offset);
             session.moved = true;
         }

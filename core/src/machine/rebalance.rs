@@ -168,7 +168,10 @@ impl Core {
         if self.sessions[&consumer].poll.is_some() {
             self.auto_commit(consumer, true);
         }
-        let done: Vec<LogId> = turned.into_iter().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        // Who is away commits nothing more of it.
+        let away = self.sessions[&consumer].away;
+        let is_done = |log: &LogId| away || self.has_nothing_uncommitted(consumer, *log);
+        let done: Vec<LogId> = turned.into_iter().filter(is_done).collect();
         self.release_revoking(consumer, &done);
         self.tell_of_revoking(consumer);
         self.start_rebalance_timer(consumer);

@@ -11,6 +11,7 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod hostility;
 mod long_poll;
 mod metrics;
 mod pause;

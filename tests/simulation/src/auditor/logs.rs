@@ -178,6 +178,16 @@ impl Auditor {
         }
     }
 
+    /// Nobody waits any more for what is read for a request. What comes of it all the same is to be dropped then.
+    pub(super) fn abandon(&mut self, request: takhin_core::RequestId) {
+        let all = FetchId { request, attempt: 0 }..=FetchId { request, attempt: u32::MAX };
+        let fetches = &mut self.logs.fetches;
+        let under_way = fetches.range(all).filter(|(_, brought)| brought.is_none()).map(|(id, _)| *id);
+        for id in under_way.collect::<Vec<_>>() {
+            fetches.remove(&id);
+        }
+    }
+
     pub(super) fn discard(&mut self, id: FetchId) {
         self.logs.fetches.remove(&id);
     }

@@ -120,6 +120,9 @@ impl Auditor {
 
     fn end(&mut self, request: RequestId) -> Option<Open> {
         let open = self.open.remove(&request)?;
+        if matches!(open.kind, Kind::Poll | Kind::Read(_)) {
+            self.abandon(request);
+        }
         if let Some(at) = open.deadline {
             self.deadlines.remove(&(at, request));
         }

@@ -104,7 +104,8 @@ impl World {
     pub(super) fn subscribe(&mut self, at: usize) -> Result<(), Violation> {
         let instance_id = self.instance(at);
         let former = self.clients[at].former;
-        let again = former.filter(|_| self.clients[at].is_awaited && instance_id.is_some() && self.word.one_in(2));
+        let may = self.clients[at].is_awaited && self.faults && instance_id.is_some();
+        let again = former.filter(|_| may && self.word.one_in(2));
         self.consumers += u128::from(again.is_none());
         let consumer = again.unwrap_or(ConsumerId(Uuid::from_u128(self.consumers)));
         let (group, wild) = (self.clients[at].group, self.kind(at) == GroupKind::Wild);

@@ -53,14 +53,7 @@ impl World {
     pub(super) fn subscribe_again(&mut self, at: usize) -> Result<(), Violation> {
         let Some(request) = self.clients[at].subscribed.clone() else { return Ok(()) };
         self.cover(Rare::SubscribeRepeated);
-        self.ask(Some(at), Ask::Subscribe, request).map(drop)
-    }
-
-    /// A subscription that was repeated as it was must be recognized.
-    pub(super) fn must_know_again(&self, at: usize, refusal: &Refusal) -> Result<(), Violation> {
-        let unknown = matches!(refusal, Refusal::ConsumerExists { .. }) && self.clients[at].subscribed.is_some();
-        must!(!unknown, RetriesRecognized, "a subscription is repeated, and {refusal:?}");
-        Ok(())
+        self.ask(Some(at), Ask::SubscribeAgain, request).map(drop)
     }
 
     pub(super) fn pause_partitions(&mut self, at: usize) -> Result<(), Violation> {

@@ -84,6 +84,8 @@ pub(crate) struct World {
     /// Whether things go wrong.
     faults: bool,
     draining: bool,
+    /// Records that clients received.
+    delivered: u64,
     /// A group that was last seen between two assignments.
     unsettled: Option<GroupName>,
     pub(crate) coverage: Coverage,
@@ -157,6 +159,7 @@ impl World {
             snapshot: None,
             faults: true,
             draining: false,
+            delivered: 0,
             unsettled: None,
             coverage: Coverage::default(),
             recording: None,

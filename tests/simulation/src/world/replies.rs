@@ -14,7 +14,7 @@ use crate::{
     model::{NOTHING, what_is_committed},
     operation::Operation,
     options::GroupKind,
-    oracle::Violation,
+    oracle::{Violation, must},
 };
 
 /// A request that is owed an answer.
@@ -34,6 +34,7 @@ pub(super) enum Ask {
     Produce { topic: Option<TopicId>, batches: Parts<ProduceBatch>, tickets: Vec<(LogId, Ticket)>, claim: Claim },
     Read { log: Option<(LogId, Ticket)> },
     Subscribe,
+    SubscribeAgain,
     Poll,
     Commit { tickets: Vec<(LogId, Ticket)> },
     Committed { tickets: Vec<(LogId, TopicName, Ticket)> },
@@ -214,10 +215,14 @@ impl World {
         match response {
             Ok(Response::Consumed(consumed)) => return self.received(at, asked, &consumed),
             Ok(Response::Closed { .. }) => client.said_goodbye(),
-            Err(refusal @ Refusal::ConsumerExists { .. }) => return self.must_know_again(at, &refusal),
+            Err(refusal @ Refusal::ConsumerExists { .. }) => {
+                let known = !matches!(asked.ask, Ask::SubscribeAgain) || client.subscribed.is_none();
+                must!(known, RetriesRecognized, "a subscription is repeated, and {refusal:?}");
+                client.forget();
+            }
             Err(Refusal::TooMany { what: Bounded::Patterns, .. }) => {
                 self.cover(Rare::NoRoomForPattern);
-                if matches!(asked.ask, Ask::Subscribe) {
+                if matches!(asked.ask, Ask::Subscribe | Ask::SubscribeAgain) {
                     self.clients[at].forget();
                 }
             }
@@ -236,7 +241,7 @@ impl World {
                     self.cover(Rare::CommitAfterExpiry);
                 }
             }
-            Err(Refusal::TooMany { .. }) if matches!(asked.ask, Ask::Subscribe) => {
+            Err(Refusal::TooMany { .. }) if matches!(asked.ask, Ask::Subscribe | Ask::SubscribeAgain) => {
                 client.forget();
                 client.is_refused = true;
                 self.cover(Rare::NoRoomForConsumer);
@@ -285,6 +290,7 @@ impl World {
             self.cover(Rare::ReadsOverGap);
         }
         for part in &consumed.parts {
+            self.delivered += part.next.0 - part.from.0;
             self.model.read(part.log, part.from, part.next, &self.engine)?;
             let start = self.engine.start(part.log);
             if kind != GroupKind::Wild && !self.engine.excused.contains(&part.log) && self.engine.has(part.log) {
