@@ -14,8 +14,19 @@ fn takhin(arguments: &[&str]) -> Output {
 fn a_violation_is_an_exit_code_a_small_trace_and_the_step_that_differs() {
     let directory = tempfile::tempdir().expect("a directory");
     let output = directory.path().to_str().expect("a path that is text");
-    let found =
-        takhin(&["simulate", "--seed", "0", "--runs", "200", "--steps", "2000", "--output", output, "--plant", "generation_kept"]);
+    let found = takhin(&[
+        "simulate",
+        "--seed",
+        "0",
+        "--runs",
+        "200",
+        "--steps",
+        "2000",
+        "--output",
+        output,
+        "--plant",
+        "generation_kept",
+    ]);
     let said = String::from_utf8_lossy(&found.stderr);
     assert_eq!(found.status.code(), Some(1), "{said}");
     assert!(said.contains("oracle    13 generations grow: Generations strictly grow, across crashes too."), "{said}");

@@ -165,8 +165,7 @@ impl Serve {
         };
         let offsets_retention = DurationMs(self.offsets_retention_hours * 3_600_000);
         let core = Config { offsets_retention, ..Config::default() };
-        let trace =
-            TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone(), audit: self.audit };
+        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone(), audit: self.audit };
         let config = DriverConfig { core, engine, trace };
         let listeners = listen(&self.listen)?;
         let opened = tokio::task::block_in_place(|| Driver::start(config));

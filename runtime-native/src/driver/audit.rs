@@ -109,13 +109,7 @@ mod tests {
 
     fn audit(data_dir: &Path) -> Audit {
         let (durable, bounds) = (Durable::default(), BTreeMap::new());
-        let life = NewLife {
-            boot: Boot(0),
-            at: Timestamp(0),
-            durable: &durable,
-            through: FactSeq(0),
-            bounds: &bounds,
-        };
+        let life = NewLife { boot: Boot(0), at: Timestamp(0), durable: &durable, through: FactSeq(0), bounds: &bounds };
         Audit::start(Config::default(), life, data_dir)
     }
 
@@ -131,7 +125,8 @@ mod tests {
         core.step(Timestamp(1), event, &mut commands);
         assert!(audit.commands(&commands).is_none() && audit.broken().is_none());
 
-        let nobody = Command::Reply { request: RequestId(1), response: Ok::<Response, Refusal>(Response::Groups(vec![])) };
+        let nobody =
+            Command::Reply { request: RequestId(1), response: Ok::<Response, Refusal>(Response::Groups(vec![])) };
         let found = audit.commands(&[nobody]).expect("a second answer");
         assert_eq!(found.violation.oracle.number(), 8);
         assert!(audit.broken().is_some() && audit.commands(&[]).is_none(), "it ends there");

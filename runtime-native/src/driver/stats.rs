@@ -37,7 +37,6 @@ struct Broken {
     oracle: u64,
 }
 
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,

@@ -80,9 +80,8 @@ impl Oracle {
             "what is counted is from the position on" => Self::ReadsContinuous,
             "no member is ahead of its group" => Self::GenerationsGrow,
             "a partition has one owner in its group"
-            | "a partition is meant for one member"
-            | "a partition is owned by a member"
-            | "targets are indexed" => Self::OneOwner,
+            | "a partition is meant for one member, who is indexed"
+            | "a partition is owned by a member" => Self::OneOwner,
             "no partition meant for somebody lies idle"
             | "exactly what is held beyond the target is being given up"
             | "what is being given up was told or is to be told"

@@ -59,10 +59,10 @@ impl Auditor {
             let end = self.log(*log).end;
             let known = self.topics.contains(log.topic);
             must!(!known || *offset <= end, CommitsInLog, "{name} commits {offset:?} of {log}, which ends at {end:?}");
-            let group = self.groups.entry(name.clone()).or_insert_with(|| super::groups::Group {
-                generation: self.floor,
-                ..super::groups::Group::default()
-            });
+            let group = self
+                .groups
+                .entry(name.clone())
+                .or_insert_with(|| super::groups::Group { generation: self.floor, ..super::groups::Group::default() });
             let held = group.consumers.iter().any(|one| self.members.get(one).is_some_and(|m| m.held.contains(log)));
             let may = held || from_outside || self.is_fresh;
             must!(may, FencedNeverCommits, "{name} commits {log}, which none of it holds");

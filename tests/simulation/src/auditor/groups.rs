@@ -165,13 +165,7 @@ impl Auditor {
         }
     }
 
-    fn join(
-        &mut self,
-        consumer: ConsumerId,
-        group: &GroupName,
-        options: ConsumerOptions,
-        subscription: &Subscription,
-    ) {
+    fn join(&mut self, consumer: ConsumerId, group: &GroupName, options: ConsumerOptions, subscription: &Subscription) {
         let fresh = Group { generation: self.floor, ..Group::default() };
         let entry = self.groups.entry(group.clone()).or_insert(fresh);
         entry.consumers.insert(consumer);

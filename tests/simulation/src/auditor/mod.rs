@@ -145,11 +145,8 @@ impl Auditor {
                 let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
                 self.date_offset = Some(date.0.saturating_sub(now));
             }
-            Event::LogsCreated { .. }
-            | Event::LookedUp { .. }
-            | Event::Storage { .. }
-            | Event::Tick
-            | Event::Drain => {}
+            Event::LogsCreated { .. } | Event::LookedUp { .. } | Event::Storage { .. } | Event::Tick | Event::Drain => {
+            }
         }
         Ok(())
     }

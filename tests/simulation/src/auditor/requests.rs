@@ -1,7 +1,8 @@
 //! What the auditor knows of open requests: what each waits for, and so when its answer is due.
 
 use takhin_core::{
-    AppendId, ConsumerId, FactSeq, FetchedPart, GroupName, LogId, Offset, Refusal, Request, RequestId, Response, Timestamp,
+    AppendId, ConsumerId, FactSeq, FetchedPart, GroupName, LogId, Offset, Refusal, Request, RequestId, Response,
+    Timestamp,
     response::{Bounds, CommittedPartition, Consumed, ProducedBatch, ReadResult, TopicDescription},
 };
 
@@ -35,7 +36,11 @@ pub(super) enum Kind {
     /// With what its group had committed when it was asked.
     Committed(Vec<(LogId, Offset)>),
     /// A group's offsets, set or deleted by who is not in it.
-    Admin { group: GroupName, dry_run: bool, in_use: bool },
+    Admin {
+        group: GroupName,
+        dry_run: bool,
+        in_use: bool,
+    },
     /// Everything else: it waits for nothing but facts.
     Other,
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use takhin_core::{
-    Assignor, BatchId, CommitOffset, ConsumerId, ConsumerOptions, Event, Generation, LogId, Offset, OffsetReset, PollLimits,
-    Request, RequestId, SeekTo, TopicName,
+    Assignor, BatchId, CommitOffset, ConsumerId, ConsumerOptions, Event, Generation, LogId, Offset, OffsetReset,
+    PollLimits, Request, RequestId, SeekTo, TopicName,
 };
 use uuid::Uuid;
 

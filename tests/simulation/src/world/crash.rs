@@ -66,9 +66,10 @@ impl World {
         self.model.must_be_in_order(engine)?;
         self.model.commits_are(|group: usize, log| durable.committed(&groups[group].1, log));
         let committed = |group: usize, log| match durable.groups.get(&groups[group].1) {
-            Some(record) => record.offsets.get(&log).map_or(NOTHING, |offset| {
-                what_is_committed(*offset, record.metadata.get(&log).map(|text| &text[..]))
-            }),
+            Some(record) => record
+                .offsets
+                .get(&log)
+                .map_or(NOTHING, |offset| what_is_committed(*offset, record.metadata.get(&log).map(|text| &text[..]))),
             None => NOTHING,
         };
         self.model.histories_restart(|log| engine.end(log), committed)?;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use takhin_core::{
     AppendId, Command, Date, Durable, Event, FactSeq, FetchId, FetchPart, FetchedPart, LogId, Offset, Parts,
-    ProducerStamp, ReadError, Recovery, RequestId, StorageError, StorageState, TopicId, TopicName, memory::MemoryEngine, response::Bounds,
+    ProducerStamp, ReadError, Recovery, RequestId, StorageError, StorageState, TopicId, TopicName,
+    memory::MemoryEngine, response::Bounds,
 };
 
 use crate::{
@@ -79,7 +80,11 @@ pub(crate) fn record(append: AppendId, stamp: Option<ProducerStamp>, n: u64) -> 
         return mix(append.request.0 << 16 ^ u64::from(append.partition) << 8 ^ n) | 1;
     };
     let of = mix(producer.0) ^ u64::from(epoch) << 32;
-    if producer.is_keyed() { mix(mix(of ^ u64::from(sequence)) + n) | 1 } else { mix(of ^ (u64::from(sequence) + n)) | 1 }
+    if producer.is_keyed() {
+        mix(mix(of ^ u64::from(sequence)) + n) | 1
+    } else {
+        mix(of ^ (u64::from(sequence) + n)) | 1
+    }
 }
 
 fn stamp(append: &Command) -> Option<ProducerStamp> {

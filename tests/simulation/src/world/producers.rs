@@ -188,7 +188,12 @@ impl World {
             (Some(ProducedBatch { result: Ok(at), duplicate, .. }), _) => {
                 self.numbered_arrived((batch, stamp, log, claim), *at, *duplicate)
             }
-            (_, Err(Refusal::SequenceGap { .. } | Refusal::ProducerFenced { .. } | Refusal::IdempotencyKeyReused { .. })) => {
+            (
+                _,
+                Err(
+                    Refusal::SequenceGap { .. } | Refusal::ProducerFenced { .. } | Refusal::IdempotencyKeyReused { .. },
+                ),
+            ) => {
                 let may = claim == Claim::Refused || !is_there;
                 must!(may, RetriesRecognized, "{log}: {batch:?} is refused, {response:?}");
                 Ok(())

@@ -31,16 +31,29 @@ pub(super) struct Asked {
 /// What was asked, as far as it matters to what the answer means.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Produce { topic: Option<TopicId>, batches: Parts<ProduceBatch>, tickets: Vec<(LogId, Ticket)>, claim: Claim },
-    Read { log: Option<(LogId, Ticket)> },
+    Produce {
+        topic: Option<TopicId>,
+        batches: Parts<ProduceBatch>,
+        tickets: Vec<(LogId, Ticket)>,
+        claim: Claim,
+    },
+    Read {
+        log: Option<(LogId, Ticket)>,
+    },
     Subscribe,
     SubscribeAgain,
     Poll,
-    Commit { tickets: Vec<(LogId, Ticket)> },
-    Committed { tickets: Vec<(LogId, TopicName, Ticket)> },
+    Commit {
+        tickets: Vec<(LogId, Ticket)>,
+    },
+    Committed {
+        tickets: Vec<(LogId, TopicName, Ticket)>,
+    },
     Close,
     Groups,
-    Seek { to: Targets },
+    Seek {
+        to: Targets,
+    },
     /// From outside of a group.
     Admin,
     /// Of who a client was before.

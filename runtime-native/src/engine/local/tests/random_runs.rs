@@ -240,7 +240,11 @@ fn rot(seed: u64) {
         lost += knows.records.keys().filter(|(log, _)| *log == bounds.log).count() - values.len();
     }
     let told = damaged > 0 || !running.report.notes.is_empty();
-    assert!(lost == 0 || told, "seed {seed}: {lost} records are gone after {rotten:?}, and nothing is said\n{}", running.report);
+    assert!(
+        lost == 0 || told,
+        "seed {seed}: {lost} records are gone after {rotten:?}, and nothing is said\n{}",
+        running.report
+    );
 }
 
 #[test]
