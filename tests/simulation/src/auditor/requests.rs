@@ -103,8 +103,10 @@ impl Auditor {
             | Request::DescribeTopic { .. }
             | Request::ListGroups
             | Request::DescribeGroup { .. } => Kind::Other,
-            Request::SetOffsets { group, dry_run, .. } => self.from_outside(group, *dry_run),
-            Request::DeleteOffsets { group, .. } | Request::DeleteGroup { group } => self.from_outside(group, false),
+            Request::SetOffsets { group, dry_run, .. } => self.kind_from_outside(group, *dry_run),
+            Request::DeleteOffsets { group, .. } | Request::DeleteGroup { group } => {
+                self.kind_from_outside(group, false)
+            }
         };
         if let Some(at) = deadline {
             self.deadlines.insert((at, id));
@@ -115,7 +117,7 @@ impl Auditor {
         self.open.insert(id, Open { kind, consumer, deadline, log, after: FactSeq::default() });
     }
 
-    fn from_outside(&self, group: &GroupName, dry_run: bool) -> Kind {
+    fn kind_from_outside(&self, group: &GroupName, dry_run: bool) -> Kind {
         Kind::Admin { group: group.clone(), dry_run, in_use: self.is_in_use(group) }
     }
 

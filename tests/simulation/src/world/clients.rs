@@ -42,9 +42,10 @@ pub(super) struct Client {
     pub(super) subscribed: Option<Request>,
     /// Who it was before.
     pub(super) former: Option<ConsumerId>,
-    /// Whether that said goodbye, so that its id may be used again by who takes its place.
-    is_awaited: bool,
-    pub(super) has_paused: bool,
+    /// Who it was before, if that said goodbye: its id may be used again by who takes its place.
+    awaited: Option<ConsumerId>,
+    /// The step in which it paused something.
+    pub(super) paused_in: Option<u64>,
 }
 
 impl Client {
@@ -63,8 +64,8 @@ impl Client {
             is_refused: false,
             subscribed: None,
             former: None,
-            is_awaited: false,
-            has_paused: false,
+            awaited: None,
+            paused_in: None,
         }
     }
 
@@ -77,7 +78,7 @@ impl Client {
     /// It begins anew, and may do so as who it was.
     pub(super) fn said_goodbye(&mut self) {
         self.forget();
-        self.is_awaited = true;
+        self.awaited = self.former;
     }
 }
 
@@ -104,8 +105,8 @@ impl World {
     pub(super) fn subscribe(&mut self, at: usize) -> Result<(), Violation> {
         let instance_id = self.instance(at);
         let former = self.clients[at].former;
-        let may = self.clients[at].is_awaited && self.faults && instance_id.is_some();
-        let again = former.filter(|_| may && self.word.one_in(2));
+        let may = self.faults && instance_id.is_some();
+        let again = self.clients[at].awaited.filter(|_| may && self.word.one_in(2));
         self.consumers += u128::from(again.is_none());
         let consumer = again.unwrap_or(ConsumerId(Uuid::from_u128(self.consumers)));
         let (group, wild) = (self.clients[at].group, self.kind(at) == GroupKind::Wild);

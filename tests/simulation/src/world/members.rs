@@ -61,7 +61,7 @@ impl World {
         if self.is_fetching(at) {
             self.cover(Rare::DeliveryPaused);
         }
-        self.clients[at].has_paused = true;
+        self.clients[at].paused_in = Some(self.step);
         let next = &self.clients[at].next;
         let one = self.word.index(next.len() + 1);
         let partitions = next.get(one).map(|(log, name, _)| vec![(name.clone(), log.partition)]);
@@ -70,7 +70,7 @@ impl World {
 
     pub(super) fn resume_partitions(&mut self, at: usize) -> Result<(), Violation> {
         let client = &mut self.clients[at];
-        let Some(consumer) = client.me.filter(|_| std::mem::take(&mut client.has_paused)) else { return Ok(()) };
+        let Some(consumer) = client.me.filter(|_| client.paused_in.take().is_some()) else { return Ok(()) };
         if client.poll.is_some() && !self.is_fetching(at) {
             self.cover(Rare::ResumedUnderParkedPoll);
         }
@@ -103,7 +103,7 @@ impl World {
     pub(super) fn seek(&mut self, at: usize) -> Result<(), Violation> {
         let Some(consumer) = self.clients[at].me else { return Ok(()) };
         let mut positions: Vec<SeekTo> = Vec::new();
-        for _ in 0..1 + self.word.below(2) {
+        for _ in 0..=self.word.below(2) {
             let Some((topic, partition)) = self.some_partition() else { return Ok(()) };
             let offset = i64::from(self.word.below(40)) - 1;
             positions.retain(|seek| (&seek.topic, seek.partition) != (&topic, partition));

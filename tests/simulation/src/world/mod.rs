@@ -361,9 +361,10 @@ impl World {
 
     /// What the model makes of a decision.
     fn decided(&mut self, fact: &Fact) -> Result<(), Violation> {
-        if let Fact::GroupDeleted { group } = fact {
-            let at = self.groups.iter().position(|(_, name)| name == group);
-            at.into_iter().for_each(|at| self.model.group_forgotten(at));
+        if let Fact::GroupDeleted { group } = fact
+            && let Some(at) = self.groups.iter().position(|(_, name)| name == group)
+        {
+            self.model.group_forgotten(at);
         }
         let Fact::Committed { group, offsets, .. } = fact else { return Ok(()) };
         let Some(at) = self.groups.iter().position(|(_, name)| name == group) else { return Ok(()) };

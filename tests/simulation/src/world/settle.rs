@@ -39,7 +39,7 @@ impl World {
         self.complete_all()?;
         self.must_be_answered()?;
         // What was asked for may have been refused.
-        self.clients.iter_mut().for_each(|client| client.has_paused = true);
+        self.clients.iter_mut().for_each(|client| client.paused_in = Some(self.step));
         let (mut quiet, mut before) = (0, (self.core.decided(), self.delivered));
         for _ in 0..MAX_ROUNDS {
             self.complete_all()?;

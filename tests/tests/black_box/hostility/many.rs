@@ -33,7 +33,9 @@ fn ten_thousand_connections_are_served_and_leave_nothing() {
     let request = b"GET /api/health/live HTTP/1.1\r\nHost: t\r\n\r\n";
     let clients: Vec<TcpStream> = (0..CONNECTIONS).map(|_| server.connect()).collect();
     for round in 0..2 {
-        clients.iter().for_each(|stream| send(stream, request));
+        for stream in &clients {
+            send(stream, request);
+        }
         for (n, stream) in clients.iter().enumerate() {
             let (status, _) = answer(&mut BufReader::new(stream)).unwrap_or_else(|| panic!("no answer for {n}"));
             assert_eq!(status, 200, "connection {n} in round {round}");

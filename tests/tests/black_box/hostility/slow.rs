@@ -31,7 +31,9 @@ fn who_sends_slowly_or_stops_is_given_up_and_delays_nobody() {
     for _ in 0..10 {
         server.serves();
         // A byte now and then, as if it were still coming.
-        clients.iter().for_each(|stream| send(stream, b" "));
+        for stream in &clients {
+            send(stream, b" ");
+        }
         thread::sleep(Duration::from_millis(50));
     }
     assert!(server.figure("takhin_http_connections") > 100.0);

@@ -414,7 +414,7 @@ impl DiskFile for OpenFile {
         let mut bytes = parts.iter().flat_map(|part| part.iter().copied()).collect::<Vec<_>>();
         if !whole {
             bytes.truncate(bytes.len() / 2);
-        } else if state.short && state.operations % 3 == 0 {
+        } else if state.short && state.operations.is_multiple_of(3) {
             bytes.truncate(bytes.len().div_ceil(2));
         }
         let at = usize::try_from(position).unwrap();

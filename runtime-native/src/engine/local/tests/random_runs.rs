@@ -234,8 +234,8 @@ fn rot(seed: u64) {
         let (values, stretches) = read_around(&running, bounds.log, (bounds.start.0, bounds.end.0), seed);
         damaged += stretches;
         for (offset, value) in &values {
-            let known = knows.records.get(&(bounds.log, *offset));
-            assert_eq!(known, Some(value), "seed {seed}: {offset} of {} after {rotten:?}", bounds.log);
+            let written = knows.records.get(&(bounds.log, *offset));
+            assert_eq!(written, Some(value), "seed {seed}: {offset} of {} after {rotten:?}", bounds.log);
         }
         lost += knows.records.keys().filter(|(log, _)| *log == bounds.log).count() - values.len();
     }
