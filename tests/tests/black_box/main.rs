@@ -11,6 +11,7 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod hostility;
 mod kafka_rest;
 mod kafka_rest_instances;
 mod long_poll;

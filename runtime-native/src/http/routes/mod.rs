@@ -43,7 +43,7 @@ use super::{
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     output::{JSON, consumers::age, now_ms},
     room::Room,
-    stats::HttpStats,
+    stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
 use crate::driver::Driver;
@@ -120,11 +120,13 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
+    let (bodies, answers) = (Room::new(config.max_bodies_bytes), Room::new(config.max_answers_bytes));
+    registry.register_collector(Box::new(RoomTaken { bodies: bodies.clone(), answers: answers.clone() }));
     let app = App {
         driver,
         registry,
-        bodies: Room::new(config.max_bodies_bytes),
-        answers: Room::new(config.max_answers_bytes),
+        bodies,
+        answers,
         in_flight: InFlight::default(),
         streams: Streams::default(),
         long_work: LongWork::new(),
