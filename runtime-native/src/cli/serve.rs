@@ -57,7 +57,7 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
 
-        let Settings { listening, storage, broker, limits, observing } = &self.settings;
+        let Settings { listening, storage, broker, kafka_rest, limits, observing } = &self.settings;
         let files = raise_file_limit();
         let engine = storage.config(files);
         let durability = engine.durability;
@@ -71,6 +71,7 @@ impl Serve {
         observers.extend(traces.iter().map(|traces| Arc::clone(traces) as Arc<dyn Observer>));
         let http = HttpConfig {
             auto_create_partitions: broker.auto_create_partitions(),
+            kafka_rest: kafka_rest.config(),
             max_connections: connections(files, engine.open_files, limits.max_connections),
             tls_handshake_timeout: listening.tls_handshake_timeout(),
             cors: listening.cors(),

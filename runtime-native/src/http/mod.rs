@@ -6,6 +6,7 @@
 //!   dispatch    one request: its id, its error's body, its line in the log
 //!   account     who wants to hear of each request: the access log, traces
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
+//!   kafka_rest  the same operations for clients of Kafka's REST proxies
 //! ```
 //!
 //! A [`Server`] promises:
@@ -26,6 +27,7 @@ mod error;
 mod handshake;
 mod in_flight;
 mod input;
+mod kafka_rest;
 mod lines;
 mod link;
 mod long_work;
@@ -40,6 +42,7 @@ mod server;
 mod socket;
 mod starting;
 mod stats;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -51,5 +54,6 @@ pub use account::{Exchange, Observer};
 pub use client_address::{Network, ProxyHeader, TrustedProxies};
 pub use config::HttpConfig;
 pub use cors::{Cors, CorsOrigin};
+pub use kafka_rest::{CommitStyle, KafkaRestConfig};
 pub use server::{Listener, Server};
 pub use tls::{Tls, TlsError, TlsFiles};

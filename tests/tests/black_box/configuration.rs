@@ -45,6 +45,7 @@ fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
     assert_eq!(shown["max-consumers"], json!({"value": 1, "from": "file"}));
     assert_eq!(shown["listen"], json!({"value": ["localhost:1"], "from": "file"}));
     assert_eq!(shown["max-partitions"], json!({"value": 100_000, "from": "default"}));
+    assert_eq!(shown["audit"], json!({"value": false, "from": "default"}));
     assert_eq!(shown["record"], json!({"value": null, "from": "default"}));
 }
 

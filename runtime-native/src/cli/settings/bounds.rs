@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Integer,
     /// A number.
     Number,
+    /// `true` or `false`.
+    Boolean,
     /// Text.
     Text,
     /// Whatever its parser takes.
@@ -32,6 +34,8 @@ pub(super) fn kind(arg: &Arg) -> Kind {
         Kind::Integer
     } else if is_one_of(&[TypeId::of::<super::observing::SampleRatio>()]) {
         Kind::Number
+    } else if is_one_of(&[TypeId::of::<bool>()]) {
+        Kind::Boolean
     } else if is_one_of(&[
         TypeId::of::<super::broker::AutoCreateTopics>(),
         TypeId::of::<super::observing::AccessLogArgument>(),

@@ -134,11 +134,12 @@ fn text(kind: Kind, value: &DeValue<'_>) -> Result<String, String> {
             number.map(|number| number.to_string()).map_err(|error| error.to_string())
         }
         (Kind::Number, DeValue::Float(number)) => Ok(number.as_str().to_owned()),
-        (Kind::Any, DeValue::Boolean(yes)) => Ok(yes.to_string()),
+        (Kind::Any | Kind::Boolean, DeValue::Boolean(yes)) => Ok(yes.to_string()),
         _ => {
             let expected = match kind {
                 Kind::Integer => "an integer",
                 Kind::Number => "a number",
+                Kind::Boolean => "true or false",
                 Kind::Text => "a string",
                 Kind::Any => "a string, an integer or a boolean",
             };

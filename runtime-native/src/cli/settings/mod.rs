@@ -6,6 +6,7 @@
 mod bounds;
 mod broker;
 mod file;
+mod kafka_rest;
 mod limits;
 mod listening;
 mod observing;
@@ -31,6 +32,8 @@ pub(super) struct Settings {
     pub(super) storage: storage::Storage,
     #[command(flatten)]
     pub(super) broker: broker::Broker,
+    #[command(flatten)]
+    pub(super) kafka_rest: kafka_rest::KafkaRest,
     #[command(flatten)]
     pub(super) limits: limits::Limits,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, path::PathBuf, str::FromStr, sync::Arc};
 
 use axum::http::Uri;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use takhin::{
     driver::TraceConfig,
     http::{AccessLog, AccessLogFormat, AccessLogTo},
@@ -52,6 +52,20 @@ pub(in crate::cli) struct Observing {
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(0..=10_000_000)
     )]
     flight_recorder: usize,
+
+    /// Judge every step of the broker's state machine as it serves; a broken promise is logged, counted, told by
+    /// /api/health, and its trace put beside the data. Costs some of the speed
+    #[arg(
+        long,
+        env = "TAKHIN_AUDIT",
+        default_value = "false",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        value_parser = BoolishValueParser::new(),
+        value_name = "true|false"
+    )]
+    audit: bool,
 
     /// Write every step of the broker's state machine to this file, to be replayed; names, sizes and offsets, and no
     /// key or value
@@ -170,7 +184,7 @@ impl Observing {
 
     /// What is remembered of the core's steps.
     pub(in crate::cli) fn trace(&self) -> TraceConfig {
-        TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone() }
+        TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone(), audit: self.audit }
     }
 }
 

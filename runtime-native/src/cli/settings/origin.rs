@@ -59,6 +59,8 @@ impl Found {
 pub(super) fn written(kind: Kind, value: &str) -> String {
     let bare = match kind {
         Kind::Integer | Kind::Number => true,
+        // It may have been said in other words.
+        Kind::Boolean => return matches!(&*value.to_lowercase(), "y" | "yes" | "t" | "true" | "on" | "1").to_string(),
         Kind::Any => value.parse::<i64>().is_ok() || value.parse::<bool>().is_ok(),
         Kind::Text => false,
     };
