@@ -8,14 +8,17 @@
 use serde::Deserialize;
 use takhin_core::{OffsetTarget, Refusal, SetOffset, TopicName};
 
-use super::offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name};
+use super::{
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name},
+    one_of::OneOf,
+};
 use crate::http::error::ApiError;
 
 /// The body of `PUT /{group}/offsets`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reset {
-    to: Option<End>,
+    to: Option<OneOf<End>>,
     offset: Option<i64>,
     by: Option<i64>,
     timestamp_ms: Option<i64>,
@@ -92,8 +95,8 @@ impl Reset {
         }
         let which = which(self.topics, self.partitions)?;
         let to = match (self.to, self.offset, self.by, self.timestamp_ms) {
-            (Some(End::Earliest), ..) => OffsetTarget::Earliest,
-            (Some(End::Latest), ..) => OffsetTarget::Latest,
+            (Some(OneOf(End::Earliest)), ..) => OffsetTarget::Earliest,
+            (Some(OneOf(End::Latest)), ..) => OffsetTarget::Latest,
             (_, Some(offset), ..) => OffsetTarget::Offset(offset),
             (_, _, by, None) => OffsetTarget::By(by.unwrap_or_default()),
             (_, _, _, Some(timestamp_ms)) => return Ok((Where::Time(which, timestamp_ms), self.dry_run)),
@@ -129,4 +132,20 @@ fn named(topics: bool, partitions: bool) -> Option<&'static str> {
 fn conflict(field: &str, with: &str) -> ApiError {
     let message = format!("{with} or {field}, and not both");
     ApiError::malformed("conflicting_fields", message).with("field", field)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::input::json::object;
+
+    #[test]
+    fn where_to_is_a_string() {
+        for value in [json!(1), json!({"earliest": null})] {
+            let error = object::<Reset>(json!({"to": value}).to_string().as_bytes()).expect_err("no string");
+            assert_eq!((error.code(), &error.details()["field"]), ("invalid_field", &json!("to")), "{value}");
+        }
+    }
 }

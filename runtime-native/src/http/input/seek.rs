@@ -11,7 +11,10 @@
 use serde::Deserialize;
 use takhin_core::{ConsumerId, Place, Refusal, Request, SeekTo, TopicName};
 
-use super::offsets::{OffsetEntry, OffsetMap, PartitionMap, partition_number, topic_name};
+use super::{
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, partition_number, topic_name},
+    one_of::OneOf,
+};
 use crate::http::error::ApiError;
 
 /// The body of `POST /{id}/seek`.
@@ -22,7 +25,7 @@ pub(crate) struct Seek {
     partition: Option<i64>,
     offset: Option<i64>,
     offsets: Option<OffsetMap>,
-    to: Option<Place>,
+    to: Option<OneOf<Place>>,
     timestamp_ms: Option<i64>,
     partitions: Option<PartitionMap>,
 }
@@ -74,7 +77,7 @@ impl Seek {
             (Some(_), None, None) => return Err(missing("partition")),
         };
         match (partitions, self.offset, self.to, self.timestamp_ms) {
-            (partitions, None, Some(to), _) => Ok(Wanted::Now(Request::SeekPlace { consumer, partitions, to })),
+            (partitions, None, Some(OneOf(to)), _) => Ok(Wanted::Now(Request::SeekPlace { consumer, partitions, to })),
             (partitions, None, None, Some(timestamp_ms)) => Ok(Wanted::Time { timestamp_ms, partitions }),
             (Some(named), Some(offset), _, _) => {
                 let entry = |(topic, partition)| OffsetEntry { topic, partition, offset };
@@ -161,6 +164,7 @@ mod tests {
             (json!({"offset": 1, "partitions": {}}), 400, "conflicting_fields", "partitions"),
             (json!({"to": "end", "topic": "orders", "partitions": {}}), 400, "conflicting_fields", "partitions"),
             (json!({"to": "start"}), 422, "invalid_value", "to"),
+            (json!({"to": {"end": null}}), 400, "invalid_field", "to"),
             (json!({"topic": "orders", "partition": -1, "offset": 5}), 422, "out_of_range", "partition"),
             (json!({"to": "end", "partitions": {"orders": [0, -1]}}), 422, "out_of_range", "partitions.orders[1]"),
             (json!({"offsets": {}}), 422, "empty", "offsets"),

@@ -6,6 +6,7 @@ use takhin_core::{Cleanup, Compression, Refusal, Request, TopicConfig, TopicConf
 use super::{
     consumers::{as_given, or_default},
     offsets::topic_name,
+    one_of::OneOf,
 };
 use crate::http::error::ApiError;
 
@@ -20,10 +21,10 @@ pub(crate) struct TopicBody {
     segment_bytes: Option<i64>,
     segment_ms: Option<i64>,
     max_message_bytes: Option<i64>,
-    cleanup: Option<Cleanup>,
+    cleanup: Option<OneOf<Cleanup>>,
     min_compaction_lag_ms: Option<i64>,
     delete_retention_ms: Option<i64>,
-    compression: Option<Compression>,
+    compression: Option<OneOf<Compression>>,
 }
 
 impl TopicBody {
@@ -67,10 +68,29 @@ impl TopicBody {
             segment_bytes: self.segment_bytes,
             segment_ms: self.segment_ms,
             max_message_bytes: self.max_message_bytes,
-            cleanup: self.cleanup,
+            cleanup: self.cleanup.map(|word| word.0),
             min_compaction_lag_ms: self.min_compaction_lag_ms,
             delete_retention_ms: self.delete_retention_ms,
-            compression: self.compression,
+            compression: self.compression.map(|word| word.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::http::input::json::object;
+
+    #[test]
+    fn a_word_is_a_string() {
+        for field in ["cleanup", "compression"] {
+            for value in [json!(1), json!({"none": null}), json!({"compact": null}), json!(["none"])] {
+                let body = Value::from_iter([(field, value.clone())]).to_string();
+                let error = object::<TopicBody>(body.as_bytes()).expect_err("no string");
+                assert_eq!((error.code(), &error.details()["field"]), ("invalid_field", &json!(field)), "{body}");
+            }
         }
     }
 }
