@@ -15,6 +15,8 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::openapi::codes::is_known;
+
 /// What a handler gives back.
 pub(crate) type ApiResult<T = Response> = Result<T, ApiError>;
 
@@ -48,6 +50,10 @@ struct Shape<'a> {
 impl ApiError {
     /// An error that repeating the request won't mend.
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        debug_assert!(
+            is_known((status.as_u16(), code)),
+            "{status} {code} is not in http/openapi/codes.rs, which lists all errors"
+        );
         let inner = Inner {
             status,
             code,

@@ -5,6 +5,7 @@
 //!   connection  one client: hyper, the socket, and the clock that gives clients up
 //!   dispatch    one request: its id, its error's body, its line in the log
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
+//!   openapi     what is said of all that
 //! ```
 //!
 //! [`serve`] promises:
@@ -22,6 +23,7 @@ mod in_flight;
 mod input;
 mod link;
 mod long_work;
+mod openapi;
 mod output;
 mod refusal;
 mod resume;

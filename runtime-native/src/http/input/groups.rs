@@ -5,6 +5,7 @@
 //!   which   "partitions": {"orders": [0, 1]}, or "topics": ["orders"], or nothing: all that have a committed offset
 //! ```
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use takhin_core::{OffsetTarget, Refusal, SetOffset, TopicName};
 
@@ -12,35 +13,69 @@ use super::{
     offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name},
     one_of::OneOf,
 };
-use crate::http::error::ApiError;
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{by_default, one_shape, property},
+};
 
-/// The body of `PUT /{group}/offsets`.
-#[derive(Debug, Deserialize)]
+/// Where a group's offsets are to be put, and of which partitions.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = reset_shapes)]
 pub(crate) struct Reset {
+    /// An end of the log.
     to: Option<OneOf<End>>,
+    /// An offset.
     offset: Option<i64>,
+    /// So many records from the committed offset, as in -10; stays within the log.
     by: Option<i64>,
+    /// The first record that is not older.
     timestamp_ms: Option<i64>,
+    /// Each partition's own offset, as in `{"orders": {"0": 5}}`.
     offsets: Option<OffsetMap>,
+    /// All partitions of these topics. Without it, and without `partitions`, all that have a committed offset.
+    #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
+    /// These partitions, as in `{"orders": [0, 1]}`.
     partitions: Option<PartitionMap>,
+    /// Whether only to say what would be.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// The body of `DELETE /{group}/offsets`.
-#[derive(Debug, Default, Deserialize)]
+fn reset_shapes(object: &mut Schema) {
+    by_default(object, "dry_run", false);
+    property(object, "topics")["minItems"] = 1.into();
+    let mut shapes: Vec<Vec<&str>> = vec![vec!["offsets"]];
+    for place in ["to", "offset", "by", "timestamp_ms"] {
+        shapes.extend([vec![place], vec![place, "topics"], vec![place, "partitions"]]);
+    }
+    one_shape(object, &shapes.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+/// Which of a group's offsets are to be forgotten.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = forget_shapes)]
 pub(crate) struct Forget {
+    /// All partitions of these topics. Without it, and without `partitions`, all that have a committed offset.
+    #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
+    /// These partitions, as in `{"orders": [0, 1]}`.
     partitions: Option<PartitionMap>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+fn forget_shapes(object: &mut Schema) {
+    property(object, "topics")["minItems"] = 1.into();
+    one_shape(object, &[&[], &["topics"], &["partitions"]]);
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum End {
+    /// The first record that there is.
     Earliest,
+    /// After the last one.
     Latest,
 }
 

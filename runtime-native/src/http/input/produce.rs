@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// The latest time that a record may bear: the last millisecond of the year 9999.
-const MAX_TIMESTAMP_MS: i64 = 253_402_300_799_999;
+pub(crate) const MAX_TIMESTAMP_MS: i64 = 253_402_300_799_999;
 
 /// What a request's records are measured by.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@
 //!                 ... nothing: all partitions; "topic" and "partition": one; "partitions": {"orders": [0, 1]}
 //! ```
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use takhin_core::{ConsumerId, Place, Refusal, Request, SeekTo, TopicName};
 
@@ -15,19 +16,48 @@ use super::{
     offsets::{OffsetEntry, OffsetMap, PartitionMap, partition_number, topic_name},
     one_of::OneOf,
 };
-use crate::http::error::ApiError;
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{between, one_shape},
+};
 
-/// The body of `POST /{id}/seek`.
-#[derive(Debug, Deserialize)]
+/// Where to, and which partitions.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes)]
 pub(crate) struct Seek {
+    /// The topic of one partition.
+    #[schemars(with = "Option<TopicName>")]
     topic: Option<String>,
+    /// One partition.
     partition: Option<i64>,
+    /// The next offset to read of that one partition.
     offset: Option<i64>,
+    /// The next offset to read of each partition, as in `{"orders": {"0": 5}}`.
     offsets: Option<OffsetMap>,
+    /// A place that goes by a name.
     to: Option<OneOf<Place>>,
+    /// The first record that is not older.
     timestamp_ms: Option<i64>,
+    /// Partitions, as in `{"orders": [0, 1]}`.
     partitions: Option<PartitionMap>,
+}
+
+fn shapes(object: &mut Schema) {
+    between(object, "partition", 0, u32::MAX.into());
+    one_shape(
+        object,
+        &[
+            &["topic", "partition", "offset"],
+            &["offsets"],
+            &["to"],
+            &["to", "topic", "partition"],
+            &["to", "partitions"],
+            &["timestamp_ms"],
+            &["timestamp_ms", "topic", "partition"],
+            &["timestamp_ms", "partitions"],
+        ],
+    );
 }
 
 /// What a seek asks for.
