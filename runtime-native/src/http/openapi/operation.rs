@@ -138,7 +138,7 @@ impl Answer {
 
     /// Some other form.
     pub(crate) fn of<T: JsonSchema>(status: u16, media_type: &'static str, about: &'static str) -> Self {
-        let schema: MakeSchema = |schemas| schemas.subschema_for::<T>();
+        let schema: MakeSchema = SchemaGenerator::subschema_for::<T>;
         let contents = vec![Content { media_type, schema, examples: Vec::new() }];
         Self { status, about, contents, headers: Vec::new(), links: Vec::new() }
     }
@@ -204,7 +204,7 @@ impl Operation {
     /// A parameter of the path.
     #[must_use]
     pub(crate) fn path<T: JsonSchema>(mut self, name: &'static str, about: &'static str, example: &str) -> Self {
-        let schema = ParameterSchema::Of(|schemas| schemas.subschema_for::<T>());
+        let schema = ParameterSchema::Of(SchemaGenerator::subschema_for::<T>);
         let example = Some(example.into());
         self.parameters.push(Parameter { place: "path", name, about, required: true, schema, example });
         self
@@ -240,7 +240,7 @@ impl Operation {
         media_type: &'static str,
         examples: &[(&'static str, Value)],
     ) -> Self {
-        let schema: MakeSchema = |schemas| schemas.subschema_for::<T>();
+        let schema: MakeSchema = SchemaGenerator::subschema_for::<T>;
         let body = self.body.get_or_insert(Body { required, contents: Vec::new() });
         body.contents.push(Content { media_type, schema, examples: examples.to_vec() });
         self.errors(codes::BODY)
@@ -299,8 +299,8 @@ pub(super) struct ErrorResponses(Vec<(String, Vec<Code>)>);
 impl ErrorResponses {
     /// A reference to the answer that says one of these codes, which have the same status.
     fn refer(&mut self, codes: &[Code]) -> Value {
-        let found = self.0.iter().find(|(_, known)| known == codes);
-        let name = found.map(|(name, _)| name.clone()).unwrap_or_else(|| {
+        let found = self.0.iter().find(|(_, known)| known == codes).map(|(name, _)| name.clone());
+        let name = found.unwrap_or_else(|| {
             let status = codes[0].0;
             let others = self.0.iter().filter(|(_, known)| known[0].0 == status).count();
             let name = format!("Error{status}_{}", others + 1);

@@ -94,6 +94,10 @@ fn record_bounds(object: &mut Schema) {
     }
     let not_both = json!({"required": ["headers", "headers_list"]});
     object.insert("not".to_owned(), not_both);
+    // What is in base64 is a string.
+    let text = json!({"properties": {"value_encoding": {"const": "text"}}});
+    let string = json!({"properties": {"value": {"type": ["string", "null"]}}});
+    object.insert("anyOf".to_owned(), [text, string].into_iter().collect());
 }
 
 /// A header to be appended.
