@@ -1,7 +1,7 @@
 //! Every code that an error can have: with which status, and what it means.
 //!
 //! This is what the description of the API and the table in `docs/http-api.md` go by. An error that isn't here can't be
-//! made where debug assertions are on, so no test passes with one.
+//! sent where debug assertions are on, so no test of that passes.
 
 /// A status and a code.
 pub(crate) type Code = (u16, &'static str);

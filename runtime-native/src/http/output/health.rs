@@ -18,7 +18,7 @@ pub(crate) struct Status {
 enum Word {
     /// All is well.
     Ok,
-    /// Storage takes no writes.
+    /// Storage takes no writes, or the audit found something broken.
     Degraded,
 }
 
@@ -29,6 +29,8 @@ pub(crate) struct HealthView<'a> {
     status: Word,
     /// `ok`, or why it takes no writes.
     storage: &'a str,
+    /// `ok`, or what the audit found to be broken.
+    audit: &'a str,
     /// Whether it is about to stop.
     draining: bool,
     /// How many topics there are.
@@ -46,8 +48,9 @@ impl Status {
 impl<'a> HealthView<'a> {
     pub(crate) fn new(health: &'a Health) -> Self {
         Self {
-            status: if health.storage.is_ok() { Word::Ok } else { Word::Degraded },
+            status: if health.storage.is_ok() && health.audit.is_ok() { Word::Ok } else { Word::Degraded },
             storage: storage(health),
+            audit: health.audit.as_ref().err().map_or("ok", String::as_str),
             draining: health.draining,
             topics: health.topics,
             consumers: health.consumers,
