@@ -1,6 +1,7 @@
 //! The command line: what can be said to `takhin`, and what it says back.
 
 mod banner;
+mod kafka_rest;
 mod listen;
 mod replay;
 mod serve;

@@ -12,6 +12,8 @@ mod group_offsets;
 mod groups;
 mod harness;
 mod hostility;
+mod kafka_rest;
+mod kafka_rest_instances;
 mod long_poll;
 mod metrics;
 mod pause;

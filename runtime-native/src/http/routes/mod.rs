@@ -9,6 +9,8 @@ mod metrics;
 mod stream;
 mod topics;
 
+pub(super) use messages::Appended;
+
 use std::{
     hash::BuildHasher,
     sync::{
@@ -36,23 +38,26 @@ use super::{
     error::{ApiError, ApiResult},
     in_flight::InFlight,
     input::body::{Received, receive},
+    kafka_rest,
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     output::{JSON, consumers::age, now_ms},
     room::Room,
     stats::{HttpStats, RoomTaken},
+    streams::Streams,
 };
 use crate::driver::Driver;
 
 /// What handlers share.
 pub(super) struct App {
-    driver: Driver,
+    pub(super) driver: Driver,
     registry: Registry,
-    config: Arc<HttpConfig>,
+    pub(super) config: Arc<HttpConfig>,
     bodies: Room,
     /// For answers with records that are not wholly with the operating system yet.
     answers: Room,
     in_flight: InFlight,
+    streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
@@ -109,7 +114,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let all = routes();
-    let stats = HttpStats::new(&all.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let kafka_rest = config.kafka_rest.clone();
+    let paths = all.iter().map(|(path, _)| *path).chain(kafka_rest::paths(kafka_rest.as_ref()));
+    let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
@@ -121,12 +128,14 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         bodies,
         answers,
         in_flight: InFlight::default(),
+        streams: Streams::default(),
         long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = kafka_rest::nest(router, kafka_rest);
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
     (router, Arc::new(stats))
 }
@@ -176,14 +185,14 @@ impl App {
 
 impl App {
     /// Takes a body apart.
-    async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
+    pub(super) async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
         let long = body.bytes.len() >= LONG_TO_READ_BYTES;
         self.long_work.run(long, || parse(&body.bytes)).await
     }
 
     /// Writes an answer with records, of about so many bytes, once there is room for it. Without room the receipt is
     /// dropped, and what a poll was to bring goes back.
-    async fn write(
+    pub(super) async fn write(
         &self,
         about_bytes: usize,
         receipt: Receipt,
@@ -224,6 +233,6 @@ impl App {
 }
 
 /// The core answered something that does not answer the request.
-fn mismatch(response: &takhin_core::Response) -> ApiError {
+pub(super) fn mismatch(response: &takhin_core::Response) -> ApiError {
     ApiError::bug(format!("an answer that fits no such request: {response:?}"))
 }
