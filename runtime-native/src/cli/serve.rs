@@ -102,9 +102,9 @@ impl Serve {
             health: &driver.health(),
             took: began.elapsed(),
         };
+        server.open(driver.clone());
         // Whether anybody reads the banner is no reason to serve or not to.
         let _ = writeln!(io::stdout(), "{}", banner.text());
-        server.open(driver.clone());
 
         let signal = tokio::select! {
             _ = terminate.recv() => "SIGTERM",

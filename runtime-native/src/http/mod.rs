@@ -7,6 +7,7 @@
 //!   account     who wants to hear of each request: the access log, traces
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
 //!   kafka_rest  the same operations for clients of Kafka's REST proxies
+//!   openapi     what is said of all that
 //! ```
 //!
 //! A [`Server`] promises:
@@ -31,6 +32,7 @@ mod kafka_rest;
 mod lines;
 mod link;
 mod long_work;
+mod openapi;
 mod output;
 #[cfg(target_os = "linux")]
 mod process;

@@ -141,6 +141,9 @@ fn serving(directory: &Path, ports: &[u16], arguments: &[&str], environment: &[(
             thread::sleep(Duration::from_millis(5));
         }
     }
+    while !process.log().contains("Try it") {
+        thread::sleep(Duration::from_millis(5));
+    }
     let log = process.log();
     (process, log)
 }

@@ -6,6 +6,7 @@ mod cors;
 mod delivery;
 mod errors;
 mod limits;
+mod openapi;
 mod seed;
 mod starting;
 mod stop;
