@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_pattern_tells_how_its_names_begin() {
-        let some = |expected: &[(&str, bool)]| Some(expected.iter().map(|(text, whole)| ((*text).into(), *whole)).collect());
+        let some =
+            |expected: &[(&str, bool)]| Some(expected.iter().map(|(text, whole)| ((*text).into(), *whole)).collect());
         assert_eq!(beginnings(r"orders\..*"), some(&[("orders.", false)]));
         assert_eq!(beginnings("orders|audits-.+"), some(&[("orders", true), ("audits-", false)]));
         assert_eq!(beginnings("(?x) orders # what we sell"), some(&[("orders", true)]));

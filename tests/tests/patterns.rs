@@ -6,8 +6,30 @@ use takhin_core::{Beginning, TopicName, TopicPattern};
 /// Small patterns, so that most of them match something of a small alphabet.
 fn pattern() -> impl Strategy<Value = String> {
     let pieces = [
-        "^", r"\b", "$", "|", "a", "b", "ab", "[ab]", "[^a]", ".", r"\.", "a*", "b?", "x+", "(a|b)*", "a{0,2}",
-        "(?:ab)?", "(?i)b", "(?i:a)", "(|a)", "(?s-u:.)", r"\w", "a{2}", "(a|ab|.x)",
+        "^",
+        r"\b",
+        "$",
+        "|",
+        "a",
+        "b",
+        "ab",
+        "[ab]",
+        "[^a]",
+        ".",
+        r"\.",
+        "a*",
+        "b?",
+        "x+",
+        "(a|b)*",
+        "a{0,2}",
+        "(?:ab)?",
+        "(?i)b",
+        "(?i:a)",
+        "(|a)",
+        "(?s-u:.)",
+        r"\w",
+        "a{2}",
+        "(a|ab|.x)",
     ];
     proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..6).prop_map(|pieces| pieces.concat())
 }

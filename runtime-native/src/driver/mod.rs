@@ -34,8 +34,8 @@ use std::{
 
 use smallvec::SmallVec;
 use takhin_core::{
-    ConsumerId, Event, GroupName, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, StorageError, TopicName,
-    response::Bounds,
+    ConsumerId, Event, GroupName, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, StorageError,
+    TopicName, response::Bounds,
 };
 use tokio::{
     runtime::Handle,

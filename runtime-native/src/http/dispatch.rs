@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -22,9 +23,12 @@ use axum::{
 };
 use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
+use tracing::field;
 use uuid::Uuid;
 
-use super::{error::ApiError, input::query::check_percent_encoding, link::Link, output::JSON, stats::HttpStats};
+use super::{
+    error::ApiError, guard::KeyUsed, input::query::check_percent_encoding, link::Link, output::JSON, stats::HttpStats,
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -35,6 +39,7 @@ pub(super) struct Dispatch {
     ids: Arc<RequestIds>,
     stats: Arc<HttpStats>,
     link: Arc<Link>,
+    peer: IpAddr,
 }
 
 /// Which request a handler answers.
@@ -44,6 +49,8 @@ pub(super) struct Asked {
     pub(super) link: Arc<Link>,
     /// The request's id.
     pub(super) id: HeaderValue,
+    /// From where: who a request without a key is held to be.
+    pub(super) peer: IpAddr,
 }
 
 /// Names requests that bring no name: unique in this process, and most likely among all.
@@ -84,8 +91,14 @@ fn is_sane(id: &HeaderValue) -> bool {
 }
 
 impl Dispatch {
-    pub(super) fn new(router: Router, ids: Arc<RequestIds>, stats: Arc<HttpStats>, link: Arc<Link>) -> Self {
-        Self { router, ids, stats, link }
+    pub(super) fn new(
+        router: Router,
+        ids: Arc<RequestIds>,
+        stats: Arc<HttpStats>,
+        link: Arc<Link>,
+        peer: IpAddr,
+    ) -> Self {
+        Self { router, ids, stats, link, peer }
     }
 
     async fn route(self, request: Request<Incoming>, id: HeaderValue) -> Response {
@@ -101,7 +114,7 @@ impl Dispatch {
             return error.into_response();
         }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Asked { link: self.link, id });
+        request.extensions_mut().insert(Asked { link: self.link, id, peer: self.peer });
         let mut router = self.router;
         match router.call(request).await {
             Ok(response) => response,
@@ -154,13 +167,14 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
 fn log(method: &Method, path: &str, id: &HeaderValue, took: Duration, response: &Response) {
     let status = response.status();
     let (id, us) = (id.to_str().unwrap_or_default(), took.as_micros());
+    let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| field::display(id));
     match response.extensions().get::<ApiError>() {
         Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(%method, path, id, us, %error, "answered");
+            tracing::error!(%method, path, id, key, us, %error, "answered");
         }
-        Some(error) if status.is_server_error() => tracing::warn!(%method, path, id, us, %error, "answered"),
-        Some(error) => tracing::debug!(%method, path, id, us, %error, "answered"),
-        None => tracing::debug!(%method, path, id, us, status = status.as_u16(), "answered"),
+        Some(error) if status.is_server_error() => tracing::warn!(%method, path, id, key, us, %error, "answered"),
+        Some(error) => tracing::debug!(%method, path, id, key, us, %error, "answered"),
+        None => tracing::debug!(%method, path, id, key, us, status = status.as_u16(), "answered"),
     }
 }
 

@@ -9,7 +9,7 @@
 //! that has no body yet; `dispatch`, the only place that knows the request's id, writes the body.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -34,6 +34,7 @@ struct Inner {
     details: Map<String, Value>,
     retry_after_secs: Option<u32>,
     closes: bool,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Serialize)]
@@ -56,6 +57,7 @@ impl ApiError {
             details: Map::new(),
             retry_after_secs: None,
             closes: false,
+            header: None,
         };
         Self { inner: Box::new(inner) }
     }
@@ -124,6 +126,13 @@ impl ApiError {
         self
     }
 
+    /// Adds a header of its own.
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.inner.header = Some((name, value));
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.inner.status
@@ -167,6 +176,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.inner.retry_after_secs {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some((name, value)) = &self.inner.header {
+            headers.insert(name, value.clone());
         }
         if self.inner.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

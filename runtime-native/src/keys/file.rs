@@ -103,8 +103,7 @@ impl KeysFile {
         let Some(bytes) = read_file(&RealDisk, &self.path).map_err(|error| self.io(error))? else {
             return Ok(Vec::new());
         };
-        let damaged =
-            |error: serde_json::Error| KeysError::Damaged { path: self.path.clone(), why: error.to_string() };
+        let damaged = |error: serde_json::Error| KeysError::Damaged { path: self.path.clone(), why: error.to_string() };
         let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
         if format > FORMAT {
             return Err(KeysError::NewerFormat { path: self.path.clone(), found: format });
@@ -117,7 +116,7 @@ impl KeysFile {
     ///
     /// # Errors
     /// See [`KeysError`].
-    pub fn create(&self, wish: Wish, now_ms: i64) -> Result<(Secret, KeyRecord), KeysError> {
+    pub fn create(&self, wish: &Wish, now_ms: i64) -> Result<(Secret, KeyRecord), KeysError> {
         let _lock = self.lock()?;
         let mut keys = self.read()?;
         if keys.len() >= MAX_KEYS {

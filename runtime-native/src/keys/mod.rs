@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use file::{KeysError, KeysFile};
 pub use ring::{Ended, Key, KeyRing, NotAKey};
 pub use scopes::{MAX_PATTERNS, NamePattern, Right, Rights, Scope, Scopes, ScopesError};
-pub use secret::{KeyDigest, KeyId, Secret};
+pub use secret::{KeyDigest, KeyId, NoKeyId, Secret};
 
 use crate::limits::Limits;
 
@@ -81,8 +81,7 @@ impl Wish {
     pub fn make(self, now_ms: i64) -> Result<(Secret, KeyRecord), KeysError> {
         let (secret, id) = Secret::draw()?;
         let Self { name, expires_at, scopes, limits } = self;
-        let record =
-            KeyRecord { id, name, sha256: secret.digest(), created_at: now_ms, expires_at, scopes, limits };
+        let record = KeyRecord { id, name, sha256: secret.digest(), created_at: now_ms, expires_at, scopes, limits };
         Ok((secret, record))
     }
 }

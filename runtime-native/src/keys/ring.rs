@@ -16,10 +16,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{
-    KeyDigest, KeyId, KeyRecord, KeysError, KeysFile, Secret, Wish,
-    file::Stamp,
-};
+use super::{KeyDigest, KeyId, KeyRecord, KeysError, KeysFile, Secret, Wish, file::Stamp};
 use crate::limits::{Limits, Usage};
 
 /// All keys, and how to change them.
@@ -68,8 +65,7 @@ impl KeyRing {
     /// # Errors
     /// See [`KeysError`].
     pub fn open(data_dir: &Path, defaults: Limits) -> Result<Self, KeysError> {
-        let ring =
-            Self { file: KeysFile::of(data_dir), defaults, keys: RwLock::default(), read: Mutex::new(None) };
+        let ring = Self { file: KeysFile::of(data_dir), defaults, keys: RwLock::default(), read: Mutex::new(None) };
         ring.look()?;
         Ok(ring)
     }
@@ -100,7 +96,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// See [`KeysError`]; nothing was made then.
-    pub fn create(&self, wish: Wish, now_ms: i64) -> Result<(Secret, KeyRecord), KeysError> {
+    pub fn create(&self, wish: &Wish, now_ms: i64) -> Result<(Secret, KeyRecord), KeysError> {
         let made = self.file.create(wish, now_ms)?;
         self.look()?;
         Ok(made)

@@ -24,7 +24,7 @@ fn ring(directory: &TempDir) -> KeyRing {
 fn a_key_is_found_by_its_text_and_by_no_other() {
     let directory = TempDir::new().expect("a directory");
     let ring = ring(&directory);
-    let (secret, record) = ring.create(wish("a"), 1).expect("made");
+    let (secret, record) = ring.create(&wish("a"), 1).expect("made");
     let text = secret.reveal();
     assert_eq!(ring.find(text, 2).expect("known").record(), &record);
     let last = if text.ends_with('0') { '1' } else { '0' };
@@ -39,7 +39,7 @@ fn a_key_is_found_by_its_text_and_by_no_other() {
 #[test]
 fn keys_outlive_the_process_and_their_texts_are_nowhere() {
     let directory = TempDir::new().expect("a directory");
-    let (secret, record) = ring(&directory).create(wish("a"), 1).expect("made");
+    let (secret, record) = ring(&directory).create(&wish("a"), 1).expect("made");
     let kept = fs::read_to_string(directory.path().join("keys.json")).expect("a file");
     let random = secret.reveal().rsplit('_').next().expect("a secret");
     assert!(kept.contains(&record.id.to_string()) && !kept.contains(random));
@@ -51,7 +51,7 @@ fn keys_outlive_the_process_and_their_texts_are_nowhere() {
 fn an_expired_key_says_so_to_its_holder_alone() {
     let directory = TempDir::new().expect("a directory");
     let ring = ring(&directory);
-    let (secret, _) = ring.create(Wish { expires_at: Some(10), ..wish("a") }, 1).expect("made");
+    let (secret, _) = ring.create(&Wish { expires_at: Some(10), ..wish("a") }, 1).expect("made");
     assert!(ring.find(secret.reveal(), 9).is_ok());
     assert_eq!(ring.find(secret.reveal(), 10).err(), Some(NotAKey::Expired));
     assert_eq!(ring.find(&format!("{}0", secret.reveal()), 10).err(), Some(NotAKey::Unknown));
@@ -61,8 +61,8 @@ fn an_expired_key_says_so_to_its_holder_alone() {
 async fn a_revoked_key_is_none_and_who_waits_under_it_is_told() {
     let directory = TempDir::new().expect("a directory");
     let ring = ring(&directory);
-    let (secret, record) = ring.create(wish("a"), 1).expect("made");
-    let (other, _) = ring.create(wish("b"), 2).expect("made");
+    let (secret, record) = ring.create(&wish("a"), 1).expect("made");
+    let (other, _) = ring.create(&wish("b"), 2).expect("made");
     let key = ring.find(secret.reveal(), 3).expect("known");
     let stays = ring.find(other.reveal(), 3).expect("known");
     assert_eq!(ring.revoke(record.id).expect("revoked"), Some(record.clone()));
@@ -79,12 +79,12 @@ fn what_another_process_makes_and_revokes_is_seen() {
     let directory = TempDir::new().expect("a directory");
     let (ring, file) = (ring(&directory), KeysFile::of(directory.path()));
     assert!(!ring.look().expect("no file"), "nothing has changed");
-    let (secret, record) = file.create(wish("a"), 1).expect("made");
+    let (secret, record) = file.create(&wish("a"), 1).expect("made");
     assert!(ring.look().expect("a file") && ring.find(secret.reveal(), 2).is_ok());
     assert!(!ring.look().expect("a file"), "nothing has changed");
     file.revoke(record.id).expect("revoked");
     assert!(ring.look().expect("a file") && ring.find(secret.reveal(), 2).is_err());
-    file.create(wish("b"), 3).expect("made");
+    file.create(&wish("b"), 3).expect("made");
     fs::remove_file(directory.path().join("keys.json")).expect("removed");
     assert!(ring.look().expect("no file") && ring.all().is_empty(), "no file is no key");
 }
@@ -93,14 +93,14 @@ fn what_another_process_makes_and_revokes_is_seen() {
 fn a_damaged_file_changes_nothing_and_a_later_one_is_not_touched() {
     let directory = TempDir::new().expect("a directory");
     let (ring, path) = (ring(&directory), directory.path().join("keys.json"));
-    let (secret, _) = ring.create(wish("a"), 1).expect("made");
+    let (secret, _) = ring.create(&wish("a"), 1).expect("made");
     for (content, expected) in [
         ("{\"format\": 1, \"keys\": [", "damaged"),
         ("{\"format\": 1, \"keys\": [], \"more\": 1}", "damaged"),
         ("{\"format\": 2, \"keys\": {}}", "format 2"),
     ] {
         fs::write(&path, content).expect("written");
-        for error in [ring.look().err(), ring.create(wish("b"), 2).err(), ring.revoke(ring.all()[0].record().id).err()]
+        for error in [ring.look().err(), ring.create(&wish("b"), 2).err(), ring.revoke(ring.all()[0].record().id).err()]
         {
             let error = error.expect("refused").to_string();
             assert!(error.contains(expected), "{error}");
@@ -128,7 +128,8 @@ fn rights_are_over_names_and_beginnings_of_names() {
 fn who_may_make_keys_may_do_anything_and_who_may_look_may_only_look() {
     let cluster = |right| Scopes { cluster: [right].into_iter().collect(), ..Scopes::default() };
     let (admin, reader) = (cluster(Right::Admin), cluster(Right::Read));
-    for (scope, right) in [(Scope::Topics, Right::Write), (Scope::Groups, Right::Admin), (Scope::Cluster, Right::Read)] {
+    for (scope, right) in [(Scope::Topics, Right::Write), (Scope::Groups, Right::Admin), (Scope::Cluster, Right::Read)]
+    {
         assert!(admin.allow(scope, right, "any"));
         assert_eq!(reader.allow(scope, right, "any"), scope == Scope::Cluster);
     }

@@ -6,13 +6,12 @@
 //! client: a flood from many addresses gets little, and costs no more memory.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
 };
 
-use std::collections::HashMap;
-
-use super::{Limits, Rate, Usage};
+use super::{Limits, Usage};
 
 /// What is looked for among addresses that are no longer of account, at most this often.
 const SWEEP_NANOS: u64 = 1_000_000_000;
@@ -65,11 +64,6 @@ impl Addresses {
         known.usages.insert(address, usage.clone());
         usage
     }
-
-    /// The same, now.
-    pub fn usage_now(&self, address: IpAddr) -> Usage {
-        self.usage(address, Rate::now())
-    }
 }
 
 /// What stands for all addresses that one client is likely to have.
@@ -97,7 +91,7 @@ mod tests {
     }
 
     fn passes(addresses: &Addresses, text: &str, now: u64) -> bool {
-        addresses.usage(address(text), now).begin(now, 0).is_ok()
+        addresses.usage(address(text), now).begin(now, Some(0)).is_ok()
     }
 
     #[test]
@@ -136,7 +130,7 @@ mod tests {
     fn who_has_something_under_way_is_not_forgotten() {
         let limits = Limits { concurrent_requests: Some(1), ..Limits::default() };
         let addresses = Addresses::with_room_for(1, limits);
-        let waits = addresses.usage(address("192.0.2.1"), 0).begin(0, 0).expect("free");
+        let waits = addresses.usage(address("192.0.2.1"), 0).begin(0, Some(0)).expect("free");
         let later = 5 * SECOND;
         assert!(passes(&addresses, "192.0.2.2", later), "there is no room, and it shares with nobody yet");
         assert!(!passes(&addresses, "192.0.2.1", later), "its one request is still under way");

@@ -34,7 +34,7 @@ pub struct Excess {
 }
 
 /// One request under way. Dropped, it is over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Place(Option<Arc<Counters>>);
 
 impl Usage {
@@ -52,23 +52,16 @@ impl Usage {
     ///
     /// # Errors
     /// If that is too much; it counts for nothing then.
-    pub fn begin(&self, now: u64, body_bytes: u64) -> Result<Place, Excess> {
-        let counters = &self.0;
+    pub fn begin(&self, now: u64, body_bytes: Option<u64>) -> Result<Place, Excess> {
         let place = self.place()?;
-        let take = |rate: &Option<Rate>, limit, units| match rate {
-            Some(rate) => {
-                let excess = |wait| Excess { limit, value: rate.units_per_second(), wait };
-                rate.take(now, units).map_err(excess)
-            }
-            None => Ok(()),
-        };
-        // Bytes last: what they take can't be given back if the other refuses.
-        if body_bytes > 0 {
-            self.may_send(now)?;
+        let Counters { requests, ingress_bytes, .. } = &*self.0;
+        if body_bytes != Some(0) {
+            // Nothing is taken yet, as it could not be given back if the other refused.
+            take(ingress_bytes.as_ref(), "ingress_bytes_per_second", now, 0)?;
         }
-        take(&counters.requests, "requests_per_second", 1)?;
-        if body_bytes > 0 {
-            take(&counters.ingress_bytes, "ingress_bytes_per_second", body_bytes)?;
+        take(requests.as_ref(), "requests_per_second", now, 1)?;
+        if let Some(bytes) = body_bytes {
+            self.received(now, bytes);
         }
         Ok(place)
     }
@@ -85,16 +78,6 @@ impl Usage {
         self.0.ingress_bytes.is_some()
     }
 
-    /// Refuses a body as long as too much is owed for those before it.
-    ///
-    /// # Errors
-    /// If so.
-    pub fn may_send(&self, now: u64) -> Result<(), Excess> {
-        let Some(rate) = &self.0.ingress_bytes else { return Ok(()) };
-        let excess = |wait| Excess { limit: "ingress_bytes_per_second", value: rate.units_per_second(), wait };
-        rate.take(now, 0).map_err(excess)
-    }
-
     /// Whether it is as if this client had never come.
     pub fn is_untouched(&self, now: u64) -> bool {
         let untouched = |rate: &Option<Rate>| rate.as_ref().is_none_or(|rate| rate.is_untouched(now));
@@ -106,14 +89,15 @@ impl Usage {
     fn place(&self) -> Result<Place, Excess> {
         let Some(limit) = self.0.concurrent_limit else { return Ok(Place(None)) };
         let one_more = |taken: u32| (taken < limit).then_some(taken + 1);
-        match self.0.concurrent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
-            Ok(_) => Ok(Place(Some(Arc::clone(&self.0)))),
-            Err(_) => {
-                let (limit, value) = ("concurrent_requests", limit.into());
-                Err(Excess { limit, value, wait: Duration::from_secs(1) })
-            }
-        }
+        let taken = self.0.concurrent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        let excess = Excess { limit: "concurrent_requests", value: limit.into(), wait: Duration::from_secs(1) };
+        taken.map(|_| Place(Some(Arc::clone(&self.0)))).map_err(|_| excess)
     }
+}
+
+fn take(rate: Option<&Rate>, limit: &'static str, now: u64, units: u64) -> Result<(), Excess> {
+    let Some(rate) = rate else { return Ok(()) };
+    rate.take(now, units).map_err(|wait| Excess { limit, value: rate.units_per_second(), wait })
 }
 
 impl Place {
@@ -141,18 +125,18 @@ mod tests {
     #[test]
     fn without_limits_nothing_is_refused_and_nothing_counted() {
         let usage = Usage::new(NONE);
-        let places: Vec<_> = (0..100).map(|_| usage.begin(0, 1 << 40).expect("no limit")).collect();
+        let places: Vec<_> = (0..100).map(|_| usage.begin(0, Some(1 << 40)).expect("no limit")).collect();
         assert!(places.iter().all(|place| !place.counts()) && usage.is_untouched(0) && !usage.counts_bytes());
     }
 
     #[test]
     fn a_place_is_free_again_when_its_request_is_over() {
         let usage = Usage::new(Limits { concurrent_requests: Some(2), ..NONE });
-        let (first, _second) = (usage.begin(0, 0).expect("free"), usage.begin(0, 0).expect("free"));
-        let excess = usage.begin(0, 0).expect_err("both are taken");
+        let (first, _second) = (usage.begin(0, Some(0)).expect("free"), usage.begin(0, Some(0)).expect("free"));
+        let excess = usage.begin(0, Some(0)).expect_err("both are taken");
         assert_eq!((excess.limit, excess.value), ("concurrent_requests", 2));
         drop(first);
-        let third = usage.begin(0, 0).expect("free again");
+        let third = usage.begin(0, Some(0)).expect("free again");
         assert!(third.counts() && !usage.is_untouched(0));
     }
 
@@ -160,21 +144,22 @@ mod tests {
     fn what_is_refused_counts_for_nothing() {
         let limits = Limits { requests_per_second: Some(5), ingress_bytes_per_second: Some(1_024), ..NONE };
         let usage = Usage::new(limits);
-        usage.begin(0, 4_096).expect("the first passes, however large");
-        assert_eq!(usage.begin(0, 1).expect_err("too much").limit, "ingress_bytes_per_second");
+        usage.begin(0, Some(4_096)).expect("the first passes, however large");
+        assert_eq!(usage.begin(0, Some(1)).expect_err("too much").limit, "ingress_bytes_per_second");
         for _ in 0..4 {
-            usage.begin(0, 0).expect("four are left, since the refused one took none");
+            usage.begin(0, Some(0)).expect("four are left, since the refused one took none");
         }
-        assert_eq!(usage.begin(0, 0).expect_err("too many").limit, "requests_per_second");
+        assert_eq!(usage.begin(0, Some(0)).expect_err("too many").limit, "requests_per_second");
     }
 
     #[test]
     fn bytes_that_were_not_announced_count_when_they_come() {
         let usage = Usage::new(Limits { ingress_bytes_per_second: Some(1_024), ..NONE });
-        usage.begin(0, 0).expect("nothing is known of its body");
+        usage.begin(0, None).expect("nothing is known of its body");
         usage.received(0, 10_240);
-        let excess = usage.begin(0, 1).expect_err("ten seconds are owed");
+        assert!(usage.begin(0, None).is_err(), "nor is one that may have a body");
+        let excess = usage.begin(0, Some(1)).expect_err("ten seconds are owed");
         assert!((8..=10).contains(&excess.wait.as_secs()), "{excess:?}");
-        assert!(usage.begin(0, 0).is_ok(), "without a body it passes");
+        assert!(usage.begin(0, Some(0)).is_ok(), "without a body it passes");
     }
 }

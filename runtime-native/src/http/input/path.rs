@@ -7,7 +7,10 @@ use axum::{
 use takhin_core::{ConsumerId, GroupName, TopicName};
 
 use super::{consumers::consumer_id, query::Query};
-use crate::http::{error::ApiError, refusal::invalid_name};
+use crate::{
+    http::{error::ApiError, refusal::invalid_name},
+    keys::{KeyId, NoKeyId},
+};
 
 /// `/{id}` of a consumer.
 #[derive(Debug)]
@@ -16,6 +19,14 @@ pub(crate) struct ConsumerPath(pub(crate) ConsumerId);
 /// `/{topic}`.
 #[derive(Debug)]
 pub(crate) struct TopicPath(pub(crate) TopicName);
+
+/// The `{topic}` of a path, whatever else it names.
+#[derive(Debug)]
+pub(crate) struct TopicInPath(pub(crate) TopicName);
+
+/// `/{id}` of a key.
+#[derive(Debug)]
+pub(crate) struct KeyPath(pub(crate) KeyId);
 
 /// `/{topic}/partitions/{partition}`.
 #[derive(Debug)]
@@ -48,6 +59,29 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let [topic] = segments(parts, state).await?;
         Ok(Self(topic_in_path(&topic)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TopicInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let parameters = parameters(parts, state).await?;
+        let topic = parameters.iter().find(|(name, _)| *name == "topic");
+        let (_, topic) = topic.ok_or_else(|| ApiError::bug("a route that needs a topic names none"))?;
+        Ok(Self(topic_in_path(topic)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [id] = segments(parts, state).await?;
+        let found = id
+            .parse()
+            .map_err(|error: NoKeyId| ApiError::malformed("invalid_key_id", error.to_string()).with("value", id))?;
+        Ok(Self(found))
     }
 }
 
@@ -88,11 +122,14 @@ fn topic_in_path(topic: &str) -> Result<TopicName, ApiError> {
     TopicName::new(topic).map_err(|error| invalid_name("topic", topic, error))
 }
 
+async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, ApiError> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await;
+    parameters.map_err(|_| ApiError::malformed("malformed_url", "the path is not UTF-8 when percent-decoded"))
+}
+
 /// The route's parameters, percent-decoded, in their order.
 async fn segments<S: Send + Sync, const N: usize>(parts: &mut Parts, state: &S) -> Result<[String; N], ApiError> {
-    let parameters = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|_| ApiError::malformed("malformed_url", "the path is not UTF-8 when percent-decoded"))?;
+    let parameters = parameters(parts, state).await?;
     let values: Vec<String> = parameters.iter().map(|(_, value)| value.to_owned()).collect();
     values.try_into().map_err(|_| ApiError::bug("a route's parameters are not those that its handler reads"))
 }

@@ -15,6 +15,7 @@ use crate::{
         delivery::Receipt,
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{
             body::Received,
             consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
@@ -30,10 +31,13 @@ use crate::{
             json, now_ms,
         },
     },
+    keys::{Right, Scope},
 };
 
-pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
+pub(super) async fn subscribe(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
     let wanted = app.read(&body, |json| object::<Subscribe>(json)?.check()).await?;
+    caller.may(Scope::Groups, Right::Read, &wanted.group)?;
+    caller.may_subscribe(&wanted.topics)?;
     tracing::debug!(
         consumer = %wanted.consumer,
         group = %wanted.group,
@@ -47,13 +51,14 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
         options: wanted.options,
         allow_missing: wanted.allow_missing,
     };
-    json(&ConsumerView::new(&app.ask_for_topics(&wanted.topics, request).await?))
+    json(&ConsumerView::new(&app.ask_for_topics(&caller, &wanted.topics, request).await?))
 }
 
 /// Waits without the body, whose room others may have meanwhile.
 pub(super) async fn consume(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
@@ -63,11 +68,12 @@ pub(super) async fn consume(
     if let Request::Consume { after_batch: None, .. } = poll {
         app.in_flight.landed(id).await;
     }
-    let answer = app.driver.ask(poll).await?;
+    let answer = caller.while_known(app.driver.ask(poll)).await??;
     let receipt = Receipt::of_poll(app.driver.clone(), answer.request, id, &app.in_flight);
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
+    caller.may_have(found)?;
     let write = || consumed(found, answer.records.as_ref(), now_ms());
     app.write(consumed_bytes(found), receipt, asked.link, write).await
 }
@@ -121,11 +127,15 @@ pub(super) async fn resume(
 
 pub(super) async fn assign(
     State(app): State<Arc<App>>,
+    caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
     let assign = app.read(&body, |json| object::<Assign>(json)?.check(id)).await?;
+    if let Request::Assign { partitions, .. } = &assign {
+        partitions.iter().try_for_each(|(topic, _)| caller.may(Scope::Topics, Right::Read, topic))?;
+    }
     let consumer = app.consumer(assign).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
@@ -170,13 +180,15 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, ConsumerPath(id): 
 
 pub(super) async fn resubscribe(
     State(app): State<Arc<App>>,
+    caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
     let (topics, allow_missing) = app.read(&body, |json| object::<Resubscribe>(json)?.check()).await?;
+    caller.may_subscribe(&topics)?;
     let change = Request::ChangeSubscription { consumer: id, topics: topics.clone(), allow_missing };
-    let consumer = app.ask_for_topics(&topics, change).await.map_err(ApiError::repeatable)?;
+    let consumer = app.ask_for_topics(&caller, &topics, change).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
 
@@ -191,14 +203,17 @@ pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): Consume
 impl App {
     /// Asks for a subscription. A topic that is missing is made, if the server is set to do so, once nothing else is in
     /// the way.
-    async fn ask_for_topics(&self, topics: &Topics, request: Request) -> Result<ConsumerDescription, ApiError> {
+    async fn ask_for_topics(
+        &self,
+        caller: &Caller,
+        topics: &Topics,
+        request: Request,
+    ) -> Result<ConsumerDescription, ApiError> {
         let mut answer = self.driver.ask(request.clone()).await;
         if self.config.auto_create_partitions.is_some()
             && let (Err(Refusal::TopicNotFound { .. }), Topics::Named(names)) = (&answer, topics)
         {
-            for topic in names {
-                self.ensure_topic(topic).await?;
-            }
+            self.ensure_topics(caller, names).await?;
             answer = self.driver.ask(request).await;
         }
         described(answer?)

@@ -16,6 +16,7 @@ use crate::{
         delivery::Receipt,
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{
             body::Received,
             conditions::IdempotencyKey,
@@ -39,6 +40,7 @@ const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
 /// Holds the body's room until the records are appended, so that what waits for the disk is bounded too.
 pub(super) async fn produce(
     State(app): State<Arc<App>>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     _: NoQuery,
     headers: HeaderMap,
@@ -65,7 +67,7 @@ pub(super) async fn produce(
     let parsed = app.read(&body, |json| parse(json, rules)).await?;
     let _room = body.without_bytes();
     if missing {
-        app.ensure_topic(&name).await?;
+        app.ensure_topics(&caller, std::slice::from_ref(&name)).await?;
     }
     // What is recognised when it comes again can be sent again.
     let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());
@@ -86,6 +88,7 @@ pub(super) async fn produce(
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     uri: Uri,
 ) -> ApiResult {
@@ -112,7 +115,7 @@ pub(super) async fn read(
     let offset = app.where_to_begin(&view, partition, &query).await?;
     let topic = view.name;
     let read = Request::Read { topic: topic.clone(), partition, offset, limits };
-    let answer = app.driver.ask(read).await?;
+    let answer = caller.while_known(app.driver.ask(read)).await??;
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };

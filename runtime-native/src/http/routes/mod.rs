@@ -4,9 +4,11 @@ mod consumers;
 mod debug;
 mod groups;
 mod health;
+mod keys;
 mod messages;
 mod metrics;
 mod stream;
+mod table;
 mod topics;
 
 use std::{
@@ -20,10 +22,9 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, FromRequestParts as _, Request},
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::{MethodRouter, get, post, put},
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
@@ -34,6 +35,7 @@ use super::{
     config::HttpConfig,
     delivery::{Receipt, TrackedBody},
     error::{ApiError, ApiResult},
+    guard::{Caller, Guard, Guarded, Need, RouteNeeds},
     in_flight::InFlight,
     input::body::{Received, receive},
     link::Link,
@@ -42,11 +44,16 @@ use super::{
     room::Room,
     stats::HttpStats,
 };
-use crate::driver::Driver;
+use crate::{
+    driver::Driver,
+    keys::{Right, Scope},
+};
+use table::{Route, at};
 
 /// What handlers share.
 pub(super) struct App {
     driver: Driver,
+    guard: Guard,
     registry: Registry,
     config: Arc<HttpConfig>,
     bodies: Room,
@@ -71,45 +78,53 @@ impl StickyPartitions {
     }
 }
 
-/// What is asked under which path.
-fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
-    let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
+/// What is asked under which path, and what it needs.
+#[rustfmt::skip]
+fn routes() -> Vec<Route> {
+    use Need::{AnyKey, Cluster, Consumer, Group, InBody, Nothing, Topic};
+    use Right::{Admin, Read, Write};
     vec![
-        ("/api/consumers/subscribe", post(consumers::subscribe)),
-        ("/api/consumers/{id}", get(consumers::describe).delete(consumers::close)),
-        ("/api/consumers/{id}/consume", post(consumers::consume)),
-        ("/api/consumers/{id}/commit", post(consumers::commit)),
-        ("/api/consumers/{id}/seek", post(consumers::seek)),
-        ("/api/consumers/{id}/pause", post(consumers::pause)),
-        ("/api/consumers/{id}/resume", post(consumers::resume)),
-        ("/api/consumers/{id}/stream", get(stream::stream)),
-        ("/api/consumers/{id}/heartbeat", post(consumers::heartbeat)),
-        ("/api/consumers/{id}/position", get(consumers::position)),
-        ("/api/consumers/{id}/committed", get(consumers::committed)),
-        ("/api/consumers/{id}/subscription", get(consumers::subscription).put(consumers::resubscribe)),
-        ("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign)),
-        ("/api/topics", topics.clone()),
-        ("/api/topics/", topics),
-        ("/api/topics/{topic}", topic),
-        ("/api/topics/{topic}/produce", post(messages::produce)),
-        ("/api/topics/{topic}/messages", get(messages::read)),
-        ("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets)),
-        ("/api/consumer-groups", get(groups::list)),
-        ("/api/consumer-groups/{group}", get(groups::describe).delete(groups::delete)),
-        ("/api/consumer-groups/{group}/offsets", put(groups::set_offsets).delete(groups::delete_offsets)),
-        ("/api/health", get(health::health)),
-        ("/api/health/ready", get(health::ready)),
-        ("/api/health/live", get(health::live)),
-        ("/api/debug/trace", get(debug::trace)),
-        ("/metrics", get(metrics::metrics)),
+        at("/api/consumers/subscribe").post(InBody, consumers::subscribe),
+        at("/api/consumers/{id}").get(Consumer, consumers::describe).delete(Consumer, consumers::close),
+        at("/api/consumers/{id}/consume").post(Consumer, consumers::consume),
+        at("/api/consumers/{id}/commit").post(Consumer, consumers::commit),
+        at("/api/consumers/{id}/seek").post(Consumer, consumers::seek),
+        at("/api/consumers/{id}/pause").post(Consumer, consumers::pause),
+        at("/api/consumers/{id}/resume").post(Consumer, consumers::resume),
+        at("/api/consumers/{id}/stream").get(Consumer, stream::stream),
+        at("/api/consumers/{id}/heartbeat").post(Consumer, consumers::heartbeat),
+        at("/api/consumers/{id}/position").get(Consumer, consumers::position),
+        at("/api/consumers/{id}/committed").get(Consumer, consumers::committed),
+        at("/api/consumers/{id}/subscription").get(Consumer, consumers::subscription).put(Consumer, consumers::resubscribe),
+        at("/api/consumers/{id}/assignment").get(Consumer, consumers::assignment).put(Consumer, consumers::assign),
+        at("/api/topics").get(AnyKey, topics::list).post(InBody, topics::create),
+        at("/api/topics/").get(AnyKey, topics::list).post(InBody, topics::create),
+        at("/api/topics/{topic}").get(Topic(Read), topics::describe).delete(Topic(Admin), topics::delete).patch(Topic(Admin), topics::alter),
+        at("/api/topics/{topic}/produce").post(Topic(Write), messages::produce),
+        at("/api/topics/{topic}/messages").get(Topic(Read), messages::read),
+        at("/api/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), messages::offsets),
+        at("/api/consumer-groups").get(AnyKey, groups::list),
+        at("/api/consumer-groups/{group}").get(Group(Read), groups::describe).delete(Group(Admin), groups::delete),
+        at("/api/consumer-groups/{group}/offsets").put(Group(Admin), groups::set_offsets).delete(Group(Admin), groups::delete_offsets),
+        at("/api/keys").get(Cluster(Admin), keys::list).post(Cluster(Admin), keys::create),
+        at("/api/keys/{id}").delete(Cluster(Admin), keys::revoke),
+        at("/api/health").get(Nothing, health::health),
+        at("/api/health/ready").get(Nothing, health::ready),
+        at("/api/health/live").get(Nothing, health::live),
+        at("/api/debug/trace").get(Cluster(Read), debug::trace),
+        at("/metrics").get(Cluster(Read), metrics::metrics),
     ]
+}
+
+/// What every route needs, for every method that it can be asked with. HEAD needs what GET does.
+pub fn route_needs() -> Vec<RouteNeeds> {
+    routes().into_iter().flat_map(|route| route.needs).collect()
 }
 
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let all = routes();
-    let stats = HttpStats::new(&all.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let stats = HttpStats::new(&all.iter().map(|route| route.path).collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
@@ -118,13 +133,16 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         registry,
         bodies: Room::new(config.max_bodies_bytes),
         answers: Room::new(config.max_answers_bytes),
+        guard: Guard::new(&config),
         in_flight: InFlight::default(),
         long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
-    let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
+    let no_route = Guarded { need: Need::AnyKey, handler: no_route };
+    let wrong_method = Guarded { need: Need::AnyKey, handler: wrong_method };
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
     (router, Arc::new(stats))
 }
@@ -147,13 +165,40 @@ impl FromRequest<Arc<App>> for Received {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        receive(&app.config, &app.bodies, &parts.headers, body).await
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let received = receive(&app.config, &app.bodies, &parts.headers, body).await?;
+        caller.is_still_known()?;
+        Ok(received)
     }
 }
 
 impl App {
-    /// Creates the topic if it is missing and the server is set to do so.
+    pub(super) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    pub(super) fn config(&self) -> &HttpConfig {
+        &self.config
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Creates those of these topics that are missing, if the server is set to do so; none of them, if whoever asks may
+    /// not create all.
+    async fn ensure_topics(&self, caller: &Caller, names: &[TopicName]) -> Result<(), ApiError> {
+        if self.config.auto_create_partitions.is_some() {
+            let mut missing = names.iter().filter(|name| self.driver.topic(name).is_none());
+            missing.try_for_each(|name| caller.may(Scope::Topics, Right::Admin, name))?;
+        }
+        for name in names {
+            self.ensure_topic(name).await?;
+        }
+        Ok(())
+    }
+
     async fn ensure_topic(&self, name: &TopicName) -> Result<(), ApiError> {
         let Some(partitions) = self.config.auto_create_partitions else {
             return Ok(());

@@ -26,6 +26,7 @@ use crate::http::{
     delivery::Receipt,
     dispatch::Asked,
     error::{ApiError, ApiResult},
+    guard::Caller,
     input::{
         consumers::{as_given, or_default},
         path::ConsumerPath,
@@ -48,6 +49,7 @@ const DEFAULT_HEARTBEAT_MS: i64 = 15_000;
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     ConsumerPath(consumer): ConsumerPath,
     uri: Uri,
     headers: HeaderMap,
@@ -55,7 +57,7 @@ pub(super) async fn stream(
     let limits = limits(&uri)?;
     app.resume(consumer, headers.get(LAST_EVENT_ID)).await?;
     let streaming = asked.link.streaming();
-    let first = Stream { app, consumer, limits, after: None, streaming, id: asked.id, said: Said::Nothing };
+    let first = Stream { app, caller, consumer, limits, after: None, streaming, id: asked.id, said: Said::Nothing };
     let chunks = stream::unfold(first, |stream| async {
         let (bytes, stream) = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
@@ -100,6 +102,7 @@ impl App {
 /// A stream between two events.
 struct Stream {
     app: Arc<App>,
+    caller: Caller,
     consumer: ConsumerId,
     limits: PollLimits,
     /// The last batch that was written.
@@ -142,13 +145,15 @@ impl Stream {
     }
 
     async fn poll(&mut self) -> Result<Bytes, ApiError> {
-        let Self { app, consumer, limits, after, .. } = self;
+        let Self { app, caller, consumer, limits, after, .. } = self;
+        caller.may_use(app, *consumer)?;
         let poll = Request::Consume { consumer: *consumer, limits: *limits, after_batch: *after };
-        let answer = app.driver.ask(poll).await?;
+        let answer = caller.while_known(app.driver.ask(poll)).await??;
         let receipt = Receipt::of_poll(app.driver.clone(), answer.request, *consumer, &app.in_flight);
         let Response::Consumed(found) = &answer.response else {
             return Err(mismatch(&answer.response));
         };
+        caller.may_have(found)?;
         let (records, now_ms) = (answer.records.as_ref(), now_ms());
         let (bytes, room) = app.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
         *after = Some(found.batch);

@@ -9,30 +9,41 @@ use axum::{
 use takhin_core::{Refusal, Request, Response, TopicName, response::TopicDescription};
 
 use super::{App, mismatch};
-use crate::http::{
-    error::{ApiError, ApiResult},
-    input::{
-        body::Received,
-        json::object,
-        path::{NoQuery, TopicPath},
-        topics::TopicBody,
+use crate::{
+    http::{
+        error::{ApiError, ApiResult},
+        guard::Caller,
+        input::{
+            body::Received,
+            json::object,
+            path::{NoQuery, TopicPath},
+            topics::TopicBody,
+        },
+        output::{
+            json,
+            topics::{Topic, TopicDeleted, Topics},
+        },
     },
-    output::{
-        json,
-        topics::{Topic, TopicDeleted, Topics},
-    },
+    keys::{Right, Scope},
 };
 
-pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
+/// Those that whoever asks may read.
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> ApiResult {
     match app.driver.ask(Request::ListTopics).await?.response {
-        Response::Topics(topics) => json(&Topics::new(&topics)),
+        Response::Topics(mut topics) => {
+            topics.retain(|topic| caller.has(Scope::Topics, Right::Read, &topic.name));
+            json(&Topics::new(&topics))
+        }
         other => Err(mismatch(&other)),
     }
 }
 
-pub(super) async fn create(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
+pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
     let wanted = object::<TopicBody>(&body.bytes)?;
-    let topic = app.topic(wanted.create()?, |refusal| wanted.refused(refusal)).await?;
+    let create = wanted.create()?;
+    let Request::CreateTopic { name, .. } = &create else { return Err(ApiError::bug("this creates no topic")) };
+    caller.may(Scope::Topics, Right::Admin, name)?;
+    let topic = app.topic(create, |refusal| wanted.refused(refusal)).await?;
     let mut response = json(&Topic::new(&topic))?;
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
