@@ -110,7 +110,7 @@ impl Dispatch {
                 .closing()
                 .into_response();
         }
-        if let Err(error) = check_percent_encoding(request.uri()) {
+        if let Err(error) = check_percent_encoding(request.uri()).and_then(|()| check_framing(request.headers())) {
             return error.into_response();
         }
         let mut request = request.map(Body::new);
@@ -152,6 +152,23 @@ impl Service<Request<Incoming>> for Dispatch {
     }
 }
 
+/// Refuses what servers on the way may read in another way than this one: where one request ends and the next begins, and
+/// whom it is for. (hyper has refused what contradicts itself, and lets `Transfer-Encoding` win over a length.)
+fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
+    let chunked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let message = match (codings.next(), codings.next()) {
+        (Some(_), Some(_)) => "a request has one Transfer-Encoding",
+        (Some(coding), None) if !chunked(coding) => "the only Transfer-Encoding of a request is chunked",
+        _ if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) => {
+            "a request has a Content-Length or a Transfer-Encoding, and not both"
+        }
+        _ if headers.get_all(header::HOST).iter().nth(1).is_some() => "a request has one Host",
+        _ => return Ok(()),
+    };
+    Err(ApiError::malformed("malformed_request", message).closing())
+}
+
 /// Gives an error's response its body.
 fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     if let Some(allow) = response.headers().get(header::ALLOW) {
@@ -164,16 +181,24 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     *response.body_mut() = body.into();
 }
 
+/// Whether anybody hears of an answer of this status: the text of an error that nobody reads need not be made.
+fn is_logged(status: StatusCode) -> bool {
+    status.is_server_error() || tracing::enabled!(tracing::Level::DEBUG)
+}
+
 fn log(method: &Method, path: &str, id: &HeaderValue, took: Duration, response: &Response) {
     let status = response.status();
     let (id, us) = (id.to_str().unwrap_or_default(), took.as_micros());
     let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| field::display(id));
-    match response.extensions().get::<ApiError>() {
-        Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(%method, path, id, key, us, %error, "answered");
+    // An error repeats what was asked for, so it is quoted: no line of the log is the client's.
+    let error = response.extensions().get::<ApiError>();
+    let text = error.filter(|_| is_logged(status)).map(ToString::to_string);
+    match error {
+        Some(_) if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(%method, path, id, key, us, error = text, "answered");
         }
-        Some(error) if status.is_server_error() => tracing::warn!(%method, path, id, key, us, %error, "answered"),
-        Some(error) => tracing::debug!(%method, path, id, key, us, %error, "answered"),
+        Some(_) if status.is_server_error() => tracing::warn!(%method, path, id, key, us, error = text, "answered"),
+        Some(_) => tracing::debug!(%method, path, id, key, us, error = text, "answered"),
         None => tracing::debug!(%method, path, id, key, us, status = status.as_u16(), "answered"),
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, caller: Caller, _: No
     caller.may_subscribe(&wanted.topics)?;
     tracing::debug!(
         consumer = %wanted.consumer,
-        group = %wanted.group,
+        group = &*wanted.group,
         client_id = wanted.options.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
