@@ -6,7 +6,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -98,7 +98,7 @@ impl KeyRing {
     /// See [`KeysError`]; nothing was made then.
     pub fn create(&self, wish: &Wish, now_ms: i64) -> Result<(Secret, KeyRecord), KeysError> {
         let made = self.file.create(wish, now_ms)?;
-        self.look()?;
+        self.read_own()?;
         Ok(made)
     }
 
@@ -108,7 +108,7 @@ impl KeyRing {
     /// See [`KeysError`]; it is still one then.
     pub fn revoke(&self, id: KeyId) -> Result<Option<KeyRecord>, KeysError> {
         let revoked = self.file.revoke(id)?;
-        self.look()?;
+        self.read_own()?;
         Ok(revoked)
     }
 
@@ -118,17 +118,24 @@ impl KeyRing {
     /// See [`KeysError`]; the keys are what they were.
     pub fn look(&self) -> Result<bool, KeysError> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.file.stamp()? == *read {
+            return Ok(false);
+        }
+        self.read_anew(&mut read).map(|()| true)
+    }
+
+    /// Reads what this process has just written: without a look at whether it is another, since nothing that has to hold
+    /// may hang on how fine the clock of the file system is.
+    fn read_own(&self) -> Result<(), KeysError> {
+        self.read_anew(&mut self.read.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read_anew(&self, read: &mut Option<Stamp>) -> Result<(), KeysError> {
+        // Before it is read: what changes meanwhile is read again the next time.
         let stamp = self.file.stamp()?;
-        if stamp.is_some() && stamp == *read {
-            return Ok(false);
-        }
-        if stamp.is_none() && read.is_none() {
-            return Ok(false);
-        }
-        let records = self.file.read()?;
-        self.replace(records, &read);
+        self.replace(self.file.read()?);
         *read = stamp;
-        Ok(true)
+        Ok(())
     }
 
     /// Looks at the file for as long as this is polled.
@@ -157,7 +164,7 @@ impl KeyRing {
     }
 
     /// Keys that stay are the same values, with all that they have used up.
-    fn replace(&self, records: Vec<KeyRecord>, _turn: &MutexGuard<'_, Option<Stamp>>) {
+    fn replace(&self, records: Vec<KeyRecord>) {
         let before = self.keys();
         let stays = |record: &KeyRecord| before.get(&record.id).filter(|key| key.record == *record).map(Arc::clone);
         let after: FxHashMap<_, _> = records
