@@ -2,6 +2,7 @@
 
 mod access;
 mod banner;
+mod kafka_rest;
 mod key;
 mod listen;
 mod replay;

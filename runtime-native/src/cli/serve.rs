@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{access::AccessArguments, banner::Banner, listen::listen};
+use super::{access::AccessArguments, banner::Banner, kafka_rest::KafkaRest, listen::listen};
 
 /// File handles that are neither connections nor segments.
 const OTHER_FILES: u64 = 256;
@@ -91,6 +91,9 @@ pub(super) struct Serve {
     #[command(flatten)]
     access: AccessArguments,
 
+    #[command(flatten)]
+    kafka_rest: KafkaRest,
+
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
     log: String,
@@ -158,6 +161,7 @@ impl Serve {
         let engine = LocalConfig { durability: self.durability.0, open_files, cleanup_interval, ..engine };
         let mut http = HttpConfig {
             auto_create_partitions: self.auto_create_topics.0,
+            kafka_rest: self.kafka_rest.config(),
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };

@@ -27,7 +27,8 @@ use tracing::field;
 use uuid::Uuid;
 
 use super::{
-    error::ApiError, guard::KeyUsed, input::query::check_percent_encoding, link::Link, output::JSON, stats::HttpStats,
+    error::ApiError, guard::KeyUsed, input::query::check_percent_encoding, kafka_rest::KAFKA_JSON, link::Link,
+    output::JSON, stats::HttpStats,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -174,9 +175,10 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     if let Some(allow) = response.headers().get(header::ALLOW) {
         error = error.with("allow", allow.to_str().unwrap_or_default());
     }
+    let for_kafka_rest = error.is_for_kafka_rest();
     let body = error.body(id.to_str().unwrap_or_default());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CONTENT_TYPE, if for_kafka_rest { KAFKA_JSON } else { JSON });
     headers.insert(header::CONTENT_LENGTH, body.len().into());
     *response.body_mut() = body.into();
 }

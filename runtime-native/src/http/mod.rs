@@ -6,6 +6,7 @@
 //!   dispatch    one request: its id, its error's body, its line in the log
 //!   guard       who may do what, and how much of it: before each handler
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
+//!   kafka_rest  the same operations for clients of Kafka's REST proxies
 //! ```
 //!
 //! [`serve`] promises:
@@ -22,6 +23,7 @@ mod error;
 mod guard;
 mod in_flight;
 mod input;
+mod kafka_rest;
 mod link;
 mod long_work;
 mod output;
@@ -32,11 +34,13 @@ mod routes;
 mod server;
 mod socket;
 mod stats;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod unreadable;
 
 pub use config::HttpConfig;
 pub use guard::{Need, RouteNeeds};
+pub use kafka_rest::{CommitStyle, KafkaRestConfig};
 pub use routes::route_needs;
 pub use server::serve;

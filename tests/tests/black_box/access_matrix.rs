@@ -2,6 +2,7 @@
 //! and with that one alone. The routes, and what they need, are those of the program: a new one is in here by itself.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
@@ -9,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use takhin::{
-    http::{Need, RouteNeeds, route_needs},
+    http::{HttpConfig, Need, RouteNeeds, route_needs},
     keys::Right,
 };
 use takhin_tests::keyed::Keyed;
@@ -20,6 +21,15 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 struct World {
     keyed: Keyed,
     keys: BTreeMap<String, String>,
+    /// How many instances of `/kafka` were made.
+    instances: Cell<u32>,
+}
+
+/// What the routes of a server need that is started as it is by default.
+fn declared() -> Vec<RouteNeeds> {
+    let needs = route_needs(&HttpConfig::default());
+    assert!(needs.len() > 50, "the routes are there");
+    needs
 }
 
 /// An answer's status, and its body if it is an error.
@@ -39,7 +49,8 @@ impl World {
     fn ask(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> Seen {
         let mut stream = TcpStream::connect(self.keyed.admin.address()).expect("a connection");
         let authorization = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: takhin\r\n{authorization}");
+        let media = if path.starts_with("/kafka") { "Content-Type: application/vnd.kafka.v2+json\r\n" } else { "" };
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: takhin\r\n{media}{authorization}");
         let request = format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).expect("it is sent");
         let mut stream = BufReader::new(stream);
@@ -77,11 +88,24 @@ impl World {
             let consumer = admin.subscribe("billing", &["orders"], &json!({}));
             path = path.replace("/api/consumers/{id}", &consumer);
         }
+        if path.contains("{instance}") {
+            self.instances.set(self.instances.get() + 1);
+            let name = format!("i{}", self.instances.get());
+            let v2 = |path: &str, body: Value| {
+                let headers = [("content-type", "application/vnd.kafka.v2+json")];
+                let whole = admin.send("POST", path, &headers, Some(body.to_string().into())).expect("an answer");
+                assert!([200, 204].contains(&whole.status), "{whole:?}");
+            };
+            v2("/kafka/consumers/billing", json!({"name": name}));
+            let subscription = format!("/kafka/consumers/billing/instances/{name}/subscription");
+            v2(&subscription, json!({"topics": ["orders"]}));
+            path = path.replace("{instance}", &name);
+        }
         if path == "/api/keys/{id}" {
             path = format!("/api/keys/{}", self.keyed.make(&json!({})).1);
         }
         assert!(!path.contains('{'), "say here what {} is", route.path);
-        let body = match (route.method.as_str(), route.path) {
+        let body = match (route.method.as_str(), route.path.as_str()) {
             ("POST", "/api/consumers/subscribe") => r#"{"group_id": "billing", "topics": ["orders"]}"#,
             ("POST", "/api/topics" | "/api/topics/") => r#"{"name": "orders"}"#,
             ("POST", "/api/consumers/{id}/consume") => r#"{"timeout_ms": 0}"#,
@@ -111,6 +135,10 @@ fn scopes(route: &RouteNeeds) -> (Value, Vec<Value>) {
     match route.need {
         Need::Nothing | Need::AnyKey => (json!({}), vec![]),
         Need::Topic(right) => topic(right),
+        // The topics of an instance are asked for where it is found.
+        Need::Group(Right::Read) if route.path.contains("{instance}") => {
+            (json!({"topics": {"orders": ["read"]}, "groups": {"billing": ["read"]}}), vec![no_group, no_topic])
+        }
         Need::Group(right) => {
             let rights = others(&["read", "admin"], right);
             let others = json!({"topics": {"*": ALL}, "groups": {"*": rights, "billing2": ["read", "admin"]}, "cluster": ["read"]});
@@ -124,7 +152,7 @@ fn scopes(route: &RouteNeeds) -> (Value, Vec<Value>) {
         Need::Consumer => {
             (json!({"topics": {"orders": ["read"]}, "groups": {"billing": ["read"]}}), vec![no_group, no_topic])
         }
-        Need::InBody => match route.path {
+        Need::InBody => match route.path.as_str() {
             "/api/consumers/subscribe" => {
                 (json!({"topics": {"orders": ["read"]}, "groups": {"billing": ["read"]}}), vec![no_group, no_topic])
             }
@@ -136,7 +164,9 @@ fn scopes(route: &RouteNeeds) -> (Value, Vec<Value>) {
 
 fn refused_as_nobody(seen: &Seen, reason: &str, what: &str) {
     assert_eq!((seen.status, seen.challenge.as_deref()), (401, Some("Bearer")), "{what}");
-    if !seen.error.is_null() {
+    if seen.error.get("error_code").is_some() {
+        assert_eq!(seen.error["error_code"], 401, "{what}");
+    } else if !seen.error.is_null() {
         assert_eq!(
             (&seen.error["code"], &seen.error["details"]["reason"]),
             (&json!("unauthorized"), &json!(reason)),
@@ -147,10 +177,8 @@ fn refused_as_nobody(seen: &Seen, reason: &str, what: &str) {
 
 #[test]
 fn every_route_lets_in_who_has_its_scope_and_nobody_else() {
-    let mut world = World { keyed: Keyed::start(&[]), keys: BTreeMap::new() };
-    let declared = route_needs();
-    assert!(declared.len() > 30, "the routes are there");
-    for mut route in declared {
+    let mut world = World { keyed: Keyed::start(&[]), keys: BTreeMap::new(), instances: Cell::default() };
+    for mut route in declared() {
         let methods = if route.method.as_str() == "GET" { vec!["GET", "HEAD"] } else { vec![route.method.as_str()] };
         let methods: Vec<_> = methods.into_iter().map(str::to_owned).collect();
         for method in methods {
@@ -170,7 +198,9 @@ fn every_route_lets_in_who_has_its_scope_and_nobody_else() {
             for key in wrong {
                 let seen = world.ask(&method, &path, Some(&key), body);
                 assert_eq!(seen.status, 403, "{what}: {}", seen.error);
-                if method != "HEAD" {
+                if route.path.starts_with("/kafka") {
+                    assert!(method == "HEAD" || seen.error["error_code"] == 403, "{what}: {}", seen.error);
+                } else if method != "HEAD" {
                     assert_eq!(seen.error["code"], "forbidden", "{what}");
                     assert!(seen.error["details"]["right"].is_string(), "{what}: {}", seen.error);
                 }
@@ -183,20 +213,25 @@ fn every_route_lets_in_who_has_its_scope_and_nobody_else() {
 
 #[test]
 fn a_method_that_a_route_has_not_is_nobodys_without_a_key() {
-    let mut world = World { keyed: Keyed::start(&[]), keys: BTreeMap::new() };
+    let mut world = World { keyed: Keyed::start(&[]), keys: BTreeMap::new(), instances: Cell::default() };
     let any = world.key(&json!({}));
-    let mut declared: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for route in route_needs() {
-        declared.entry(route.path).or_default().push(route.method.to_string());
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for route in declared() {
+        known.entry(route.path).or_default().push(route.method.to_string());
     }
-    declared.insert("/", vec![]);
-    declared.insert("/api/nothing", vec![]);
-    for (template, has) in declared {
+    known.insert("/".to_owned(), vec![]);
+    known.insert("/api/nothing".to_owned(), vec![]);
+    known.insert("/kafka/nothing".to_owned(), vec![]);
+    for (template, has) in known {
         let id = "00000000-0000-4000-8000-000000000000";
-        let path =
-            template.replace("{id}", id).replace("{topic}", "t").replace("{group}", "g").replace("{partition}", "0");
+        let path = template
+            .replace("{id}", id)
+            .replace("{topic}", "t")
+            .replace("{group}", "g")
+            .replace("{instance}", "i")
+            .replace("{partition}", "0");
         for method in METHODS {
-            if has.iter().any(|known| known == method || (known == "GET" && method == "HEAD")) {
+            if has.iter().any(|one| one == method || (one == "GET" && method == "HEAD")) {
                 continue;
             }
             let what = format!("{method} {path}");

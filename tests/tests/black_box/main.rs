@@ -13,6 +13,8 @@ mod group_offsets;
 mod groups;
 mod harness;
 mod hostile;
+mod kafka_rest;
+mod kafka_rest_instances;
 mod keys;
 mod limits;
 mod long_poll;

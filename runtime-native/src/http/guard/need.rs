@@ -9,7 +9,7 @@ use super::Caller;
 use crate::{
     http::{
         error::ApiResult,
-        input::path::{ConsumerPath, GroupPath, TopicInPath},
+        input::path::{ConsumerPath, GroupInPath, TopicInPath},
         routes::App,
     },
     keys::{Right, Scope},
@@ -40,7 +40,7 @@ pub struct RouteNeeds {
     /// The method.
     pub method: Method,
     /// The path, its parameters in braces.
-    pub path: &'static str,
+    pub path: String,
     /// What it needs.
     pub need: Need,
 }
@@ -56,7 +56,7 @@ impl Need {
                 caller.may(Scope::Topics, right, &topic)
             }
             Self::Group(right) => {
-                let GroupPath(group) = GroupPath::from_request_parts(parts, app).await?;
+                let GroupInPath(group) = GroupInPath::from_request_parts(parts, app).await?;
                 caller.may(Scope::Groups, right, &group)
             }
             Self::Consumer => {

@@ -38,7 +38,7 @@ const MAX_NAMED: usize = 100_000;
 impl TextMap {
     /// The entries, with names and numbers checked; `field` is where the map stands.
     pub(crate) fn check(self, field: &str) -> Result<BTreeMap<(TopicName, u32), String>, ApiError> {
-        bounded(field, self.0.iter().map(|(_, partitions)| partitions.0.len()))?;
+        bounded(field, self.0.iter().map(|(_, partitions)| partitions.0.len()).sum())?;
         let mut entries = BTreeMap::new();
         for (topic, partitions) in self.0 {
             let name = topic_name(field, &topic)?;
@@ -64,7 +64,7 @@ pub(crate) struct OffsetEntry {
 impl OffsetMap {
     /// The entries, with names and numbers checked; `field` is where the map stands.
     pub(crate) fn check(self, field: &str) -> Result<Vec<OffsetEntry>, ApiError> {
-        bounded(field, self.0.iter().map(|(_, partitions)| partitions.0.len()))?;
+        bounded(field, self.0.iter().map(|(_, partitions)| partitions.0.len()).sum())?;
         let mut entries = Vec::new();
         for (topic, partitions) in self.0 {
             let name = topic_name(field, &topic)?;
@@ -83,7 +83,7 @@ impl OffsetMap {
 impl PartitionMap {
     /// The partitions, each once, with names and numbers checked; `field` is where the map stands.
     pub(crate) fn check(self, field: &str) -> Result<Vec<(TopicName, u32)>, ApiError> {
-        bounded(field, self.0.iter().map(|(_, numbers)| numbers.len()))?;
+        bounded(field, self.0.iter().map(|(_, numbers)| numbers.len()).sum())?;
         let mut partitions = Vec::new();
         for (topic, numbers) in self.0 {
             let name = topic_name(field, &topic)?;
@@ -99,8 +99,8 @@ impl PartitionMap {
     }
 }
 
-fn bounded(field: &str, entries: impl Iterator<Item = usize>) -> Result<(), ApiError> {
-    let named: usize = entries.sum();
+/// Refuses more partitions than one request may name.
+pub(crate) fn bounded(field: &str, named: usize) -> Result<(), ApiError> {
     if named <= MAX_NAMED {
         return Ok(());
     }

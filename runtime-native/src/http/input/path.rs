@@ -24,6 +24,10 @@ pub(crate) struct TopicPath(pub(crate) TopicName);
 #[derive(Debug)]
 pub(crate) struct TopicInPath(pub(crate) TopicName);
 
+/// The `{group}` of a path, whatever else it names.
+#[derive(Debug)]
+pub(crate) struct GroupInPath(pub(crate) GroupName);
+
 /// `/{id}` of a key.
 #[derive(Debug)]
 pub(crate) struct KeyPath(pub(crate) KeyId);
@@ -66,10 +70,17 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicInPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let parameters = parameters(parts, state).await?;
-        let topic = parameters.iter().find(|(name, _)| *name == "topic");
-        let (_, topic) = topic.ok_or_else(|| ApiError::bug("a route that needs a topic names none"))?;
-        Ok(Self(topic_in_path(topic)?))
+        let topic = named(parts, state, "topic").await?;
+        Ok(Self(topic_in_path(&topic)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let group = named(parts, state, "group").await?;
+        Ok(Self(group_in_path(&group)?))
     }
 }
 
@@ -104,8 +115,7 @@ impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let [group] = segments(parts, state).await?;
-        let name = GroupName::new(&group).map_err(|error| invalid_name("group", &group, error))?;
-        Ok(Self(name))
+        Ok(Self(group_in_path(&group)?))
     }
 }
 
@@ -122,13 +132,27 @@ fn topic_in_path(topic: &str) -> Result<TopicName, ApiError> {
     TopicName::new(topic).map_err(|error| invalid_name("topic", topic, error))
 }
 
+fn group_in_path(group: &str) -> Result<GroupName, ApiError> {
+    GroupName::new(group).map_err(|error| invalid_name("group", group, error))
+}
+
+/// The parameter of this name, percent-decoded.
+async fn named<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String, ApiError> {
+    let parameters = parameters(parts, state).await?;
+    let found = parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
+    found.ok_or_else(|| ApiError::bug(format!("a route that needs a {name} names none")))
+}
+
 async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, ApiError> {
     let parameters = RawPathParams::from_request_parts(parts, state).await;
     parameters.map_err(|_| ApiError::malformed("malformed_url", "the path is not UTF-8 when percent-decoded"))
 }
 
 /// The route's parameters, percent-decoded, in their order.
-async fn segments<S: Send + Sync, const N: usize>(parts: &mut Parts, state: &S) -> Result<[String; N], ApiError> {
+pub(crate) async fn segments<S: Send + Sync, const N: usize>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<[String; N], ApiError> {
     let parameters = parameters(parts, state).await?;
     let values: Vec<String> = parameters.iter().map(|(_, value)| value.to_owned()).collect();
     values.try_into().map_err(|_| ApiError::bug("a route's parameters are not those that its handler reads"))

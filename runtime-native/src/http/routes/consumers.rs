@@ -65,15 +65,10 @@ pub(super) async fn consume(
 ) -> ApiResult {
     let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
-    if let Request::Consume { after_batch: None, .. } = poll {
-        app.in_flight.landed(id).await;
-    }
-    let answer = caller.while_known(app.driver.ask(poll)).await??;
-    let receipt = Receipt::of_poll(app.driver.clone(), answer.request, id, &app.in_flight);
+    let (answer, receipt) = app.poll(&caller, id, poll).await?;
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    caller.may_have(found)?;
     let write = || consumed(found, answer.records.as_ref(), now_ms());
     app.write(consumed_bytes(found), receipt, asked.link, write).await
 }
@@ -193,17 +188,13 @@ pub(super) async fn resubscribe(
 }
 
 pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
-    let answer = app.driver.ask(Request::Close { consumer: id }).await?;
-    match answer.response {
-        Response::Closed { consumer } => json(&Closed::new(consumer)),
-        other => Err(mismatch(&other)),
-    }
+    json(&Closed::new(app.close(id).await?))
 }
 
 impl App {
     /// Asks for a subscription. A topic that is missing is made, if the server is set to do so, once nothing else is in
     /// the way.
-    async fn ask_for_topics(
+    pub(in crate::http) async fn ask_for_topics(
         &self,
         caller: &Caller,
         topics: &Topics,
@@ -219,8 +210,34 @@ impl App {
         described(answer?)
     }
 
-    pub(super) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
+    /// Polls for whoever asks, and gives the answer with what stands for it until it got away.
+    pub(in crate::http) async fn poll(
+        &self,
+        caller: &Caller,
+        consumer: ConsumerId,
+        poll: Request,
+    ) -> ApiResult<(Answer, Receipt)> {
+        if let Request::Consume { after_batch: None, .. } = poll {
+            self.in_flight.landed(consumer).await;
+        }
+        let answer = caller.while_known(self.driver.ask(poll)).await??;
+        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        if let Response::Consumed(found) = &answer.response {
+            caller.may_have(found)?;
+        }
+        Ok((answer, receipt))
+    }
+
+    pub(in crate::http) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
+    }
+
+    /// Ends a consumer, and gives its id.
+    pub(in crate::http) async fn close(&self, consumer: ConsumerId) -> ApiResult<ConsumerId> {
+        match self.driver.ask(Request::Close { consumer }).await?.response {
+            Response::Closed { consumer } => Ok(consumer),
+            other => Err(mismatch(&other)),
+        }
     }
 
     /// The seek to the first records that are not older: looked up before the consumer is moved, so that all of its
@@ -251,12 +268,12 @@ impl App {
     }
 
     /// Asks something that is answered with a consumer.
-    pub(super) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
+    pub(in crate::http) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
         described(self.driver.ask(request).await?)
     }
 
     /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
-    async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
+    pub(in crate::http) async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
         match self.driver.ask(request).await.map_err(|refusal| ApiError::from(refusal).repeatable())?.response {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),

@@ -8,8 +8,10 @@ mod keys;
 mod messages;
 mod metrics;
 mod stream;
-mod table;
+pub(super) mod table;
 mod topics;
+
+pub(super) use messages::Appended;
 
 use std::{
     hash::BuildHasher,
@@ -38,11 +40,13 @@ use super::{
     guard::{Caller, Guard, Guarded, Need, RouteNeeds},
     in_flight::InFlight,
     input::body::{Received, receive},
+    kafka_rest,
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     output::{JSON, consumers::age, now_ms},
     room::Room,
     stats::HttpStats,
+    streams::Streams,
 };
 use crate::{
     driver::Driver,
@@ -52,14 +56,15 @@ use table::{Route, at};
 
 /// What handlers share.
 pub(super) struct App {
-    driver: Driver,
+    pub(super) driver: Driver,
     guard: Guard,
     registry: Registry,
-    config: Arc<HttpConfig>,
+    pub(super) config: Arc<HttpConfig>,
     bodies: Room,
     /// For answers with records that are not wholly with the operating system yet.
     answers: Room,
     in_flight: InFlight,
+    streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
     /// Held while a missing topic is created.
@@ -116,15 +121,19 @@ fn routes() -> Vec<Route> {
     ]
 }
 
-/// What every route needs, for every method that it can be asked with. HEAD needs what GET does.
-pub fn route_needs() -> Vec<RouteNeeds> {
-    routes().into_iter().flat_map(|route| route.needs).collect()
+/// What every route of a server that is set so needs, for every method that it can be asked with. HEAD needs what GET
+/// does.
+pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
+    let ours = routes().into_iter().flat_map(|route| route.needs_at(""));
+    ours.chain(kafka_rest::needs(config.kafka_rest.as_ref())).collect()
 }
 
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let all = routes();
-    let stats = HttpStats::new(&all.iter().map(|route| route.path).collect::<Vec<_>>());
+    let kafka_rest = config.kafka_rest.clone();
+    let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
+    let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
@@ -135,12 +144,14 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         answers: Room::new(config.max_answers_bytes),
         guard: Guard::new(&config),
         in_flight: InFlight::default(),
+        streams: Streams::default(),
         long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
+    let router = kafka_rest::nest(router, kafka_rest);
     let no_route = Guarded { need: Need::AnyKey, handler: no_route };
     let wrong_method = Guarded { need: Need::AnyKey, handler: wrong_method };
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
@@ -219,14 +230,14 @@ impl App {
 
 impl App {
     /// Takes a body apart.
-    async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
+    pub(super) async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
         let long = body.bytes.len() >= LONG_TO_READ_BYTES;
         self.long_work.run(long, || parse(&body.bytes)).await
     }
 
     /// Writes an answer with records, of about so many bytes, once there is room for it. Without room the receipt is
     /// dropped, and what a poll was to bring goes back.
-    async fn write(
+    pub(super) async fn write(
         &self,
         about_bytes: usize,
         receipt: Receipt,
@@ -267,6 +278,6 @@ impl App {
 }
 
 /// The core answered something that does not answer the request.
-fn mismatch(response: &takhin_core::Response) -> ApiError {
+pub(super) fn mismatch(response: &takhin_core::Response) -> ApiError {
     ApiError::bug(format!("an answer that fits no such request: {response:?}"))
 }

@@ -12,37 +12,45 @@ use super::App;
 use crate::http::guard::{Guarded, Need, RouteNeeds};
 
 /// What is asked under one path.
-pub(super) struct Route {
-    pub(super) path: &'static str,
-    pub(super) methods: MethodRouter<Arc<App>>,
+pub(in crate::http) struct Route {
+    pub(in crate::http) path: &'static str,
+    pub(in crate::http) methods: MethodRouter<Arc<App>>,
     /// What each method needs.
-    pub(super) needs: Vec<RouteNeeds>,
+    needs: Vec<(Method, Need)>,
 }
 
 /// Begins what is asked under a path.
-pub(super) fn at(path: &'static str) -> Route {
+pub(in crate::http) fn at(path: &'static str) -> Route {
     Route { path, methods: MethodRouter::new(), needs: Vec::new() }
 }
 
 impl Route {
+    /// What it needs, if it stands behind this prefix.
+    pub(in crate::http) fn needs_at(&self, prefix: &str) -> Vec<RouteNeeds> {
+        let path = format!("{prefix}{}", self.path);
+        let needs =
+            |(method, need): &(Method, Need)| RouteNeeds { method: method.clone(), path: path.clone(), need: *need };
+        self.needs.iter().map(needs).collect()
+    }
+
     /// GET, and HEAD with it.
-    pub(super) fn get<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
+    pub(in crate::http) fn get<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
         self.on(Method::GET, MethodFilter::GET, need, handler)
     }
 
-    pub(super) fn post<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
+    pub(in crate::http) fn post<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
         self.on(Method::POST, MethodFilter::POST, need, handler)
     }
 
-    pub(super) fn put<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
+    pub(in crate::http) fn put<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
         self.on(Method::PUT, MethodFilter::PUT, need, handler)
     }
 
-    pub(super) fn patch<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
+    pub(in crate::http) fn patch<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
         self.on(Method::PATCH, MethodFilter::PATCH, need, handler)
     }
 
-    pub(super) fn delete<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
+    pub(in crate::http) fn delete<T: 'static>(self, need: Need, handler: impl Handler<T, Arc<App>>) -> Self {
         self.on(Method::DELETE, MethodFilter::DELETE, need, handler)
     }
 
@@ -54,7 +62,7 @@ impl Route {
         handler: impl Handler<T, Arc<App>>,
     ) -> Self {
         self.methods = self.methods.on(filter, Guarded { need, handler });
-        self.needs.push(RouteNeeds { method, path: self.path, need });
+        self.needs.push((method, need));
         self
     }
 }

@@ -27,15 +27,8 @@ use crate::{
     keys::{Right, Scope},
 };
 
-/// Those that whoever asks may read.
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> ApiResult {
-    match app.driver.ask(Request::ListTopics).await?.response {
-        Response::Topics(mut topics) => {
-            topics.retain(|topic| caller.has(Scope::Topics, Right::Read, &topic.name));
-            json(&Topics::new(&topics))
-        }
-        other => Err(mismatch(&other)),
-    }
+    json(&Topics::new(&app.topics(&caller).await?))
 }
 
 pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
@@ -75,7 +68,18 @@ pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPa
 }
 
 impl App {
-    pub(super) async fn describe_topic(&self, name: TopicName) -> Result<TopicDescription, ApiError> {
+    /// Those that whoever asks may read.
+    pub(in crate::http) async fn topics(&self, caller: &Caller) -> Result<Vec<TopicDescription>, ApiError> {
+        match self.driver.ask(Request::ListTopics).await?.response {
+            Response::Topics(mut topics) => {
+                topics.retain(|topic| caller.has(Scope::Topics, Right::Read, &topic.name));
+                Ok(topics)
+            }
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    pub(in crate::http) async fn describe_topic(&self, name: TopicName) -> Result<TopicDescription, ApiError> {
         self.topic(Request::DescribeTopic { name }, ApiError::from).await
     }
 
