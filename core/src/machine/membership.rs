@@ -2,10 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::{
-    Core, Open,
-    subscription::{MAX_NAMED, wanted},
-};
+use super::{Core, Open, subscription::wanted};
 use crate::{
     config::{ConsumerOptions, in_range},
     event::Topics,
@@ -74,7 +71,7 @@ impl Core {
         subscription: &Subscription,
         options: &ConsumerOptions,
     ) -> bool {
-        let record = self.durable.consumers.get(&consumer);
+        let record = self.durable.consumers.get(&consumer).filter(|_| !planted!(self, RepeatedSubscribeRefused));
         record.is_some_and(|record| {
             record.group == *group && !record.away && record.options == *options && record.subscription == *subscription
         })
@@ -161,7 +158,7 @@ impl Core {
     fn may_assign(&self, consumer: ConsumerId, partitions: &[(TopicName, u32)]) -> Result<BTreeSet<LogId>, Refusal> {
         self.must_know(consumer)?;
         self.may_write()?;
-        in_range("topics", u32::try_from(partitions.len()).unwrap_or(u32::MAX), 0, MAX_NAMED)?;
+        in_range("topics", u32::try_from(partitions.len()).unwrap_or(u32::MAX), 0, Topics::MAX_NAMED)?;
         partitions.iter().map(|(topic, partition)| self.find_log(topic, *partition)).collect()
     }
 
@@ -172,7 +169,7 @@ impl Core {
         let reason = LeaveReason::Closed;
         self.end_polls(consumer, reason);
         self.commit_delivered(consumer);
-        if self.is_static_member(consumer) {
+        if self.is_static_member(consumer) && !planted!(self, PlaceNotKept) {
             self.go_away(consumer);
         } else {
             self.end_consumer(consumer, reason);
@@ -267,7 +264,7 @@ impl Core {
             session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
             session.polled(self.now);
         }
-        let ends_at = session.ends_at();
+        let ends_at = if planted!(self, PollIntervalIgnored) { session.expires_at } else { session.ends_at() };
         if ends_at > self.now {
             session.silence_timer = Some(ends_at);
             self.timers.set(ends_at, Timer::Session(consumer));

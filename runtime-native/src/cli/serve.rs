@@ -68,6 +68,11 @@ pub(super) struct Serve {
     #[arg(long, env = "TAKHIN_FLIGHT_RECORDER", value_name = "STEPS", default_value_t = 10_000)]
     flight_recorder: usize,
 
+    /// Judge every step of the broker's state machine as it serves; a broken promise is logged, counted, told by
+    /// /api/health, and its trace put beside the data. Costs some of the speed
+    #[arg(long, env = "TAKHIN_AUDIT")]
+    audit: bool,
+
     /// How many milliseconds lie between one look for records to be removed and the next
     #[arg(
         long,
@@ -168,7 +173,7 @@ impl Serve {
         self.access.apply(&mut http, &self.data_dir)?;
         let offsets_retention = DurationMs(self.offsets_retention_hours * 3_600_000);
         let core = Config { offsets_retention, ..Config::default() };
-        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone() };
+        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone(), audit: self.audit };
         let config = DriverConfig { core, engine, trace };
         let listeners = listen(&self.listen)?;
         let opened = tokio::task::block_in_place(|| Driver::start(config));

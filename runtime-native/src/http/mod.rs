@@ -7,6 +7,7 @@
 //!   guard       who may do what, and how much of it: before each handler
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
 //!   kafka_rest  the same operations for clients of Kafka's REST proxies
+//!   openapi     what is said of all that
 //! ```
 //!
 //! [`serve`] promises:
@@ -26,6 +27,7 @@ mod input;
 mod kafka_rest;
 mod link;
 mod long_work;
+mod openapi;
 mod output;
 mod refusal;
 mod resume;

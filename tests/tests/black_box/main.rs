@@ -13,6 +13,7 @@ mod group_offsets;
 mod groups;
 mod harness;
 mod hostile;
+mod hostility;
 mod kafka_rest;
 mod kafka_rest_instances;
 mod keys;

@@ -132,7 +132,10 @@ impl<H> Guarded<H> {
     where
         H: Handler<T, Arc<App>>,
     {
-        let caller = app.guard().identify(request.headers());
+        let caller = match self.need {
+            Need::NoKey => Ok(Caller::Anyone),
+            _ => app.guard().identify(request.headers()),
+        };
         let used = caller.as_ref().ok().and_then(Caller::used);
         let (mut parts, mut body) = request.into_parts();
         let mut response = match app.admit(caller, self.need, &mut parts, &mut body).await {

@@ -20,6 +20,8 @@ use crate::{
 pub enum Need {
     /// Nothing, not even a key, and no limit holds.
     Nothing,
+    /// No key. Limits hold.
+    NoKey,
     /// A key, of whatever scopes: there is nothing to be had, or only what the key may see.
     AnyKey,
     /// A right over what the request's body names: its handler asks the [`Caller`] itself.
@@ -49,7 +51,7 @@ impl Need {
     /// Refuses a caller that may not. What in the path is no name is refused here as its handler would.
     pub(super) async fn check(self, caller: &Caller, parts: &mut Parts, app: &App) -> ApiResult<()> {
         match self {
-            Self::Nothing | Self::AnyKey | Self::InBody => Ok(()),
+            Self::Nothing | Self::NoKey | Self::AnyKey | Self::InBody => Ok(()),
             Self::Cluster(right) => caller.may(Scope::Cluster, right, ""),
             Self::Topic(right) => {
                 let TopicInPath(topic) = TopicInPath::from_request_parts(parts, app).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::offsets::Entries;
@@ -12,26 +13,41 @@ use crate::{
 };
 
 /// A key that is to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
+    /// Whom it is for: 1 to 255 bytes without control characters.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
+    /// Its rights over topics, by name, or by what names begin with and a `*`: `read`, `write`, `admin`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     topics: Entries<Vec<String>>,
+    /// Its rights over groups, likewise: `read`, `admin`.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
     groups: Entries<Vec<String>>,
+    /// Its rights over the server as a whole: `read`, `admin`.
     #[serde(default)]
     cluster: Vec<String>,
+    /// From when on it is none any more; never, if it is left out.
     expires_at: Option<i64>,
+    /// What it is held to, instead of the server's defaults.
     #[serde(default)]
     limits: NewLimits,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct NewLimits {
+    /// Requests in a second.
+    #[schemars(range(min = 1, max = 10_000_000))]
     requests_per_second: Option<i64>,
+    /// Bytes of bodies in a second.
+    #[schemars(range(min = 1_024, max = 1_099_511_627_776_i64))]
     ingress_bytes_per_second: Option<i64>,
+    /// Requests under way at a time, polls that wait and streams among them.
+    #[schemars(range(min = 1, max = 1_000_000))]
     concurrent_requests: Option<i64>,
 }
 

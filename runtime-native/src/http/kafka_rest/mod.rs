@@ -47,7 +47,7 @@ use super::{
     output::JSON,
     routes::{
         App,
-        table::{Route, at},
+        route::{Route, Undescribed},
     },
 };
 use crate::keys::Right;
@@ -64,29 +64,30 @@ struct KafkaRest {
 fn routes() -> Vec<Route> {
     use Need::{AnyKey, Group, Topic};
     use Right::{Read, Write};
-    vec![
+    let routes = [
         root("/"),
-        at("/brokers").get(AnyKey, metadata::brokers),
-        at("/topics").get(AnyKey, metadata::topics),
-        at("/topics/{topic}").get(Topic(Read), metadata::topic).post(Topic(Write), produce::to_topic),
-        at("/topics/{topic}/partitions").get(Topic(Read), metadata::partitions),
-        at("/topics/{topic}/partitions/{partition}").get(Topic(Read), metadata::partition).post(Topic(Write), produce::to_partition),
-        at("/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), metadata::offsets),
-        at("/consumers/{group}").post(Group(Read), lifecycle::create),
-        at("/consumers/{group}/instances/{instance}").delete(Group(Read), lifecycle::delete),
-        at("/consumers/{group}/instances/{instance}/subscription").get(Group(Read), subscription::get).post(Group(Read), subscription::set).delete(Group(Read), subscription::unsubscribe),
-        at("/consumers/{group}/instances/{instance}/assignments").get(Group(Read), subscription::assignments).post(Group(Read), subscription::assign),
-        at("/consumers/{group}/instances/{instance}/records").get(Group(Read), records::records),
-        at("/consumers/{group}/instances/{instance}/offsets").get(Group(Read), offsets::committed).post(Group(Read), offsets::commit),
-        at("/consumers/{group}/instances/{instance}/positions").post(Group(Read), offsets::seek),
-        at("/consumers/{group}/instances/{instance}/positions/beginning").post(Group(Read), offsets::seek_to_beginning),
-        at("/consumers/{group}/instances/{instance}/positions/end").post(Group(Read), offsets::seek_to_end),
-    ]
+        Undescribed::at("/brokers").get(AnyKey, metadata::brokers),
+        Undescribed::at("/topics").get(AnyKey, metadata::topics),
+        Undescribed::at("/topics/{topic}").get(Topic(Read), metadata::topic).post(Topic(Write), produce::to_topic),
+        Undescribed::at("/topics/{topic}/partitions").get(Topic(Read), metadata::partitions),
+        Undescribed::at("/topics/{topic}/partitions/{partition}").get(Topic(Read), metadata::partition).post(Topic(Write), produce::to_partition),
+        Undescribed::at("/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), metadata::offsets),
+        Undescribed::at("/consumers/{group}").post(Group(Read), lifecycle::create),
+        Undescribed::at("/consumers/{group}/instances/{instance}").delete(Group(Read), lifecycle::delete),
+        Undescribed::at("/consumers/{group}/instances/{instance}/subscription").get(Group(Read), subscription::get).post(Group(Read), subscription::set).delete(Group(Read), subscription::unsubscribe),
+        Undescribed::at("/consumers/{group}/instances/{instance}/assignments").get(Group(Read), subscription::assignments).post(Group(Read), subscription::assign),
+        Undescribed::at("/consumers/{group}/instances/{instance}/records").get(Group(Read), records::records),
+        Undescribed::at("/consumers/{group}/instances/{instance}/offsets").get(Group(Read), offsets::committed).post(Group(Read), offsets::commit),
+        Undescribed::at("/consumers/{group}/instances/{instance}/positions").post(Group(Read), offsets::seek),
+        Undescribed::at("/consumers/{group}/instances/{instance}/positions/beginning").post(Group(Read), offsets::seek_to_beginning),
+        Undescribed::at("/consumers/{group}/instances/{instance}/positions/end").post(Group(Read), offsets::seek_to_end),
+    ];
+    routes.into_iter().map(Route::from).collect()
 }
 
 /// What the root answers, with and without a slash at its end.
-fn root(path: &'static str) -> Route {
-    at(path).get(Need::AnyKey, metadata::root).post(Need::AnyKey, metadata::root)
+fn root(path: &'static str) -> Undescribed {
+    Undescribed::at(path).get(Need::AnyKey, metadata::root).post(Need::AnyKey, metadata::root)
 }
 
 /// What every route needs, where the configuration mounts it.
@@ -129,7 +130,9 @@ pub(super) fn nest(router: Router<Arc<App>>, config: Option<KafkaRestConfig>) ->
     if prefix.is_empty() {
         return router.merge(dressed(inner));
     }
-    let root = Router::new().route(&format!("{prefix}/"), root("/").methods).method_not_allowed_fallback(wrong_method);
+    let root = Router::new()
+        .route(&format!("{prefix}/"), Route::from(root("/")).methods)
+        .method_not_allowed_fallback(wrong_method);
     router.merge(dressed(root)).nest(&prefix, dressed(inner.fallback(no_route)))
 }
 

@@ -1,7 +1,8 @@
 //! The answers of `/api/keys`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -10,15 +11,25 @@ use crate::{
 };
 
 /// A key as anybody may know it who may make keys. Nothing of it can be used as one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
 pub(crate) struct KeyView<'a> {
+    /// What it is revoked by; no secret.
+    #[schemars(with = "String")]
     id: KeyId,
+    /// Whom it was given to.
     name: &'a str,
+    /// When it was made.
     created_at: i64,
+    /// From when on it is none any more, if ever.
     expires_at: Option<i64>,
+    /// Whether it is none any more.
     expired: bool,
     #[serde(flatten)]
+    #[schemars(with = "ScopesView")]
     scopes: &'a Scopes,
+    /// What it is held to, beside the server's own limits.
+    #[schemars(with = "LimitsView")]
     limits: &'a Limits,
 }
 
@@ -36,9 +47,39 @@ impl<'a> KeyView<'a> {
     }
 }
 
+/// What a key may do.
+#[derive(JsonSchema)]
+#[schemars(rename = "KeyScopes")]
+#[allow(dead_code)] // it describes `Scopes`
+struct ScopesView {
+    /// Its rights over topics, by name, or by what names begin with and a `*`: `read`, `write`, `admin`.
+    topics: BTreeMap<String, Vec<String>>,
+    /// Its rights over groups, likewise: `read`, `admin`.
+    groups: BTreeMap<String, Vec<String>>,
+    /// Its rights over the server as a whole: `read`, `admin`.
+    cluster: Vec<String>,
+}
+
+/// What a client is held to; what is left out is the server's default.
+#[derive(JsonSchema)]
+#[schemars(rename = "KeyLimits")]
+#[allow(dead_code)] // it describes `Limits`
+struct LimitsView {
+    /// Requests in a second.
+    #[schemars(default)]
+    requests_per_second: u32,
+    /// Bytes of bodies in a second.
+    #[schemars(default)]
+    ingress_bytes_per_second: u64,
+    /// Requests under way at a time.
+    #[schemars(default)]
+    concurrent_requests: u32,
+}
+
 /// `GET /api/keys`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Keys<'a> {
+    /// Those first that were made first.
     keys: Vec<KeyView<'a>>,
 }
 
@@ -49,8 +90,9 @@ impl<'a> Keys<'a> {
 }
 
 /// `POST /api/keys`: the only answer that has the key itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct KeyMade<'a> {
+    /// Its text, which is not shown again.
     key: &'a str,
     #[serde(flatten)]
     view: KeyView<'a>,
@@ -63,8 +105,11 @@ impl<'a> KeyMade<'a> {
 }
 
 /// `DELETE /api/keys/{id}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct KeyRevoked {
+    /// Which it was.
+    #[schemars(with = "String")]
     pub(crate) id: KeyId,
+    /// For a person.
     pub(crate) message: &'static str,
 }

@@ -2,13 +2,14 @@
 
 mod consumers;
 mod debug;
+mod description;
 mod groups;
 mod health;
 mod keys;
 mod messages;
 mod metrics;
+pub(super) mod route;
 mod stream;
-pub(super) mod table;
 mod topics;
 
 pub(super) use messages::Appended;
@@ -16,7 +17,7 @@ pub(super) use messages::Appended;
 use std::{
     hash::BuildHasher,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -43,16 +44,22 @@ use super::{
     kafka_rest,
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
+    openapi::{Document, operations as described},
     output::{JSON, consumers::age, now_ms},
     room::Room,
-    stats::HttpStats,
+    stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
 use crate::{
     driver::Driver,
     keys::{Right, Scope},
 };
-use table::{Route, at};
+use route::{Route, Undescribed};
+
+pub(super) use debug::{DEFAULT_STEPS, STEPS};
+#[cfg(test)]
+pub(super) use description::{document, left_out};
+pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
 
 /// What handlers share.
 pub(super) struct App {
@@ -67,6 +74,8 @@ pub(super) struct App {
     streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
+    /// The description of the API, once it was asked for.
+    description: OnceLock<Document>,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
 }
@@ -83,42 +92,99 @@ impl StickyPartitions {
     }
 }
 
-/// What is asked under which path, and what it needs.
-#[rustfmt::skip]
+/// What is asked under which path, what it needs, and what the description of the API says of it.
 fn routes() -> Vec<Route> {
-    use Need::{AnyKey, Cluster, Consumer, Group, InBody, Nothing, Topic};
-    use Right::{Admin, Read, Write};
-    vec![
-        at("/api/consumers/subscribe").post(InBody, consumers::subscribe),
-        at("/api/consumers/{id}").get(Consumer, consumers::describe).delete(Consumer, consumers::close),
-        at("/api/consumers/{id}/consume").post(Consumer, consumers::consume),
-        at("/api/consumers/{id}/commit").post(Consumer, consumers::commit),
-        at("/api/consumers/{id}/seek").post(Consumer, consumers::seek),
-        at("/api/consumers/{id}/pause").post(Consumer, consumers::pause),
-        at("/api/consumers/{id}/resume").post(Consumer, consumers::resume),
-        at("/api/consumers/{id}/stream").get(Consumer, stream::stream),
-        at("/api/consumers/{id}/heartbeat").post(Consumer, consumers::heartbeat),
-        at("/api/consumers/{id}/position").get(Consumer, consumers::position),
-        at("/api/consumers/{id}/committed").get(Consumer, consumers::committed),
-        at("/api/consumers/{id}/subscription").get(Consumer, consumers::subscription).put(Consumer, consumers::resubscribe),
-        at("/api/consumers/{id}/assignment").get(Consumer, consumers::assignment).put(Consumer, consumers::assign),
-        at("/api/topics").get(AnyKey, topics::list).post(InBody, topics::create),
-        at("/api/topics/").get(AnyKey, topics::list).post(InBody, topics::create),
-        at("/api/topics/{topic}").get(Topic(Read), topics::describe).delete(Topic(Admin), topics::delete).patch(Topic(Admin), topics::alter),
-        at("/api/topics/{topic}/produce").post(Topic(Write), messages::produce),
-        at("/api/topics/{topic}/messages").get(Topic(Read), messages::read),
-        at("/api/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), messages::offsets),
-        at("/api/consumer-groups").get(AnyKey, groups::list),
-        at("/api/consumer-groups/{group}").get(Group(Read), groups::describe).delete(Group(Admin), groups::delete),
-        at("/api/consumer-groups/{group}/offsets").put(Group(Admin), groups::set_offsets).delete(Group(Admin), groups::delete_offsets),
-        at("/api/keys").get(Cluster(Admin), keys::list).post(Cluster(Admin), keys::create),
-        at("/api/keys/{id}").delete(Cluster(Admin), keys::revoke),
-        at("/api/health").get(Nothing, health::health),
-        at("/api/health/ready").get(Nothing, health::ready),
-        at("/api/health/live").get(Nothing, health::live),
-        at("/api/debug/trace").get(Cluster(Read), debug::trace),
-        at("/metrics").get(Cluster(Read), metrics::metrics),
+    let mut routes = Vec::new();
+    routes.extend(consumer_routes());
+    routes.extend(topic_routes());
+    routes.extend(group_routes());
+    routes.extend(key_routes());
+    routes.extend(server_routes());
+    routes
+}
+
+#[rustfmt::skip]
+fn consumer_routes() -> [Route; 13] {
+    use described::{consumers as said, polls};
+    use Need::{Consumer, InBody};
+    [
+        Route::at("/api/consumers/subscribe").post(InBody, consumers::subscribe, said::subscribe),
+        Route::at("/api/consumers/{id}")
+            .get(Consumer, consumers::describe, said::describe)
+            .delete(Consumer, consumers::close, said::close),
+        Route::at("/api/consumers/{id}/consume").post(Consumer, consumers::consume, polls::consume),
+        Route::at("/api/consumers/{id}/stream").get(Consumer, stream::stream, polls::stream),
+        Route::at("/api/consumers/{id}/commit").post(Consumer, consumers::commit, polls::commit),
+        Route::at("/api/consumers/{id}/seek").post(Consumer, consumers::seek, polls::seek),
+        Route::at("/api/consumers/{id}/pause").post(Consumer, consumers::pause, said::pause),
+        Route::at("/api/consumers/{id}/resume").post(Consumer, consumers::resume, said::resume),
+        Route::at("/api/consumers/{id}/heartbeat").post(Consumer, consumers::heartbeat, said::heartbeat),
+        Route::at("/api/consumers/{id}/position").get(Consumer, consumers::position, polls::position),
+        Route::at("/api/consumers/{id}/committed").get(Consumer, consumers::committed, polls::committed),
+        Route::at("/api/consumers/{id}/subscription")
+            .get(Consumer, consumers::subscription, said::subscription)
+            .put(Consumer, consumers::resubscribe, said::resubscribe),
+        Route::at("/api/consumers/{id}/assignment")
+            .get(Consumer, consumers::assignment, said::assignment)
+            .put(Consumer, consumers::assign, said::assign),
     ]
+}
+
+#[rustfmt::skip]
+fn topic_routes() -> [Route; 6] {
+    use described::{records as said, topics as topic};
+    use Need::{AnyKey, InBody, Topic};
+    use Right::{Admin, Read, Write};
+    [
+        Route::at("/api/topics").get(AnyKey, topics::list, topic::list).post(InBody, topics::create, topic::create),
+        Undescribed::at("/api/topics/").get(AnyKey, topics::list).post(InBody, topics::create).into(),
+        Route::at("/api/topics/{topic}")
+            .get(Topic(Read), topics::describe, topic::describe)
+            .patch(Topic(Admin), topics::alter, topic::alter)
+            .delete(Topic(Admin), topics::delete, topic::delete),
+        Route::at("/api/topics/{topic}/produce").post(Topic(Write), messages::produce, said::produce),
+        Route::at("/api/topics/{topic}/messages").get(Topic(Read), messages::read, said::read),
+        Route::at("/api/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), messages::offsets, said::offsets),
+    ]
+}
+
+#[rustfmt::skip]
+fn group_routes() -> [Route; 3] {
+    use described::groups as said;
+    use Need::{AnyKey, Group};
+    use Right::{Admin, Read};
+    [
+        Route::at("/api/consumer-groups").get(AnyKey, groups::list, said::list),
+        Route::at("/api/consumer-groups/{group}")
+            .get(Group(Read), groups::describe, said::describe)
+            .delete(Group(Admin), groups::delete, said::delete),
+        Route::at("/api/consumer-groups/{group}/offsets")
+            .put(Group(Admin), groups::set_offsets, said::set_offsets)
+            .delete(Group(Admin), groups::delete_offsets, said::delete_offsets),
+    ]
+}
+
+fn key_routes() -> [Route; 2] {
+    use described::keys as said;
+    let need = Need::Cluster(Right::Admin);
+    [
+        Route::at("/api/keys").get(need, keys::list, said::list).post(need, keys::create, said::create),
+        Route::at("/api/keys/{id}").delete(need, keys::revoke, said::revoke),
+    ]
+}
+
+fn server_routes() -> Vec<Route> {
+    use Need::{Cluster, NoKey, Nothing};
+    use described::server as said;
+    let described = [
+        Route::at("/api/health").get(Nothing, health::health, said::health),
+        Route::at("/api/health/ready").get(Nothing, health::ready, said::ready),
+        Route::at("/api/health/live").get(Nothing, health::live, said::live),
+        Route::at("/api/debug/trace").get(Cluster(Right::Read), debug::trace, said::trace),
+        Route::at("/metrics").get(Cluster(Right::Read), metrics::metrics, said::metrics),
+        Route::at("/openapi.json").get(NoKey, description::description, said::description),
+    ];
+    described.into_iter().chain(description::page()).collect()
 }
 
 /// What every route of a server that is set so needs, for every method that it can be asked with. HEAD needs what GET
@@ -137,16 +203,19 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
+    let (bodies, answers) = (Room::new(config.max_bodies_bytes), Room::new(config.max_answers_bytes));
+    registry.register_collector(Box::new(RoomTaken { bodies: bodies.clone(), answers: answers.clone() }));
     let app = App {
         driver,
         registry,
-        bodies: Room::new(config.max_bodies_bytes),
-        answers: Room::new(config.max_answers_bytes),
+        bodies,
+        answers,
         guard: Guard::new(&config),
         in_flight: InFlight::default(),
         streams: Streams::default(),
         long_work: LongWork::new(),
         config,
+        description: OnceLock::new(),
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
