@@ -384,3 +384,5 @@ def test_a_second_worker_with_the_same_instance_id_takes_the_place_of_the_first(
             assert later.assignment() == {TopicPartition(topic, 0), TopicPartition(topic, 1)}
             with pytest.raises(ConsumerFencedError, match="a group_instance_id of its own"):
                 former.poll()
+        former.subscribe(topic)
+        assert len(former.assignment()) == 2, "who is told to may take the place again"
