@@ -36,6 +36,7 @@ mod static_members;
 mod storage;
 mod subscription;
 mod topics;
+mod view;
 mod waiting;
 
 use alloc::{
@@ -48,6 +49,7 @@ pub use check::Violation;
 pub use figures::{Figures, GroupFigures, LogFigures};
 pub use recover::{LogSpec, Recovery};
 pub use topics::TopicView;
+pub use view::{ConsumerView, PollView};
 
 use serde::{Deserialize, Serialize};
 

@@ -182,6 +182,7 @@ impl Serve {
         let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let banner = Banner {
             addresses: &addresses,
+            page_path: http.page_path(),
             data_dir: &self.data_dir,
             durability: self.durability.0,
             report: &report,

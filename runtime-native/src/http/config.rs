@@ -52,6 +52,14 @@ pub struct HttpConfig {
     pub shutdown_grace: Duration,
 }
 
+impl HttpConfig {
+    /// Where the page is: at the root, unless the routes in Kafka's style are there.
+    pub fn page_path(&self) -> &'static str {
+        let root_is_taken = self.kafka_rest.as_ref().is_some_and(|facade| facade.prefix().is_empty());
+        if root_is_taken { "/index.html" } else { "/" }
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {

@@ -29,6 +29,7 @@ mod link;
 mod long_work;
 mod openapi;
 mod output;
+mod page;
 mod refusal;
 mod resume;
 mod room;

@@ -46,6 +46,7 @@ use super::{
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     openapi::{Document, operations as described},
     output::{JSON, consumers::age, now_ms},
+    page,
     room::Room,
     stats::{HttpStats, RoomTaken},
     streams::Streams,
@@ -196,8 +197,10 @@ pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
 
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
-    let all = routes();
     let kafka_rest = config.kafka_rest.clone();
+    let mut all: Vec<Route> = routes();
+    let page = page::routes(config.page_path() == "/");
+    all.extend(page.map(|(path, methods)| Route::undescribed(path, methods)));
     let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
