@@ -55,7 +55,7 @@ use crate::{
     driver::Driver,
     keys::{Right, Scope},
 };
-use route::{Route, Undescribed};
+pub(super) use route::{Route, Undescribed};
 
 pub(super) use debug::{DEFAULT_STEPS, STEPS};
 #[cfg(test)]
@@ -191,7 +191,7 @@ fn server_routes() -> Vec<Route> {
 /// What every route of a server that is set so needs, for every method that it can be asked with. HEAD needs what GET
 /// does.
 pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
-    let ours = routes().into_iter().flat_map(|route| route.needs_at(""));
+    let ours = routes().into_iter().chain(page::routes(config.page_path() == "/")).flat_map(|route| route.needs_at(""));
     ours.chain(kafka_rest::needs(config.kafka_rest.as_ref())).collect()
 }
 
@@ -199,8 +199,7 @@ pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let kafka_rest = config.kafka_rest.clone();
     let mut all: Vec<Route> = routes();
-    let page = page::routes(config.page_path() == "/");
-    all.extend(page.map(|(path, methods)| Route::undescribed(path, methods)));
+    all.extend(page::routes(config.page_path() == "/"));
     let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
