@@ -82,7 +82,7 @@ impl Auditor {
                 self.topics.insert(*topic, name.clone());
                 self.partitions.insert(*topic, *partitions);
             }
-            Fact::PartitionsAdded { topic, partitions } => {
+            Fact::PartitionsAdded { topic, partitions, .. } => {
                 self.partitions.insert(*topic, *partitions);
             }
             Fact::TopicDeleted { topic } => {
