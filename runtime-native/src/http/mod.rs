@@ -23,6 +23,8 @@ mod input;
 mod link;
 mod long_work;
 mod output;
+mod paced;
+mod progress;
 mod refusal;
 mod resume;
 mod room;

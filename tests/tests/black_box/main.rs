@@ -1,5 +1,6 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
+mod batches;
 mod by_duration;
 mod cleanup;
 mod commits;
@@ -11,6 +12,7 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod lines;
 mod long_poll;
 mod metrics;
 mod pause;
@@ -26,4 +28,5 @@ mod stream;
 mod subscription;
 mod topics;
 mod traces;
+mod upload;
 mod wrong_bodies;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, response::Response as HttpResponse};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response as HttpResponse};
 use takhin_core::{
     ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription, PartitionStatus},
@@ -19,6 +19,7 @@ use crate::{
             body::Received,
             consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
             json::{object, object_or_nothing},
+            media::Form,
             path::{ConsumerPath, NoQuery},
             seek::{Seek, Wanted},
         },
@@ -56,12 +57,19 @@ pub(super) async fn consume(
     Extension(asked): Extension<Asked>,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
+    headers: HeaderMap,
     body: Received,
 ) -> ApiResult {
+    let form = Form::accepted(&headers);
     let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
     if let Request::Consume { after_batch: None, .. } = poll {
         app.in_flight.landed(id).await;
+    }
+    match form {
+        Form::Json => {}
+        Form::Lines => return app.consume_in_lines(id, poll, asked).await,
+        Form::Batches => return app.consume_in_batches(id, poll, asked).await,
     }
     let answer = app.driver.ask(poll).await?;
     let receipt = Receipt::of_poll(app.driver.clone(), answer.request, id, &app.in_flight);

@@ -1,13 +1,17 @@
 //! What is where.
 
+mod batches;
+mod batches_in;
 mod consumers;
 mod debug;
 mod groups;
 mod health;
+mod lines;
 mod messages;
 mod metrics;
 mod stream;
 mod topics;
+mod upload;
 
 use std::{
     hash::BuildHasher,
