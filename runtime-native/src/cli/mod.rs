@@ -1,5 +1,6 @@
 //! The command line: what can be said to `takhin`, and what it says back.
 
+mod backup;
 mod banner;
 mod listen;
 mod replay;
@@ -24,6 +25,10 @@ enum Command {
     Serve(serve::Serve),
     /// Run the broker's core in a simulated world full of faults, and look for broken promises
     Simulate(simulate::Simulate),
+    /// Take a backup of a server that runs, or of a data directory that no server has
+    Backup(backup::Backup),
+    /// Make a data directory of a backup, or look whether the backup is good
+    Restore(backup::Restore),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
 }
@@ -42,6 +47,8 @@ pub(crate) fn run() -> ExitCode {
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Simulate(simulate) => simulate.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Replay(replay) => replay.run(),
     };
     match result {

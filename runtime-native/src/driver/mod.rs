@@ -17,6 +17,7 @@
 //!
 //! The driver knows neither HTTP nor disks.
 
+mod backup;
 mod clock;
 mod fetch;
 mod flight;
@@ -42,6 +43,7 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
+pub use backup::{Backup, BackupError};
 pub use fetch::Fetched;
 use fetch::Form;
 pub use flight::Flight;

@@ -1,5 +1,6 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
+mod backup;
 mod batches;
 mod by_duration;
 mod cleanup;

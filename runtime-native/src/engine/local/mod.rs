@@ -28,6 +28,7 @@
 
 mod anchors;
 mod aside;
+pub mod backup;
 mod checkpoint;
 mod cleaner;
 mod collect;

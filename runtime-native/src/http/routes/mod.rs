@@ -1,5 +1,6 @@
 //! What is where.
 
+mod backup;
 mod batches;
 mod batches_in;
 mod consumers;
@@ -32,7 +33,7 @@ use axum::{
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::{Offset, TopicConfig, TopicName};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     config::HttpConfig,
@@ -59,6 +60,8 @@ pub(super) struct App {
     in_flight: InFlight,
     long_work: LongWork,
     sticky: StickyPartitions,
+    /// Whose turn it is to take a backup.
+    backup: Arc<Semaphore>,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
 }
@@ -105,6 +108,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
         ("/api/health", get(health::health)),
         ("/api/health/ready", get(health::ready)),
         ("/api/health/live", get(health::live)),
+        ("/api/backup", get(backup::backup)),
         ("/api/debug/trace", get(debug::trace)),
         ("/metrics", get(metrics::metrics)),
     ]
@@ -126,6 +130,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
+        backup: Arc::new(Semaphore::new(1)),
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));

@@ -272,6 +272,16 @@ impl Disk for FaultyDisk {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(Op::Create, to)?;
+        let (names, name) = state.parent(from)?;
+        let node = *names.get(&name).ok_or(io::ErrorKind::NotFound)?;
+        let (names, name) = state.parent(to)?;
+        names.insert(name, node);
+        Ok(())
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Op::Remove, path)?;
