@@ -3,7 +3,8 @@
 
 /// A bug. Those of storage are carried out by the simulator's engine, which is where they can be.
 #[cfg(feature = "planted")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Bug {
     /// A crash takes the last record of a log along.
     CrashTakesLastRecord,
@@ -55,6 +56,36 @@ pub enum Bug {
     FailedCreationUnanswered,
     /// A commit that is refused as out of date is applied all the same.
     StaleCommitApplied,
+    /// What a client wants to remember with a commit is told to be remembered, and is not.
+    MetadataForgotten,
+    /// Records are appended wherever the log ends.
+    ExpectationIgnored,
+    /// Producers are not recognised.
+    StampDropped,
+    /// Who subscribes a second time because no answer came is refused.
+    RepeatedSubscribeRefused,
+    /// A paused partition is read for a poll all the same.
+    PausedIsRead,
+    /// All that a group shares goes to its first member.
+    FirstTakesAll,
+    /// A static member that says goodbye has its share handed on.
+    PlaceNotKept,
+    /// A pattern does not see topics that come later.
+    PatternKeepsItsTopics,
+    /// A seek ends behind the record that was meant.
+    SeekLandsBehind,
+    /// Members need not poll.
+    PollIntervalIgnored,
+    /// Whatever date is looked up, it is said to be at the end.
+    LookedUpAsEnd,
+    /// Offsets of an empty group are forgotten in half the time.
+    OffsetsExpireEarly,
+    /// Offsets of a group are set though somebody is in it.
+    OffsetsSetUnderMembers,
+    /// A dry run does what it is to tell.
+    DryRunIsReal,
+    /// A poll is said to bring records that were compacted away.
+    GapsCounted,
 }
 
 /// Whether a core has a bug. Never, without the feature.

@@ -48,6 +48,16 @@ pub struct Broker {
     directory: TempDir,
 }
 
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let log = self.log();
+        let broken = log.lines().find(|line| line.contains("a promise is broken"));
+        if let (Some(line), false) = (broken, thread::panicking()) {
+            panic!("{line}\nThe server printed:\n{log}");
+        }
+    }
+}
+
 impl Broker {
     /// How long a server may take until it is healthy, recovery included.
     pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -84,6 +94,14 @@ impl Broker {
     /// All that the server has printed, to stdout and to stderr, since the first start.
     pub fn log(&self) -> String {
         fs::read(self.log_file()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// The number of its process.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a server runs").pid()
     }
 
     /// Ends the server with SIGKILL, if it runs. Returns once it is gone.
@@ -169,6 +187,8 @@ impl Broker {
         if let Some(durability) = &self.options.durability {
             command.args(["--durability", durability]);
         }
+        // Whatever a test is about, every step is judged by all promises.
+        command.env("TAKHIN_AUDIT", "true");
         command.args(&self.options.arguments).envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         command
     }

@@ -33,6 +33,11 @@ impl Process {
         Ok(Self { child, log: log.to_owned() })
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that has been printed to its log so far.
     pub fn log(&self) -> String {
         fs::read(&self.log).map_or_else(|error| error.to_string(), |log| String::from_utf8_lossy(&log).into_owned())

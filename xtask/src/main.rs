@@ -1,6 +1,8 @@
 //! What a developer of Takhin runs: `cargo xtask <task>`.
 
+mod javascript;
 mod place;
+mod python;
 mod step;
 mod test;
 
@@ -13,7 +15,7 @@ Usage: cargo xtask <task>
 
 Tasks:
   test    Everything that has to pass before a change is merged, in this order:
-          formatting, lints, the core without std, the server, all tests, the documentation.
+          formatting, lints, the core without std, the server, all tests, the documentation, the Python client.
           Stops at the first step that fails, with exit code 1.
   help    This text.
 ";

@@ -6,7 +6,9 @@
 use std::{fs, io};
 
 use crate::{
+    javascript,
     place::{cargo, root, server, target},
+    python,
     step::Step,
 };
 
@@ -18,7 +20,7 @@ pub(crate) fn steps() -> Vec<Step> {
     let mut docs = cargo("doc --no-deps --workspace");
     docs.env("RUSTDOCFLAGS", "-Dwarnings");
 
-    vec![
+    let rust = vec![
         Step::new("formatting", cargo("fmt --all --check")),
         Step::new("lints", cargo("clippy --workspace --all-targets --all-features -- -D warnings")),
         Step::new("no std", no_std).after(lock_no_std),
@@ -26,7 +28,8 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("server", cargo("run --release -- --version")),
         Step::new("tests", tests),
         Step::new("documents", docs),
-    ]
+    ];
+    [rust, javascript::steps(), python::steps()].into_iter().flatten().collect()
 }
 
 /// Gives the crate that proves that the core needs no std the versions that the workspace has. It is no member of

@@ -4,6 +4,7 @@ use super::Core;
 use crate::{
     command::{FetchedPart, Parts},
     ids::{BatchId, ConsumerId, FetchId, LogId, RequestId},
+    planted::planted,
     response::{AssignmentChange, Consumed, DeliveredPart, Response},
     session::{Batch, News, Range},
 };
@@ -73,7 +74,10 @@ impl Core {
     fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Parts<(DeliveredPart, Range)> {
         let mut delivered = Parts::new();
         for part in parts {
-            let FetchedPart { log, from, next, records, bytes, .. } = *part;
+            let FetchedPart { log, from, next, mut records, bytes, .. } = *part;
+            if planted!(self, GapsCounted) {
+                records = u32::try_from(next.0 - from.0).unwrap_or(u32::MAX);
+            }
             let topic = self.topic_name(log);
             let Some(session) = self.sessions.get_mut(&consumer) else { continue };
             let Some(partition) = session.partitions.get_mut(&log) else { continue };

@@ -1,11 +1,11 @@
 //! What must hold of a core after any step, whatever happened.
 
-use alloc::{collections::BTreeSet, format, string::String};
+use alloc::{format, string::String};
 
 use super::{Core, Open};
 use crate::{
     fact::Subscription,
-    ids::{ConsumerId, GroupName, LogId},
+    ids::{ConsumerId, GroupName},
     log::Waiter,
     session::{Session, Stage},
 };
@@ -84,8 +84,9 @@ impl Core {
     }
 
     fn check_requests(&self) -> Result<(), Violation> {
-        let mut parked = 0;
+        let (mut parked, mut held) = (0, 0);
         for (request, open) in &self.requests {
+            held += u32::from(matches!(open, Open::Held(_)));
             if let Open::Poll(consumer) = open {
                 let poll = self.sessions.get(consumer).and_then(|session| session.poll.as_ref());
                 must!(
@@ -100,20 +101,14 @@ impl Core {
             parked += u32::from(matches!(open, Open::Read(read) if read.is_parked()));
         }
         must!(parked == self.parked, "what is parked is counted", "{parked} parked, {} counted", self.parked);
-        let held = self
-            .outbox
-            .held_replies()
-            .filter(|(after, request)| matches!(self.requests.get(request), Some(Open::Held(at)) if at == after));
-        let held_open = self.requests.values().filter(|open| matches!(open, Open::Held(_))).count();
-        let all_held = self.outbox.held_replies().count();
-        must!(
-            held.count() == held_open && held_open == all_held,
-            "a reply that waits belongs to an open request",
-            "{held_open} requests, {all_held} replies"
-        );
+        let mut replies = 0;
         for (after, request) in self.outbox.held_replies() {
+            replies += 1;
+            let open = matches!(self.requests.get(&request), Some(Open::Held(at)) if *at == after);
+            must!(open, "a reply that waits belongs to an open request", "{request:?}");
             must!(after > self.outbox.persisted(), "no reply waits for a fact that is durable", "{request:?}");
         }
+        must!(held == replies, "a reply that waits belongs to an open request", "{held} requests, {replies} replies");
         Ok(())
     }
 
@@ -186,8 +181,7 @@ impl Core {
             "{consumer}: {:?}",
             record.lost
         );
-        let mut unplaced = BTreeSet::new();
-        let mut ready = BTreeSet::new();
+        let (mut ready, mut unplaced) = (0, 0);
         for (id, partition) in &session.partitions {
             let Some(log) = self.logs.get(id) else {
                 must!(false, "a partition has a log", "{consumer} and {id}");
@@ -204,7 +198,8 @@ impl Core {
                 log.bounds
             );
             if placed && !seen_all {
-                ready.insert(*id);
+                ready += 1;
+                must!(session.ready.contains(id), "what has something is ready", "{consumer} and {id}");
             }
             must!(
                 !partition.revoking || session.tells_of_revoking(*id),
@@ -217,7 +212,8 @@ impl Core {
                 "{consumer} and {id}"
             );
             if partition.is_delivered() && partition.position.is_none() && partition.lookup.is_none() {
-                unplaced.insert(*id);
+                unplaced += 1;
+                must!(session.unplaced.contains(id), "what has no position is known", "{consumer} and {id}");
             }
             must!(partition.paused == record.paused.contains(id), "a pause is recorded", "{consumer} and {id}");
             let at = partition.position.unwrap_or_default();
@@ -230,8 +226,8 @@ impl Core {
                 "{consumer} and {id}"
             );
         }
-        must!(session.ready == ready, "what has something is ready", "{consumer}: {:?}", session.ready);
-        must!(session.unplaced == unplaced, "what has no position is known", "{consumer}");
+        must!(session.ready.len() == ready, "what has something is ready", "{consumer}: {:?}", session.ready);
+        must!(session.unplaced.len() == unplaced, "what has no position is known", "{consumer}");
         let revoking = session.partitions.values().any(|partition| partition.revoking);
         must!(revoking == session.rebalance_timer.is_some(), "a partition is given up within a bound", "{consumer}");
         self.check_poll(consumer, session)
@@ -271,7 +267,6 @@ impl Core {
             must!(has, "a static place is a consumer's that asked for it", "{instance} and {consumer}");
         }
         let mut owned = 0;
-        let mut targets: BTreeSet<LogId> = BTreeSet::new();
         for consumer in &record.members {
             let member = &self.durable.consumers[consumer];
             must!(member.generation <= record.generation, "no member is ahead of its group", "{consumer}");
@@ -284,8 +279,9 @@ impl Core {
                 );
             }
             for log in &member.target {
-                must!(targets.insert(*log), "a partition is meant for one member", "{log} of {consumer}");
-                must!(group.targets.get(log) == Some(consumer), "targets are indexed", "{log} of {consumer}");
+                // Of two for whom it is meant, one is not the one in the index.
+                let meant = group.targets.get(log) == Some(consumer);
+                must!(meant, "a partition is meant for one member, who is indexed", "{log} of {consumer}");
                 let free = !group.owners.contains_key(log) && self.logs.contains_key(log);
                 must!(!free, "no partition meant for somebody lies idle", "{log} of {consumer}");
             }

@@ -51,6 +51,7 @@ impl Core {
             self.proves_arrival(consumer, *log, *offset);
         }
         self.checkpoint_commit(consumer, &offsets);
+        let metadata = if planted!(self, MetadataForgotten) { Metadata::new() } else { metadata };
         let after = self.apply_commit(consumer, &offsets, metadata);
         if planted!(self, CommitAcknowledgedEarly) {
             return self.reply(request, response);
@@ -158,7 +159,7 @@ impl Core {
             }
             batch.ranges.retain(|range| range.from < range.next);
         }
-        if partition.resumed && partition.position < Some(offset) {
+        if partition.resumed && partition.position.is_some_and(|position| position < offset) {
             (partition.position, partition.counted) = (Some(offset), offset);
             session.moved = true;
         }

@@ -11,7 +11,8 @@ use super::Core;
 use crate::{
     fact::Fact,
     ids::GroupName,
-    time::{Date, Timestamp},
+    planted::planted,
+    time::{Date, DurationMs, Timestamp},
     timers::Timer,
 };
 
@@ -79,7 +80,7 @@ impl Core {
         self.expiry.timer = None;
         let Some(today) = self.date() else { return };
         while let Some((since, name)) = self.expiry.empty.first().cloned() {
-            if since.after(self.config.offsets_retention) > today {
+            if since.after(self.offsets_retention()) > today {
                 break;
             }
             self.expiry.empty.pop_first();
@@ -89,9 +90,14 @@ impl Core {
         self.set_expiry_timer();
     }
 
+    fn offsets_retention(&self) -> DurationMs {
+        let DurationMs(ms) = self.config.offsets_retention;
+        DurationMs(if planted!(self, OffsetsExpireEarly) { ms / 2 } else { ms })
+    }
+
     fn set_expiry_timer(&mut self) {
         let due = self.expiry.empty.first().and_then(|(since, _)| {
-            let due = since.after(self.config.offsets_retention).0.saturating_sub(self.date_offset?);
+            let due = since.after(self.offsets_retention()).0.saturating_sub(self.date_offset?);
             Some(Timestamp(u64::try_from(due).unwrap_or_default()))
         });
         if due == self.expiry.timer {

@@ -13,6 +13,7 @@ use crate::{
     command::{Command, StorageError},
     config::OffsetReset,
     ids::{ConsumerId, LogId, Offset},
+    planted::planted,
     time::Date,
 };
 
@@ -59,6 +60,7 @@ impl Core {
         let Some(bounds) = self.logs.get(&log).map(|log| log.bounds) else { return };
         match result {
             Ok(offset) => {
+                let offset = if planted!(self, LookedUpAsEnd) { &bounds.end } else { offset };
                 self.place(consumer, log, Some((*offset).clamp(bounds.start, bounds.end)));
                 self.keep_positions(consumer);
                 self.look_again(consumer);

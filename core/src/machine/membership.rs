@@ -74,7 +74,7 @@ impl Core {
         subscription: &Subscription,
         options: &ConsumerOptions,
     ) -> bool {
-        let record = self.durable.consumers.get(&consumer);
+        let record = self.durable.consumers.get(&consumer).filter(|_| !planted!(self, RepeatedSubscribeRefused));
         record.is_some_and(|record| {
             record.group == *group && !record.away && record.options == *options && record.subscription == *subscription
         })
@@ -172,7 +172,7 @@ impl Core {
         let reason = LeaveReason::Closed;
         self.end_polls(consumer, reason);
         self.commit_delivered(consumer);
-        if self.is_static_member(consumer) {
+        if self.is_static_member(consumer) && !planted!(self, PlaceNotKept) {
             self.go_away(consumer);
         } else {
             self.end_consumer(consumer, reason);
@@ -267,7 +267,7 @@ impl Core {
             session.expires_at = self.now + DurationMs(session.options.session_timeout_ms);
             session.polled(self.now);
         }
-        let ends_at = session.ends_at();
+        let ends_at = if planted!(self, PollIntervalIgnored) { session.expires_at } else { session.ends_at() };
         if ends_at > self.now {
             session.silence_timer = Some(ends_at);
             self.timers.set(ends_at, Timer::Session(consumer));

@@ -12,6 +12,7 @@ use crate::{
     fact::Subscription,
     ids::{ConsumerId, GroupName, TopicName},
     pattern::{Matcher, TopicPattern},
+    planted::planted,
     refusal::{Bounded, Refusal},
 };
 
@@ -104,6 +105,9 @@ impl Core {
         let usable = self.usable_topic(name).is_ok();
         for pattern in self.patterns.values_mut() {
             if !pattern.matcher.as_ref().is_some_and(|matcher| matcher.matches(name)) {
+                continue;
+            }
+            if usable && planted!(self, PatternKeepsItsTopics) {
                 continue;
             }
             if usable {

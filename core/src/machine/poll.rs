@@ -103,7 +103,14 @@ impl Core {
             let from = session.partitions.get(&log)?.position?;
             Some(FetchPart { log, from, to: self.logs.get(&log)?.bounds.end })
         });
-        parts.take(MAX_FETCH_PARTS).collect()
+        let mut parts: Parts<FetchPart> = parts.take(MAX_FETCH_PARTS).collect();
+        for (log, partition) in session.partitions.iter().filter(|(_, partition)| partition.paused) {
+            if let (true, Some(from)) = (planted!(self, PausedIsRead), partition.position) {
+                parts.push(FetchPart { log: *log, from, to: self.logs[log].bounds.end });
+                parts.retain(|part| part.from < part.to);
+            }
+        }
+        parts
     }
 
     fn replay(&mut self, consumer: ConsumerId) {

@@ -34,6 +34,8 @@ impl Core {
             let log = LogId { topic: id, partition: batch.partition };
             let append = AppendId { request, partition: batch.partition };
             let ProduceBatch { records, bytes, expected_offset, producer, .. } = *batch;
+            let expected_offset = expected_offset.filter(|_| !planted!(self, ExpectationIgnored));
+            let producer = producer.filter(|_| !planted!(self, StampDropped));
             self.outbox.send(Command::Append { id: append, log, records, bytes, expected_offset, producer });
             if planted!(self, ShownBeforeDurable) {
                 self.log_moved(log, Offset(0), Offset(self.logs[&log].bounds.end.0 + u64::from(records)));

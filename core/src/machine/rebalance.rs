@@ -129,6 +129,11 @@ impl Core {
                 assignor::range(&topics, &members)
             }
         };
+        if planted!(self, FirstTakesAll) {
+            let all = targets.values().flatten().copied().collect();
+            targets.values_mut().for_each(BTreeSet::clear);
+            targets.first_entry().map(|mut first| first.insert(all));
+        }
         targets.retain(|consumer, target| self.durable.consumers[consumer].target != *target);
         targets
     }
@@ -163,7 +168,10 @@ impl Core {
         if self.sessions[&consumer].poll.is_some() {
             self.auto_commit(consumer, true);
         }
-        let done: Vec<LogId> = turned.into_iter().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        // Who is away commits nothing more of it.
+        let away = self.sessions[&consumer].away;
+        let is_done = |log: &LogId| away || self.has_nothing_uncommitted(consumer, *log);
+        let done: Vec<LogId> = turned.into_iter().filter(is_done).collect();
         self.release_revoking(consumer, &done);
         self.tell_of_revoking(consumer);
         self.start_rebalance_timer(consumer);

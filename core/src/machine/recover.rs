@@ -59,6 +59,13 @@ impl Recovery {
         self.through
     }
 
+    /// The state that all of it makes up, as the core will begin with it.
+    pub fn durable(&self) -> Durable {
+        let mut durable = self.durable.clone();
+        durable.mend();
+        durable
+    }
+
     /// The logs that storage should have; it is to make those that it lacks, empty.
     pub fn logs(&self) -> impl Iterator<Item = LogSpec> + '_ {
         self.durable.topics.iter().map(|(id, record)| LogSpec {
@@ -89,6 +96,7 @@ impl Recovery {
         for group in groups {
             core.recover_group(&group);
         }
+        core.release_of_the_away();
         core
     }
 }
@@ -183,6 +191,16 @@ impl Core {
         }
         self.touch(consumer);
         self.start_rebalance_timer(consumer);
+    }
+
+    /// A static member that is away was to give up something, and the crash came before it did.
+    fn release_of_the_away(&mut self) {
+        let away = self.sessions.iter().filter(|(_, session)| session.away && session.is_revoking());
+        let away: Vec<ConsumerId> = away.map(|(consumer, _)| *consumer).collect();
+        for consumer in away {
+            let logs: Vec<LogId> = self.sessions[&consumer].partitions.keys().copied().collect();
+            self.release_revoking(consumer, &logs);
+        }
     }
 
     fn recover_group(&mut self, name: &GroupName) {

@@ -7,6 +7,7 @@ use crate::{
     config::OffsetReset,
     event::{Place, SeekTo},
     ids::{ConsumerId, GroupName, LogId, Offset, RequestId, TopicName},
+    planted::planted,
     refusal::Refusal,
     response::Response,
     session::{Gathered, Stage},
@@ -36,6 +37,8 @@ impl Core {
             Err(refusal) => return self.refuse(request, refusal),
         };
         for (log, offset) in targets {
+            let behind = u64::from(planted!(self, SeekLandsBehind));
+            let offset = Offset(offset.0 + behind).min(self.logs[&log].bounds.end);
             self.place(consumer, log, Some(offset));
             if let Some(partition) = self.sessions.get_mut(&consumer).and_then(|s| s.partitions.get_mut(&log)) {
                 partition.resumed = false;

@@ -2,6 +2,7 @@
 
 mod backup;
 mod banner;
+mod kafka_rest;
 mod listen;
 mod replay;
 mod serve;

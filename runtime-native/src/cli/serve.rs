@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{banner::Banner, listen::listen};
+use super::{banner::Banner, kafka_rest::KafkaRest, listen::listen};
 
 /// File handles that are neither connections nor segments.
 const OTHER_FILES: u64 = 256;
@@ -68,6 +68,11 @@ pub(super) struct Serve {
     #[arg(long, env = "TAKHIN_FLIGHT_RECORDER", value_name = "STEPS", default_value_t = 10_000)]
     flight_recorder: usize,
 
+    /// Judge every step of the broker's state machine as it serves; a broken promise is logged, counted, told by
+    /// /api/health, and its trace put beside the data. Costs some of the speed
+    #[arg(long, env = "TAKHIN_AUDIT")]
+    audit: bool,
+
     /// How many milliseconds lie between one look for records to be removed and the next
     #[arg(
         long,
@@ -87,6 +92,9 @@ pub(super) struct Serve {
         value_parser = clap::value_parser!(u32).range(1..=1_176)
     )]
     offsets_retention_hours: u32,
+
+    #[command(flatten)]
+    kafka_rest: KafkaRest,
 
     /// What to log, as in "info" or "takhin=debug"
     #[arg(long, env = "TAKHIN_LOG", default_value = "info", value_name = "FILTER")]
@@ -155,12 +163,13 @@ impl Serve {
         let engine = LocalConfig { durability: self.durability.0, open_files, cleanup_interval, ..engine };
         let http = HttpConfig {
             auto_create_partitions: self.auto_create_topics.0,
+            kafka_rest: self.kafka_rest.config(),
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };
         let offsets_retention = DurationMs(self.offsets_retention_hours * 3_600_000);
         let core = Config { offsets_retention, ..Config::default() };
-        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone() };
+        let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone(), audit: self.audit };
         let config = DriverConfig { core, engine, trace };
         let listeners = listen(&self.listen)?;
         let opened = tokio::task::block_in_place(|| Driver::start(config));

@@ -33,6 +33,16 @@ pub(super) struct Simulate {
     /// Directory in which the trace of a violation is put
     #[arg(long, default_value = ".", value_name = "DIR")]
     output: PathBuf,
+
+    /// The bug that is switched on, to see what comes of it
+    #[cfg(feature = "planted")]
+    #[arg(long, hide = true, value_parser = bug)]
+    plant: Option<takhin_core::planted::Bug>,
+}
+
+#[cfg(feature = "planted")]
+fn bug(name: &str) -> Result<takhin_core::planted::Bug, String> {
+    serde_json::from_value(name.into()).map_err(|error: serde_json::Error| error.to_string())
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +79,7 @@ impl Simulate {
         let bar = ProgressBar::new(self.runs).with_style(style()?);
         let (mut totals, began) = (Totals::default(), Instant::now());
         for seed in (0..self.runs).map(|run| first.wrapping_add(run)) {
-            let simulation = Simulation::new(seed, &self.faults.0);
+            let simulation = self.simulation(seed);
             let report = simulation.run(seed, self.steps);
             totals.runs += 1;
             totals.steps += report.steps;
@@ -88,6 +98,14 @@ impl Simulate {
         bar.finish_and_clear();
         totals.print(began.elapsed());
         Ok(())
+    }
+
+    fn simulation(&self, seed: u64) -> Simulation {
+        #[allow(unused_mut)] // Without the feature nothing is planted.
+        let mut simulation = Simulation::new(seed, &self.faults.0);
+        #[cfg(feature = "planted")]
+        simulation.planted.clone_from(&self.plant);
+        simulation
     }
 
     /// Writes a violation's trace, and says where it is and how to see it again.

@@ -17,6 +17,7 @@
 //!
 //! The driver knows neither HTTP nor disks.
 
+mod audit;
 mod backup;
 mod clock;
 mod fetch;
@@ -98,6 +99,8 @@ pub struct Answer {
 pub struct Health {
     /// `ok`, or in words what is wrong with storage.
     pub storage: Result<(), String>,
+    /// What the audit found to be broken, in words; fine if it found nothing, or if there is none.
+    pub audit: Result<(), String>,
     /// Whether it is about to stop.
     pub draining: bool,
     /// How many topics there are.
@@ -251,6 +254,9 @@ impl Driver {
         }
         if sooner {
             self.shared.sooner.notify_one();
+        }
+        if let Some((finding, flight)) = mail.finding {
+            self.shared.runtime.spawn_blocking(move || finding.keep(&flight));
         }
         for lookup in mail.lookups {
             let driver = self.clone();

@@ -12,10 +12,12 @@ use takhin_core::{
     AppendedAt, Config, Event, Fact, FactSeq, LogId, Recovery, StorageError, StorageState, TopicId, durable::Durable,
     response::Bounds,
 };
+use takhin_simulation::auditor::NewLife;
 use tokio::{runtime::Handle, sync::Notify};
 
 use super::{
     Driver, Shared,
+    audit::Audit,
     clock::Clock,
     flight::FlightRecorder,
     recording::Recording,
@@ -44,6 +46,8 @@ pub struct TraceConfig {
     pub flight_steps: usize,
     /// All steps from the start on are written to this file.
     pub record: Option<PathBuf>,
+    /// Whether every step is judged by the simulator's auditor.
+    pub audit: bool,
 }
 
 /// A broker that has just been started.
@@ -101,6 +105,7 @@ impl Driver {
     /// # Errors
     /// See [`StartError`]. Nothing was changed then that a later start would miss.
     pub fn start(config: DriverConfig) -> Result<Started, StartError> {
+        let (core_config, data_dir) = (config.core.clone(), config.engine.data_dir.clone());
         let opening = Opening::open(config.engine)?;
         let boot = opening.boot();
         let (recovery, deleted) = recover(config.core, &opening)?;
@@ -113,18 +118,25 @@ impl Driver {
         let bounds: BTreeMap<LogId, Bounds> =
             bounds.iter().map(|log| (log.log, Bounds { start: log.start, end: log.end })).collect();
         let clock = Clock::start();
-        let core = recovery.finish(boot, clock.now(), &bounds);
+        let TraceConfig { flight_steps, record, audit } = config.trace;
+        let at = clock.now();
+        let audit = audit.then(|| {
+            let (durable, through) = (recovery.durable(), recovery.through());
+            let life = NewLife { boot, at, durable: &durable, through, bounds: &bounds };
+            Audit::start(core_config, life, &data_dir)
+        });
+        let core = recovery.finish(boot, at, &bounds);
         let (reader, flusher) = (engine.reader(), engine.flusher());
 
         let engine_stats = Arc::clone(engine.stats());
         let counters = Arc::default();
-        let TraceConfig { flight_steps, record } = config.trace;
         let recording = record.map(|path| {
             let unable = |error| StartError::Record { path: path.display().to_string(), error };
             Recording::start(&path, core.clone()).map_err(unable)
         });
         let mut state = State::new(core, engine, Arc::clone(&counters), FlightRecorder::new(flight_steps));
         state.recording = recording.transpose()?;
+        state.audit = audit;
         let state = Mutex::new(state);
         let driver = Self {
             shared: Arc::new(Shared {

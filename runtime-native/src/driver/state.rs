@@ -9,7 +9,13 @@ use takhin_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{Bodies, Fetched, Health, flight::FlightRecorder, recording::Recording, stats::DriverStats};
+use super::{
+    Bodies, Fetched, Flight, Health,
+    audit::{Audit, Finding},
+    flight::FlightRecorder,
+    recording::Recording,
+    stats::DriverStats,
+};
 use crate::engine::{
     SubmitError, WriteOp,
     local::{LocalEngine, Submitted},
@@ -31,6 +37,7 @@ pub(super) struct State {
     stats: Arc<DriverStats>,
     pub(super) flight: FlightRecorder,
     pub(super) recording: Option<Recording>,
+    pub(super) audit: Option<Audit>,
     /// What the clock was last set to.
     pub(super) armed: Option<Timestamp>,
 }
@@ -87,6 +94,8 @@ pub(super) struct Mail {
     pub(super) letters: Vec<(oneshot::Sender<Letter>, Letter)>,
     /// Dates to be found in logs.
     pub(super) lookups: Vec<Lookup>,
+    /// What the audit found to be broken, with the steps that led there.
+    pub(super) finding: Option<(Finding, Flight)>,
     /// Whether the engine was given something that nobody sees to being written.
     pub(super) unwritten: bool,
     sender: Option<RequestId>,
@@ -107,6 +116,7 @@ impl State {
             stats,
             flight,
             recording: None,
+            audit: None,
             armed: None,
         }
     }
@@ -138,12 +148,20 @@ impl State {
         while let Some(event) = next {
             let mut commands = std::mem::take(&mut self.commands);
             self.flight.step(&self.core, now, &event);
+            if let Some(audit) = &mut self.audit {
+                audit.event(now, &event);
+            }
             let recorded = self.recording.is_some().then(|| event.clone());
             self.core.step(now, event, &mut commands);
             if let (Some(event), Some(recording)) = (recorded, &self.recording)
                 && !recording.step(now, event, commands.clone())
             {
                 self.recording = None;
+            }
+            if let Some(finding) = self.audit.as_mut().and_then(|audit| audit.commands(&commands)) {
+                tracing::error!(violation = %finding.violation, "a promise is broken; the broker goes on, the audit ends");
+                self.stats.broken(&finding.violation);
+                mail.finding = Some((finding, self.flight.so_far()));
             }
             for command in commands.drain(..) {
                 self.carry_out(command, mail, &mut failed);
@@ -282,6 +300,10 @@ impl State {
                 StorageState::Ok => Ok(()),
                 StorageState::Stalled(error) => Err(format!("stalled: {error}")),
                 StorageState::Failed(error) => Err(format!("failed until the broker is started anew: {error}")),
+            },
+            audit: match self.audit.as_ref().and_then(Audit::broken) {
+                None => Ok(()),
+                Some(violation) => Err(violation.to_string()),
             },
             draining: self.draining,
             topics: self.core.topics(),

@@ -12,6 +12,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use takhin_core::{Fact, LeaveReason, fact::RebalanceReason};
+use takhin_simulation::Violation;
 
 use super::{Driver, Fetched, Health, Shared};
 
@@ -27,6 +28,13 @@ pub(super) struct DriverStats {
     rebalances: Family<Reason, Counter>,
     consumers_created: Counter,
     consumers_ended: Family<Reason, Counter>,
+    violations: Family<Broken, Counter>,
+}
+
+/// Which promise was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Broken {
+    oracle: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +55,7 @@ impl Default for DriverStats {
             rebalances: Family::default(),
             consumers_created: Counter::default(),
             consumers_ended: Family::default(),
+            violations: Family::default(),
         }
     }
 }
@@ -96,6 +105,10 @@ impl DriverStats {
         }
     }
 
+    pub(super) fn broken(&self, violation: &Violation) {
+        self.violations.get_or_create(&Broken { oracle: violation.oracle.number().into() }).inc();
+    }
+
     fn register(&self, registry: &mut Registry) {
         let counters = [
             ("produced_records", "Records appended", &self.produced_records),
@@ -109,6 +122,8 @@ impl DriverStats {
             registry.register(name, help, counter.clone());
         }
         registry.register("rebalances", "Assignments of a group, by what brought them about", self.rebalances.clone());
+        let help = "Promises that the audit found to be broken, by the number of the oracle";
+        registry.register("audit_violations", help, self.violations.clone());
         registry.register("consumers_ended", "Consumers that are no more, by reason", self.consumers_ended.clone());
         let help = "From the moment at which a parked poll may go on until it does";
         registry.register_with_unit("poll_wake", help, Unit::Seconds, self.wake_seconds.clone());

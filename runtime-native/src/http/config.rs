@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use super::kafka_rest::KafkaRestConfig;
+
 /// Bounds and habits of the HTTP server.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Partitions of a topic that is created because somebody subscribed to it or produced to it. [`None`]: an
     /// unknown topic is an error.
     pub auto_create_partitions: Option<u32>,
+    /// How clients of Kafka's REST proxies are served; [`None`]: not at all.
+    pub kafka_rest: Option<KafkaRestConfig>,
     /// A request's body at most; a longer one is refused with 413.
     pub max_body_bytes: usize,
     /// A request's line and headers at most; longer ones are refused with 431.
@@ -46,6 +50,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             auto_create_partitions: None,
+            kafka_rest: Some(KafkaRestConfig::default()),
             max_body_bytes: 16 << 20,
             max_header_bytes: 64 << 10,
             max_headers: 100,

@@ -24,7 +24,10 @@ use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
 use uuid::Uuid;
 
-use super::{error::ApiError, input::query::check_percent_encoding, link::Link, output::JSON, stats::HttpStats};
+use super::{
+    error::ApiError, input::query::check_percent_encoding, kafka_rest::KAFKA_JSON, link::Link, output::JSON,
+    stats::HttpStats,
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -144,9 +147,10 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     if let Some(allow) = response.headers().get(header::ALLOW) {
         error = error.with("allow", allow.to_str().unwrap_or_default());
     }
+    let for_kafka_rest = error.is_for_kafka_rest();
     let body = error.body(id.to_str().unwrap_or_default());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::CONTENT_TYPE, if for_kafka_rest { KAFKA_JSON } else { JSON });
     headers.insert(header::CONTENT_LENGTH, body.len().into());
     *response.body_mut() = body.into();
 }

@@ -34,6 +34,8 @@ struct Inner {
     details: Map<String, Value>,
     retry_after_secs: Option<u32>,
     closes: bool,
+    /// Its number for a client of Kafka's REST proxies, which is answered in their shape.
+    kafka_rest_code: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +45,12 @@ struct Shape<'a> {
     retryable: bool,
     details: &'a Map<String, Value>,
     request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct KafkaRestShape<'a> {
+    error_code: u32,
+    message: &'a str,
 }
 
 impl ApiError {
@@ -56,6 +64,7 @@ impl ApiError {
             details: Map::new(),
             retry_after_secs: None,
             closes: false,
+            kafka_rest_code: None,
         };
         Self { inner: Box::new(inner) }
     }
@@ -86,6 +95,13 @@ impl ApiError {
     pub(crate) fn in_line(mut self, line: u64) -> Self {
         self.inner.message = format!("line {line}: {}", self.inner.message);
         self.with("line", line)
+    }
+
+    /// The same in other words.
+    #[must_use]
+    pub(crate) fn saying(mut self, message: &str) -> Self {
+        message.clone_into(&mut self.inner.message);
+        self
     }
 
     /// Adds an entry to `details`.
@@ -131,7 +147,19 @@ impl ApiError {
         self
     }
 
-    #[cfg(test)]
+    /// The same for a client of Kafka's REST proxies: `{"error_code": 40403, "message": "..."}`.
+    #[must_use]
+    pub(crate) fn for_kafka_rest(mut self, status: StatusCode, code: u32) -> Self {
+        self.inner.status = status;
+        self.inner.kafka_rest_code = Some(code);
+        self
+    }
+
+    /// Whether it is answered in the shape of Kafka's REST proxies.
+    pub(crate) fn is_for_kafka_rest(&self) -> bool {
+        self.inner.kafka_rest_code.is_some()
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.inner.status
     }
@@ -157,6 +185,10 @@ impl ApiError {
 
     /// The body.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
+        if let Some(error_code) = self.inner.kafka_rest_code {
+            let shape = KafkaRestShape { error_code, message: &self.inner.message };
+            return serde_json::to_vec(&shape).expect("a number and a string always serialize");
+        }
         let shape = Shape {
             error: &self.inner.message,
             code: self.inner.code,

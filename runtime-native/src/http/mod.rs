@@ -5,6 +5,7 @@
 //!   connection  one client: hyper, the socket, and the clock that gives clients up
 //!   dispatch    one request: its id, its error's body, its line in the log
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
+//!   kafka_rest  the same operations for clients of Kafka's REST proxies
 //! ```
 //!
 //! [`serve`] promises:
@@ -20,6 +21,7 @@ mod dispatch;
 mod error;
 mod in_flight;
 mod input;
+mod kafka_rest;
 mod link;
 mod long_work;
 mod output;
@@ -32,9 +34,11 @@ mod routes;
 mod server;
 mod socket;
 mod stats;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod unreadable;
 
 pub use config::HttpConfig;
+pub use kafka_rest::{CommitStyle, KafkaRestConfig};
 pub use server::serve;

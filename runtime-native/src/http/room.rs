@@ -40,6 +40,12 @@ impl Room {
         })
     }
 
+    /// How many bytes are taken, in steps of a kilobyte.
+    pub(super) fn taken_bytes(&self) -> usize {
+        let units = self.max_bytes.div_ceil(Self::UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        (units - self.units.available_permits()) * Self::UNIT_BYTES
+    }
+
     /// Makes room that was taken fit so many bytes.
     ///
     /// # Errors

@@ -1,13 +1,22 @@
 //! What the HTTP side counts: requests by route and outcome, how long they took, errors by code, connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{
+        MetricType,
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+    },
     registry::{Registry, Unit},
 };
+
+use super::room::Room;
 
 /// The counters. Those of a route are looked up once a request.
 #[derive(Debug)]
@@ -115,8 +124,29 @@ impl RouteStats {
     }
 }
 
+/// How much memory requests and answers take at the moment at which somebody looks.
+#[derive(Debug)]
+pub(super) struct RoomTaken {
+    pub(super) bodies: Room,
+    pub(super) answers: Room,
+}
+
+impl Collector for RoomTaken {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let gauges = [
+            ("http_bodies_bytes", "Room that bodies of requests take, of those received or worked on.", &self.bodies),
+            ("http_answers_bytes", "Room that answers take which their clients have not taken yet.", &self.answers),
+        ];
+        for (name, help, room) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(room.taken_bytes()).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
 /// Encodes all that is registered as Prometheus reads it.
-pub(super) fn encode(registry: &Registry) -> Result<String, std::fmt::Error> {
+pub(super) fn encode(registry: &Registry) -> Result<String, fmt::Error> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, registry)?;
     Ok(text)

@@ -63,6 +63,31 @@ rare! {
     UncertainAppendLost "append of unknown fate is gone after a restart";
     ClockGoesBack "clock goes back";
     TimersFireLate "several timers fire late, in one step";
+    ComesBackToItsPlace "static member takes its place again";
+    TakesPlaceOfTheLiving "static member takes the place of one that still is there";
+    GhostIsRefused "call of who a client was before";
+    DeliveryPaused "partition paused while the engine reads";
+    ResumedUnderParkedPoll "partition resumed under a parked poll";
+    ResubscribesUnderPoll "subscription changed under a poll";
+    PatternMeetsTopic "topic comes that a pattern matches";
+    NoRoomForPattern "no room for one more pattern";
+    MixedAssignors "members want different assignors";
+    RemovedForNotPolling "member removed because it did not poll";
+    SubscribeRepeated "subscription repeated";
+    SeeksPlace "seek to a place";
+    LookupFails "date can't be looked up";
+    CrashDuringLookup "crash while a date is looked up";
+    MetadataReadBack "metadata of a commit read back";
+    DuplicateRecognized "records sent again recognized";
+    DuplicateAcrossCrash "records sent again recognized across a crash";
+    GapRefused "producer that left records out refused";
+    ProducerFenced "producer of an older epoch refused";
+    KeyReused "idempotency key of other records refused";
+    ExpectationFails "log does not end where it should";
+    OffsetsSetFromOutside "offsets set from outside";
+    GroupInUse "offsets of a group that somebody is in left as they are";
+    GroupExpires "group forgotten after a while";
+    ReadsOverGap "read over records that were compacted away";
     OthersGoOnBesideSlowLog "others go on beside a slow log";
 }
 

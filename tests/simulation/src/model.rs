@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use takhin_core::{AppendId, LogId, Offset};
+use takhin_core::{AppendId, LogId, Offset, ProduceBatch as Batch, ProducerId, ProducerStamp, RequestId};
 
 use crate::{
     history::{Ask, History, Ticket},
@@ -11,8 +11,16 @@ use crate::{
     world::engine::{Engine, Record, record},
 };
 
+/// Whoever sent what is recognized by its stamp.
+const NOBODY: AppendId = AppendId { request: RequestId(0), partition: 0 };
 /// Nothing was committed.
 pub(crate) const NOTHING: u64 = u64::MAX;
+
+/// What is committed for a partition, as one number: the offset, and what is remembered with it, less than 256.
+pub(crate) fn what_is_committed(offset: Offset, metadata: Option<&str>) -> u64 {
+    offset.0 << 8 | metadata.map_or(0, |text| text.parse().unwrap_or(0xFF))
+}
+
 /// Commits of one group and log that are remembered with their moments.
 const MAX_COMMITS: usize = 16;
 
@@ -23,6 +31,8 @@ pub(crate) struct Model {
     told: BTreeMap<LogId, Vec<Record>>,
     /// Records of appends that failed and did nothing.
     failed: BTreeSet<Record>,
+    /// Records that can be recognized: whose, of which epoch, and which number.
+    numbered: BTreeMap<Record, (ProducerId, u16, u32)>,
     progress: BTreeMap<(usize, LogId), Progress>,
     ends: BTreeMap<LogId, History>,
     commits: BTreeMap<(usize, LogId), History>,
@@ -39,13 +49,53 @@ struct Progress {
 
 impl Model {
     /// A producer is told where its records are.
-    pub(crate) fn appended(&mut self, id: AppendId, log: LogId, base: Offset, records: u32) -> Result<(), Violation> {
-        (0..u64::from(records)).try_for_each(|n| self.tell(log, base.0 + n, record(id, n)))
+    pub(crate) fn appended(&mut self, id: AppendId, log: LogId, at: Offset, batch: &Batch) -> Result<(), Violation> {
+        (0..u64::from(batch.records)).try_for_each(|n| self.tell(log, at.0 + n, record(id, batch.producer, n)))
     }
 
-    /// A producer is told that its records are not there.
-    pub(crate) fn append_failed(&mut self, id: AppendId, records: u32) {
-        self.failed.extend((0..u64::from(records)).map(|n| record(id, n)));
+    /// A producer is told that its records are not there. Those that can be recognized may be sent again.
+    pub(crate) fn append_failed(&mut self, id: AppendId, batch: &Batch) {
+        if batch.producer.is_none() {
+            self.failed.extend((0..u64::from(batch.records)).map(|n| record(id, None, n)));
+        }
+    }
+
+    /// Records are sent that can be recognized.
+    pub(crate) fn sends(&mut self, stamp: ProducerStamp, records: u32) {
+        let first = if stamp.producer.is_keyed() { 0 } else { stamp.sequence };
+        for n in 0..records {
+            let of = record(NOBODY, Some(stamp), n.into());
+            self.numbered.insert(of, (stamp.producer, stamp.epoch, first + n));
+        }
+    }
+
+    /// What a producer numbered is in a log once, in order, and without a gap.
+    pub(crate) fn must_be_in_order(&self, engine: &Engine) -> Result<(), Violation> {
+        for (log, records) in engine.all_records().filter(|_| !self.numbered.is_empty()) {
+            let mut reached: BTreeMap<ProducerId, (u16, u32)> = BTreeMap::new();
+            for (offset, record) in records.iter().enumerate() {
+                let Some((producer, epoch, number)) = self.numbered.get(record).copied() else { continue };
+                let (last, next) = reached.get(&producer).copied().unwrap_or_default();
+                let follows = (epoch == last && number == next) || (epoch > last && number == 0);
+                must!(
+                    follows,
+                    RetriesRecognized,
+                    "{log}: at {offset} is record {number} of {producer:?} in epoch {epoch}, after {next} in {last}"
+                );
+                reached.insert(producer, (epoch, number + 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// A group was forgotten, with all its offsets; a crash may bring it back.
+    pub(crate) fn group_forgotten(&mut self, group: usize) {
+        for (_, progress) in self.progress.iter_mut().filter(|((of, _), _)| *of == group) {
+            progress.commits.clear();
+        }
+        for (_, history) in self.commits.iter_mut().filter(|((of, _), _)| *of == group) {
+            history.begin(Ask::Set(NOTHING));
+        }
     }
 
     /// Somebody reads.
@@ -170,8 +220,8 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn begin_commit(&mut self, group: usize, log: LogId, offset: Offset) -> Ticket {
-        self.commits.entry((group, log)).or_insert_with(|| History::new(NOTHING)).begin(Ask::Set(offset.0))
+    pub(crate) fn begin_commit(&mut self, group: usize, log: LogId, what: u64) -> Ticket {
+        self.commits.entry((group, log)).or_insert_with(|| History::new(NOTHING)).begin(Ask::Set(what))
     }
 
     pub(crate) fn commit_ended(
@@ -212,7 +262,7 @@ impl Model {
     pub(crate) fn histories_restart(
         &mut self,
         end: impl Fn(LogId) -> Option<u64>,
-        committed: impl Fn(usize, LogId) -> Option<Offset>,
+        committed: impl Fn(usize, LogId) -> u64,
     ) -> Result<(), Violation> {
         // With a topic all that was said of it goes.
         self.ends.retain(|log, _| end(*log).is_some());
@@ -223,7 +273,7 @@ impl Model {
         }
         for ((group, log), history) in &mut self.commits {
             let left = committed(*group, *log);
-            let holds = history.restart(left.map_or(NOTHING, |offset| offset.0));
+            let holds = history.restart(left);
             must!(holds, Linearizable, "{log}: no order of requests explains that {left:?} is left");
         }
         Ok(())

@@ -31,6 +31,10 @@ pub struct Options {
     pub weights: BTreeMap<Operation, u16>,
     /// Answers of 1000 that get lost.
     pub lost: u16,
+    /// Whether every second client is a static member.
+    pub statics: bool,
+    /// Whether members may be removed because they do not poll.
+    pub must_poll: bool,
     /// Whether each event is given to a second core as well, which knows only what a trace holds.
     pub twin: bool,
     /// The broker's bounds.
@@ -83,9 +87,11 @@ impl Options {
         Self {
             clients: [1, 2, 3, 4, 4, 6, 6, 8][chance.index(8)],
             topics: [1, 1, 2, 2, 3][chance.index(5)],
-            partitions: [1, 2, 2, 3, 4][chance.index(5)],
+            partitions: [1, 2, 2, 3, 4, 9][chance.index(6)],
             records: [1, 3, 3, 10][chance.index(4)],
             lost,
+            statics: chance.one_in(2),
+            must_poll: chance.one_in(3),
             twin: chance.one_in(16),
             config: config(faults.contains(&Fault::Limits), &mut chance),
             groups,
@@ -107,6 +113,8 @@ impl Options {
         add(&|options| options.config = Config::default());
         add(&|options| options.topics = 1);
         add(&|options| options.records = 1);
+        add(&|options| options.statics = false);
+        add(&|options| options.must_poll = false);
         for kind in self.groups.iter().filter(|_| self.groups.len() > 1) {
             for clients in 1..=self.clients {
                 add(&|options| (options.groups, options.clients) = (vec![*kind], clients));
@@ -136,7 +144,9 @@ impl Options {
 
 fn config(limits: bool, chance: &mut Word) -> Config {
     let position_checkpoint = DurationMs([0, 100, 500, 1000][chance.index(4)]);
-    let config = Config { position_checkpoint, max_ended_remembered: 8, ..Config::default() };
+    let offsets_retention = [Config::default().offsets_retention, DurationMs(2_000), DurationMs(20_000)];
+    let offsets_retention = offsets_retention[chance.index(3)];
+    let config = Config { position_checkpoint, offsets_retention, max_ended_remembered: 8, ..Config::default() };
     if !limits {
         return config;
     }
@@ -145,7 +155,8 @@ fn config(limits: bool, chance: &mut Word) -> Config {
         max_partitions_per_topic: 1 + chance.below(4),
         max_partitions: 1 + chance.below(6),
         max_consumers: 1 + chance.below(6),
-        max_groups: 1 + chance.below(4),
+        max_groups: 1 + chance.below(5),
+        max_patterns: chance.below(3),
         max_parked: chance.below(4),
         max_ended_remembered: chance.below(3),
         ..config

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Makes the enum and its tables from one list.
 macro_rules! oracles {
     ($($number:literal $name:ident $text:literal $sentence:literal;)+) => {
-        /// A promise that the simulator holds the broker to. Number 19, of idempotent producers, is not in use.
+        /// A promise that the simulator holds the broker to.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Oracle {
@@ -50,6 +50,7 @@ oracles! {
     16 CommitsReadBack "commits read back" "An acknowledged commit is read back, across crashes too.";
     17 CommitsInLog "commits in log" "A commit is not beyond the log's end.";
     18 AssignmentTold "assignment told" "A live member learns its assignment at once, and a silent one loses it in time.";
+    19 RetriesRecognized "retries recognized" "What is sent again is recognized: never a duplicate, nor an acknowledged gap.";
     20 NoFalseWait "no false wait" "A slow or failed log delays nobody who did not ask for it.";
     21 RecoveryEqual "recovery equal" "Snapshot and facts make up the state that did not crash.";
     22 ReplayEqual "replay equal" "The same events give the same commands.";
@@ -57,6 +58,8 @@ oracles! {
     24 DeliveredOnce "delivered once" "A group gets each record, and again only if its commit was not acknowledged.";
     25 AllEnds "all ends" "When faults stop, every request ends and every group becomes stable.";
     26 Linearizable "linearizable" "Produce, read and commit of a log look as if each happened at one moment.";
+    27 PauseKept "pause kept" "A paused partition stays assigned and is not delivered.";
+    28 SharesFair "shares fair" "Shares are even, of what members subscribe to, and whoever comes back has its share again.";
 }
 
 impl Oracle {
@@ -77,14 +80,21 @@ impl Oracle {
             "what is counted is from the position on" => Self::ReadsContinuous,
             "no member is ahead of its group" => Self::GenerationsGrow,
             "a partition has one owner in its group"
-            | "a partition is meant for one member"
-            | "a partition is owned by a member"
-            | "targets are indexed" => Self::OneOwner,
+            | "a partition is meant for one member, who is indexed"
+            | "a partition is owned by a member" => Self::OneOwner,
             "no partition meant for somebody lies idle"
             | "exactly what is held beyond the target is being given up"
             | "what is being given up was told or is to be told"
             | "a partition is given up within a bound"
-            | "a session without a poll is timed" => Self::AssignmentTold,
+            | "a session without a poll is timed"
+            | "exactly the members that are there have to poll"
+            | "who is away neither polls nor keeps others waiting" => Self::AssignmentTold,
+            "what is paused is held" | "a pause is recorded" => Self::PauseKept,
+            "what is to expire is empty since then" | "every empty group is to expire" => Self::CommitsReadBack,
+            "a static place is a consumer's that asked for it"
+            | "a pattern has a subscriber"
+            | "what matches a pattern can be used"
+            | "who is listed for a pattern subscribes with it" => Self::SharesFair,
             "every consumer has a session and every session a consumer"
             | "what a session has is what its record holds"
             | "a session is of its group" => Self::RecoveryEqual,

@@ -93,4 +93,19 @@ caught! {
     a_lost_answer_that_loses_records_is_noticed LossIgnored DeliveredOnce;
     a_request_without_an_answer_is_noticed FailedCreationUnanswered AllEnds;
     a_refusal_that_was_none_is_noticed StaleCommitApplied Linearizable;
+    metadata_that_is_not_remembered_is_noticed MetadataForgotten Linearizable;
+    records_where_they_should_not_be_are_noticed ExpectationIgnored Linearizable;
+    records_that_are_written_twice_are_noticed StampDropped RetriesRecognized;
+    a_repeated_subscription_that_is_refused_is_noticed RepeatedSubscribeRefused RetriesRecognized;
+    a_paused_partition_that_is_read_is_noticed PausedIsRead PauseKept;
+    shares_that_are_not_even_are_noticed FirstTakesAll SharesFair;
+    a_place_that_is_not_kept_is_noticed PlaceNotKept SharesFair;
+    a_topic_that_a_pattern_misses_is_noticed PatternKeepsItsTopics DeliveredOnce;
+    a_seek_that_misses_is_noticed SeekLandsBehind ReadsContinuous;
+    a_member_that_does_not_poll_and_stays_is_noticed PollIntervalIgnored AssignmentTold;
+    a_date_that_is_not_found_is_noticed LookedUpAsEnd DeliveredOnce;
+    offsets_forgotten_too_early_are_noticed OffsetsExpireEarly CommitsReadBack;
+    offsets_set_under_members_are_noticed OffsetsSetUnderMembers FencedNeverCommits;
+    a_dry_run_that_is_none_is_noticed DryRunIsReal FencedNeverCommits;
+    records_that_are_not_there_and_counted_are_noticed GapsCounted ReadsContinuous;
 }

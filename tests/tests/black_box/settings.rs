@@ -42,6 +42,9 @@ fn a_value_that_is_none_is_refused_with_what_would_be_one() {
         ("TAKHIN_AUTO_CREATE_TOPICS", "yes", "expected true, false, or a number of partitions from 1 to 10000"),
         ("TAKHIN_AUTO_CREATE_TOPICS", "10001", "expected true, false, or a number of partitions from 1 to 10000"),
         ("TAKHIN_DURABILITY", "none", "expected fsync, interval:MS or os"),
+        ("TAKHIN_KAFKA_REST", "kafka", "expected a path as in /kafka"),
+        ("TAKHIN_KAFKA_REST_COMMIT", "later", "expected next or raw"),
+        ("TAKHIN_KAFKA_REST_INSTANCE_TIMEOUT_MS", "999", "999 is not in 1000..=1800000"),
     ] {
         let mut command = Command::new(broker::program());
         command.arg("serve").current_dir(directory.path()).env(name, value);

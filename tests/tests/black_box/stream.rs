@@ -124,6 +124,28 @@ fn a_stream_survives_kill_with_nothing_lost_or_doubled() {
 }
 
 #[test]
+fn a_stream_takes_the_place_of_the_one_whose_connection_is_dead_unnoticed() {
+    let (_broker, client, consumer) = started();
+    let written: Vec<_> = (0..300).map(|number| number.to_string()).collect();
+    client.produce_values("t", 0, &written.iter().map(String::as_str).collect::<Vec<_>>());
+    let path = format!("{consumer}/stream?max_records=1");
+    let mut former = Vec::new();
+    let (mut last, mut seen) = (None::<String>, Vec::new());
+    while seen.len() < written.len() {
+        let mut events = open(&client, &path, last.as_deref());
+        for event in events.by_ref().filter(|event| event.kind == "message").take(3) {
+            seen.extend(values(&event.data["records"]));
+            last = event.id;
+        }
+        // Nobody reads it any more, and nobody says so.
+        former.push(events);
+    }
+    assert_eq!(seen, written);
+    let ends = former.swap_remove(0).last().expect("an event");
+    assert_eq!((ends.kind.as_str(), &ends.data["code"]), ("error", &json!("poll_superseded")));
+}
+
+#[test]
 fn a_client_that_does_not_read_keeps_its_position() {
     let (_broker, client, consumer) = started();
     let text = "x".repeat(900_000);

@@ -99,3 +99,20 @@ fn a_committed_offset_comes_before_any_date() {
     assert_eq!(script.brought(poll), [(0, 3, 4)]);
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn a_commit_of_what_was_trimmed_leaves_the_place_that_is_looked_up_alone() {
+    let (mut script, options) = four_records();
+    script.subscribe(1, "billing", &["orders"], options);
+    script.consume(1, wait(0));
+    script.crash();
+    script.date(4_000);
+    script.trim("orders", 0, 3);
+    script.hold(Work::Lookup);
+    script.consume(1, wait(0));
+    script.commit(1, "orders", 0, 2);
+    script.release(Work::Lookup);
+    let poll = script.consume(1, wait(0));
+    assert_eq!(script.brought(poll), [(0, 3, 4)]);
+    insta::assert_snapshot!(script.story());
+}

@@ -159,3 +159,22 @@ fn who_took_partitions_by_hand_keeps_no_place_and_is_fenced_too() {
     assert_eq!((script.held_by(2).len(), script.held_by(3).len()), (1, 1));
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn who_is_away_keeps_nobody_waiting_for_a_share_after_a_crash_either() {
+    let mut script = Script::default();
+    script.create("orders", 2);
+    script.produce("orders", 0, 2);
+    script.produce("orders", 1, 2);
+    script.subscribe(
+        1,
+        "billing",
+        &["orders"],
+        ConsumerOptions { auto_offset_reset: OffsetReset::Earliest, ..worker("a") },
+    );
+    script.close(1);
+    script.crash();
+    script.subscribe(2, "billing", &["orders"], worker("b"));
+    assert_eq!((script.held_by(1), script.held_by(2)), (vec![0], vec![1]));
+    insta::assert_snapshot!(script.story());
+}

@@ -66,8 +66,8 @@ struct Format {
     format: u32,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Manifest {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Manifest {
     format: u32,
     boot: u32,
 }
@@ -127,7 +127,8 @@ fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn read(bytes: &[u8], path: &Path) -> Result<Manifest, OpenError> {
+/// Reads what the manifest says.
+pub(super) fn read(bytes: &[u8], path: &Path) -> Result<Manifest, OpenError> {
     let damaged = |error: serde_json::Error| OpenError::ManifestDamaged { path: path.into(), why: error.to_string() };
     let format: Format = serde_json::from_slice(bytes).map_err(damaged)?;
     if format.format > FORMAT {

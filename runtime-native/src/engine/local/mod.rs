@@ -36,6 +36,8 @@ mod compact;
 mod config;
 pub mod disk;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod home;
 mod index;
 mod journal;

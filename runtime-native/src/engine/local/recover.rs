@@ -254,9 +254,13 @@ pub(super) fn read_owner(disk: &dyn Disk, directory: &Path) -> io::Result<Option
         listed => listed?,
     };
     let text = disk::read_file(disk, &metadata_file(directory))?.unwrap_or_default();
-    let text = String::from_utf8(text).unwrap_or_default();
-    let id = text.lines().find_map(|line| line.strip_prefix(OWNER));
-    Ok(Some(id.and_then(|id| id.parse().ok()).map(TopicId)))
+    Ok(Some(owner(&text)))
+}
+
+/// Whose a log is, as the file in its directory says.
+pub(super) fn owner(text: &[u8]) -> Option<TopicId> {
+    let id = str::from_utf8(text).ok()?.lines().find_map(|line| line.strip_prefix(OWNER))?;
+    id.parse().ok().map(TopicId)
 }
 
 const OWNER: &str = "topic_id: ";

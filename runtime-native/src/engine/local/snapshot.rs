@@ -23,8 +23,8 @@ use super::{
     layout,
 };
 
-const MAGIC: &[u8; 8] = b"takhin\x002";
-const MAGIC_WITHOUT_PRODUCERS: &[u8; 8] = b"takhin\x001";
+pub(super) const MAGIC: &[u8; 8] = b"takhin\x002";
+pub(super) const MAGIC_WITHOUT_PRODUCERS: &[u8; 8] = b"takhin\x001";
 const EXTENSION: &str = ".snap";
 const BOUND_BYTES: usize = 20;
 
@@ -72,7 +72,7 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path, number: u64) -> io::Result
     Ok(bytes.and_then(|bytes| parse(&bytes, number)))
 }
 
-fn parse(bytes: &[u8], number: u64) -> Option<Snapshot> {
+pub(super) fn parse(bytes: &[u8], number: u64) -> Option<Snapshot> {
     let has_producers = bytes.starts_with(MAGIC);
     let magic = if has_producers { MAGIC } else { MAGIC_WITHOUT_PRODUCERS };
     let (checksum, checked) = bytes.strip_prefix(magic)?.split_first_chunk()?;

@@ -93,7 +93,8 @@ impl Subscribe {
     }
 }
 
-fn offset_reset(text: &str) -> Result<OffsetReset, ApiError> {
+/// `auto_offset_reset` as text.
+pub(crate) fn offset_reset(text: &str) -> Result<OffsetReset, ApiError> {
     let by_duration = || text.strip_prefix("by_duration:").and_then(milliseconds).map(OffsetReset::ByDuration);
     let found = match text {
         "earliest" => Some(OffsetReset::Earliest),

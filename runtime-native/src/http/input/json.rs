@@ -1,12 +1,12 @@
 //! Small JSON bodies: one object, known fields only.
 
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned};
 
 use super::explain::{expect_object, explain, utf8};
 use crate::http::error::ApiError;
 
 /// Parses a body that must be there.
-pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn object<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ApiError> {
     let text = utf8(body)?;
     expect_object(text)?;
     let mut json = serde_json::Deserializer::from_str(text);

@@ -89,7 +89,10 @@ fn topic_in_path(topic: &str) -> Result<TopicName, ApiError> {
 }
 
 /// The route's parameters, percent-decoded, in their order.
-async fn segments<S: Send + Sync, const N: usize>(parts: &mut Parts, state: &S) -> Result<[String; N], ApiError> {
+pub(crate) async fn segments<S: Send + Sync, const N: usize>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<[String; N], ApiError> {
     let parameters = RawPathParams::from_request_parts(parts, state)
         .await
         .map_err(|_| ApiError::malformed("malformed_url", "the path is not UTF-8 when percent-decoded"))?;

@@ -75,7 +75,8 @@ fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) -> Written {
     }
 }
 
-fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Writes bytes in base64, with quotes.
+pub(crate) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     let start = out.len();
     let length = base64::encoded_len(bytes.len(), true).expect("a record is far smaller than memory");

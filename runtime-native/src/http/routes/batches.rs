@@ -65,8 +65,7 @@ struct PollEnd<'a> {
 impl App {
     /// Answers a poll with batches.
     pub(super) async fn consume_in_batches(&self, consumer: ConsumerId, poll: Request, asked: Asked) -> ApiResult {
-        let answer = self.driver.ask_stored(poll).await?;
-        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        let (answer, receipt) = self.poll_stored(consumer, poll).await?;
         let Answer { response: Response::Consumed(found), records, .. } = answer else {
             return Err(mismatch(&answer.response));
         };

@@ -63,16 +63,12 @@ pub(super) async fn consume(
     let form = Form::accepted(&headers);
     let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
-    if let Request::Consume { after_batch: None, .. } = poll {
-        app.in_flight.landed(id).await;
-    }
     match form {
         Form::Json => {}
         Form::Lines => return app.consume_in_lines(id, poll, asked).await,
         Form::Batches => return app.consume_in_batches(id, poll, asked).await,
     }
-    let answer = app.driver.ask(poll).await?;
-    let receipt = Receipt::of_poll(app.driver.clone(), answer.request, id, &app.in_flight);
+    let (answer, receipt) = app.poll(id, poll).await?;
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
@@ -189,17 +185,17 @@ pub(super) async fn resubscribe(
 }
 
 pub(super) async fn close(State(app): State<Arc<App>>, ConsumerPath(id): ConsumerPath, _: NoQuery) -> ApiResult {
-    let answer = app.driver.ask(Request::Close { consumer: id }).await?;
-    match answer.response {
-        Response::Closed { consumer } => json(&Closed::new(consumer)),
-        other => Err(mismatch(&other)),
-    }
+    json(&Closed::new(app.close(id).await?))
 }
 
 impl App {
     /// Asks for a subscription. A topic that is missing is made, if the server is set to do so, once nothing else is in
     /// the way.
-    async fn ask_for_topics(&self, topics: &Topics, request: Request) -> Result<ConsumerDescription, ApiError> {
+    pub(in crate::http) async fn ask_for_topics(
+        &self,
+        topics: &Topics,
+        request: Request,
+    ) -> Result<ConsumerDescription, ApiError> {
         let mut answer = self.driver.ask(request.clone()).await;
         if self.config.auto_create_partitions.is_some()
             && let (Err(Refusal::TopicNotFound { .. }), Topics::Named(names)) = (&answer, topics)
@@ -212,8 +208,42 @@ impl App {
         described(answer?)
     }
 
-    pub(super) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
+    /// Polls, and gives the answer with what stands for it until it got away.
+    pub(in crate::http) async fn poll(&self, consumer: ConsumerId, poll: Request) -> ApiResult<(Answer, Receipt)> {
+        self.settle_before(consumer, &poll).await;
+        let answer = self.driver.ask(poll).await?;
+        Ok(self.with_receipt(consumer, answer))
+    }
+
+    /// The same for batches as they are stored.
+    pub(super) async fn poll_stored(&self, consumer: ConsumerId, poll: Request) -> ApiResult<(Answer, Receipt)> {
+        self.settle_before(consumer, &poll).await;
+        let answer = self.driver.ask_stored(poll).await?;
+        Ok(self.with_receipt(consumer, answer))
+    }
+
+    /// A poll that doesn't say what arrived waits for what becomes of the answer before it.
+    async fn settle_before(&self, consumer: ConsumerId, poll: &Request) {
+        if let Request::Consume { after_batch: None, .. } = poll {
+            self.in_flight.landed(consumer).await;
+        }
+    }
+
+    fn with_receipt(&self, consumer: ConsumerId, answer: Answer) -> (Answer, Receipt) {
+        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        (answer, receipt)
+    }
+
+    pub(in crate::http) async fn describe(&self, consumer: ConsumerId) -> Result<ConsumerDescription, ApiError> {
         self.consumer(Request::Describe { consumer }).await
+    }
+
+    /// Ends a consumer, and gives its id.
+    pub(in crate::http) async fn close(&self, consumer: ConsumerId) -> ApiResult<ConsumerId> {
+        match self.driver.ask(Request::Close { consumer }).await?.response {
+            Response::Closed { consumer } => Ok(consumer),
+            other => Err(mismatch(&other)),
+        }
     }
 
     /// The seek to the first records that are not older: looked up before the consumer is moved, so that all of its
@@ -244,12 +274,12 @@ impl App {
     }
 
     /// Asks something that is answered with a consumer.
-    pub(super) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
+    pub(in crate::http) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
         described(self.driver.ask(request).await?)
     }
 
     /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
-    async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
+    pub(in crate::http) async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
         match self.driver.ask(request).await.map_err(|refusal| ApiError::from(refusal).repeatable())?.response {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::extract::State;
 use takhin_core::{
     GroupName, OffsetTarget, Refusal, Request, Response, SetOffset, TopicName,
-    response::{GroupDescription, GroupPartition},
+    response::{GroupDescription, GroupPartition, GroupSummary},
 };
 
 use super::{App, mismatch};
@@ -24,10 +24,7 @@ use crate::http::{
 };
 
 pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    match app.driver.ask(Request::ListGroups).await?.response {
-        Response::Groups(groups) => json(&Groups::new(&groups)),
-        other => Err(mismatch(&other)),
-    }
+    json(&Groups::new(&app.groups().await?))
 }
 
 pub(super) async fn describe(State(app): State<Arc<App>>, GroupPath(group): GroupPath, _: NoQuery) -> ApiResult {
@@ -84,7 +81,14 @@ pub(super) async fn delete_offsets(
 }
 
 impl App {
-    async fn group(&self, group: GroupName) -> Result<GroupDescription, ApiError> {
+    pub(in crate::http) async fn groups(&self) -> Result<Vec<GroupSummary>, ApiError> {
+        match self.driver.ask(Request::ListGroups).await?.response {
+            Response::Groups(groups) => Ok(groups),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    pub(in crate::http) async fn group(&self, group: GroupName) -> Result<GroupDescription, ApiError> {
         match self.driver.ask(Request::DescribeGroup { group }).await?.response {
             Response::Group(group) => Ok(group),
             other => Err(mismatch(&other)),

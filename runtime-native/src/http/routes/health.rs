@@ -19,8 +19,9 @@ use crate::{
 pub(super) async fn health(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
     let health = app.driver.health();
     output::json(&json!({
-        "status": if health.storage.is_ok() { "ok" } else { "degraded" },
+        "status": if health.storage.is_ok() && health.audit.is_ok() { "ok" } else { "degraded" },
         "storage": storage(&health),
+        "audit": health.audit.as_ref().err().map_or("ok", String::as_str),
         "draining": health.draining,
         "topics": health.topics,
         "consumers": health.consumers,

@@ -96,8 +96,7 @@ pub(super) fn append_error(out: &mut Vec<u8>, error: &ApiError, asked: &HeaderVa
 impl App {
     /// Answers a poll in lines.
     pub(super) async fn consume_in_lines(&self, consumer: ConsumerId, poll: Request, asked: Asked) -> ApiResult {
-        let answer = self.driver.ask(poll).await?;
-        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        let (answer, receipt) = self.poll(consumer, poll).await?;
         let Answer { response: Response::Consumed(found), records, .. } = answer else {
             return Err(mismatch(&answer.response));
         };

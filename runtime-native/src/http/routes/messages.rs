@@ -7,7 +7,10 @@ use axum::{
     extract::{Request as HttpRequest, State},
     http::{HeaderMap, HeaderName, HeaderValue, Uri, request::Parts as HttpParts},
 };
-use takhin_core::{Offset, PollLimits, Refusal, Request, Response, TopicConfig, TopicName, response::Bounds};
+use takhin_core::{
+    Offset, Parts, PollLimits, Refusal, Request, Response, TopicConfig, TopicName,
+    response::{Bounds, ProducedBatch},
+};
 
 use super::{App, lines::LongRead, mismatch};
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
             media::Form,
             offsets::partition_number,
             path::{PartitionPath, TopicPath},
-            produce::{Rules, parse},
+            produce::{Place, Rules, parse},
             query::Query,
         },
         long_work::LONG_TO_WRITE_BYTES,
@@ -61,42 +64,21 @@ pub(super) async fn produce(
     }
 }
 
-/// Holds the body's room until the records are appended, so that what waits for the disk is bounded too.
 async fn produce_json(app: Arc<App>, topic: TopicName, headers: &HeaderMap, body: Received) -> ApiResult {
-    let key = IdempotencyKey::of(headers, &body.bytes)?;
-    // A topic that is missing is made once the records are known to be good.
-    let found = app.driver.topic(&topic);
-    let missing = found.is_none();
-    let will_have = found.map(|view| (view.name, view.partitions, view.config));
-    let made = || Some((topic.clone(), app.config.auto_create_partitions?, TopicConfig::default()));
-    let (name, partitions, kept) = will_have.or_else(made).ok_or(Refusal::TopicNotFound { topic })?;
-    let rules = Rules {
-        config: &app.config,
-        partitions,
-        sticky_partition: match key {
-            Some(key) => key.partition(partitions),
-            None => app.sticky.next(&name, partitions),
-        },
-        now_ms: now_ms(),
-        topic: &kept,
-        key,
-    };
-    let parsed = app.read(&body, |json| parse(json, rules)).await?;
-    let _room = body.without_bytes();
-    if missing {
-        app.ensure_topic(&name).await?;
-    }
-    // What is recognised when it comes again can be sent again.
-    let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());
+    let Appended { places, batches, recognised } = app.append(topic, headers, body).await?;
     let again = |error: ApiError| if recognised { error.repeatable() } else { error };
-    let answer = app.driver.produce(name, parsed.batches, parsed.expected_offset).await;
-    match answer.map_err(|refusal| again(refusal.into()))?.response {
-        Response::Produced(batches) => {
-            let long = parsed.places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
-            app.long_work.run(long, || json(&Produced::new(&parsed.places, &batches).map_err(again)?)).await
-        }
-        other => Err(mismatch(&other)),
-    }
+    let long = places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
+    app.long_work.run(long, || json(&Produced::new(&places, &batches).map_err(again)?)).await
+}
+
+/// What became of a request's records.
+pub(in crate::http) struct Appended {
+    /// Where each record went, in the request's order.
+    pub(in crate::http) places: Vec<Place>,
+    /// What became of each batch.
+    pub(in crate::http) batches: Parts<ProducedBatch>,
+    /// Whether the same request is recognised when it comes again.
+    recognised: bool,
 }
 
 /// `partition` may be left out where the topic has but one. Reading begins at `offset`, or at the first record not
@@ -211,6 +193,46 @@ impl App {
             }
         };
         Ok((view, partition))
+    }
+
+    /// Appends the records of a body. Holds the body's room until then, so that what waits for the disk is bounded too.
+    pub(in crate::http) async fn append(
+        &self,
+        topic: TopicName,
+        headers: &HeaderMap,
+        body: Received,
+    ) -> ApiResult<Appended> {
+        let key = IdempotencyKey::of(headers, &body.bytes)?;
+        // A topic that is missing is made once the records are known to be good.
+        let found = self.driver.topic(&topic);
+        let missing = found.is_none();
+        let will_have = found.map(|view| (view.name, view.partitions, view.config));
+        let made = || Some((topic.clone(), self.config.auto_create_partitions?, TopicConfig::default()));
+        let (name, partitions, kept) = will_have.or_else(made).ok_or(Refusal::TopicNotFound { topic })?;
+        let rules = Rules {
+            config: &self.config,
+            partitions,
+            sticky_partition: match key {
+                Some(key) => key.partition(partitions),
+                None => self.sticky.next(&name, partitions),
+            },
+            now_ms: now_ms(),
+            topic: &kept,
+            key,
+        };
+        let parsed = self.read(&body, |json| parse(json, rules)).await?;
+        let _room = body.without_bytes();
+        if missing {
+            self.ensure_topic(&name).await?;
+        }
+        // What is recognised when it comes again can be sent again.
+        let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());
+        let answer = self.driver.produce(name, parsed.batches, parsed.expected_offset).await;
+        let again = |error: ApiError| if recognised { error.repeatable() } else { error };
+        match answer.map_err(|refusal| again(refusal.into()))?.response {
+            Response::Produced(batches) => Ok(Appended { places: parsed.places, batches, recognised }),
+            other => Err(mismatch(&other)),
+        }
     }
 
     fn look_up(&self, topic: TopicName) -> Result<TopicView, Refusal> {

@@ -14,6 +14,8 @@ mod stream;
 mod topics;
 mod upload;
 
+pub(super) use messages::Appended;
+
 use std::{
     hash::BuildHasher,
     sync::{
@@ -41,23 +43,26 @@ use super::{
     error::{ApiError, ApiResult},
     in_flight::InFlight,
     input::body::{Received, receive},
+    kafka_rest,
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     output::{JSON, consumers::age, now_ms},
     room::Room,
-    stats::HttpStats,
+    stats::{HttpStats, RoomTaken},
+    streams::Streams,
 };
 use crate::driver::Driver;
 
 /// What handlers share.
 pub(super) struct App {
-    driver: Driver,
+    pub(super) driver: Driver,
     registry: Registry,
-    config: Arc<HttpConfig>,
+    pub(super) config: Arc<HttpConfig>,
     bodies: Room,
     /// For answers with records that are not wholly with the operating system yet.
     answers: Room,
     in_flight: InFlight,
+    streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
     /// Whose turn it is to take a backup.
@@ -117,16 +122,21 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let all = routes();
-    let stats = HttpStats::new(&all.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let kafka_rest = config.kafka_rest.clone();
+    let paths = all.iter().map(|(path, _)| *path).chain(kafka_rest::paths(kafka_rest.as_ref()));
+    let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
     stats.register(&mut registry);
+    let (bodies, answers) = (Room::new(config.max_bodies_bytes), Room::new(config.max_answers_bytes));
+    registry.register_collector(Box::new(RoomTaken { bodies: bodies.clone(), answers: answers.clone() }));
     let app = App {
         driver,
         registry,
-        bodies: Room::new(config.max_bodies_bytes),
-        answers: Room::new(config.max_answers_bytes),
+        bodies,
+        answers,
         in_flight: InFlight::default(),
+        streams: Streams::default(),
         long_work: LongWork::new(),
         config,
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
@@ -134,6 +144,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = kafka_rest::nest(router, kafka_rest);
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
     (router, Arc::new(stats))
 }
@@ -183,14 +194,14 @@ impl App {
 
 impl App {
     /// Takes a body apart.
-    async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
+    pub(super) async fn read<T>(&self, body: &Received, parse: impl FnOnce(&[u8]) -> ApiResult<T>) -> ApiResult<T> {
         let long = body.bytes.len() >= LONG_TO_READ_BYTES;
         self.long_work.run(long, || parse(&body.bytes)).await
     }
 
     /// Writes an answer with records, of about so many bytes, once there is room for it. Without room the receipt is
     /// dropped, and what a poll was to bring goes back.
-    async fn write(
+    pub(super) async fn write(
         &self,
         about_bytes: usize,
         receipt: Receipt,
@@ -231,6 +242,6 @@ impl App {
 }
 
 /// The core answered something that does not answer the request.
-fn mismatch(response: &takhin_core::Response) -> ApiError {
+pub(super) fn mismatch(response: &takhin_core::Response) -> ApiError {
     ApiError::bug(format!("an answer that fits no such request: {response:?}"))
 }

@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
-use takhin_core::{BatchId, ConsumerId, PollLimits, Request, Response};
+use takhin_core::{BatchId, ConsumerId, PollLimits, Refusal, Request, Response};
 
 use super::{App, mismatch};
 use crate::http::{
@@ -38,6 +38,7 @@ use crate::http::{
         now_ms,
     },
     resume,
+    streams::{Place, Replaced},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -53,9 +54,10 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> ApiResult {
     let limits = limits(&uri)?;
+    let place = app.streams.take_place(consumer).await;
     app.resume(consumer, headers.get(LAST_EVENT_ID)).await?;
     let streaming = asked.link.streaming();
-    let first = Stream { app, consumer, limits, after: None, streaming, id: asked.id, said: Said::Nothing };
+    let first = Stream { app, consumer, limits, after: None, place, streaming, id: asked.id, said: Said::Nothing };
     let chunks = stream::unfold(first, |stream| async {
         let (bytes, stream) = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
@@ -85,12 +87,16 @@ fn limits(uri: &Uri) -> Result<PollLimits, ApiError> {
 impl App {
     /// Refuses a consumer that is none, and puts it where its client says that it stands.
     async fn resume(&self, consumer: ConsumerId, last_event_id: Option<&HeaderValue>) -> Result<(), ApiError> {
-        self.in_flight.landed(consumer).await;
-        let description = self.describe(consumer).await?;
-        let Some(token) = last_event_id else { return Ok(()) };
         let bounds = |topic: &_, partition| self.driver.bounds(topic, partition).ok();
-        let positions = resume::seeks(&String::from_utf8_lossy(token.as_bytes()), &description, bounds)?;
-        if !positions.is_empty() {
+        // A poll that waits on a dead connection is answered by the seek, and its records come again by the next.
+        for _ in 0..2 {
+            self.in_flight.landed(consumer).await;
+            let description = self.describe(consumer).await?;
+            let Some(token) = last_event_id else { return Ok(()) };
+            let positions = resume::seeks(&String::from_utf8_lossy(token.as_bytes()), &description, bounds)?;
+            if positions.is_empty() {
+                return Ok(());
+            }
             self.consumer(Request::Seek { consumer, positions }).await?;
         }
         Ok(())
@@ -104,6 +110,7 @@ struct Stream {
     limits: PollLimits,
     /// The last batch that was written.
     after: Option<BatchId>,
+    place: Place,
     streaming: Streaming,
     /// The request's.
     id: HeaderValue,
@@ -128,7 +135,6 @@ impl Stream {
             }
             Said::Goodbye => None,
             Said::Something => {
-                self.app.in_flight.settled(self.consumer).await;
                 let bytes = match self.poll().await {
                     Ok(bytes) => bytes,
                     Err(error) => {
@@ -141,25 +147,43 @@ impl Stream {
         }
     }
 
+    /// The next event, once it is known what became of the one before it.
     async fn poll(&mut self) -> Result<Bytes, ApiError> {
-        let Self { app, consumer, limits, after, .. } = self;
-        let poll = Request::Consume { consumer: *consumer, limits: *limits, after_batch: *after };
-        let answer = app.driver.ask(poll).await?;
-        let receipt = Receipt::of_poll(app.driver.clone(), answer.request, *consumer, &app.in_flight);
+        let Self { app, consumer, limits, after, place, streaming, .. } = self;
+        let poll = async {
+            app.in_flight.settled(*consumer).await;
+            app.event(*consumer, *limits, after, streaming).await
+        };
+        place.poll(poll).await.unwrap_or_else(|Replaced| Err(Refusal::PollSuperseded { consumer: *consumer }.into()))
+    }
+}
+
+impl App {
+    /// The next event of a stream, which has its place.
+    async fn event(
+        &self,
+        consumer: ConsumerId,
+        limits: PollLimits,
+        after: &mut Option<BatchId>,
+        streaming: &Streaming,
+    ) -> Result<Bytes, ApiError> {
+        let poll = Request::Consume { consumer, limits, after_batch: *after };
+        let answer = self.driver.ask(poll).await?;
+        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
         let Response::Consumed(found) = &answer.response else {
             return Err(mismatch(&answer.response));
         };
         let (records, now_ms) = (answer.records.as_ref(), now_ms());
-        let (bytes, room) = app.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
+        let (bytes, room) = self.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
         *after = Some(found.batch);
         if bytes.is_empty() {
-            if app.driver.is_draining() {
-                return Err(takhin_core::Refusal::ShuttingDown.into());
+            if self.driver.is_draining() {
+                return Err(Refusal::ShuttingDown.into());
             }
             receipt.confirm();
             return Ok(Bytes::from_static(HEARTBEAT));
         }
-        self.streaming.hand_over(receipt.keeping(room));
+        streaming.hand_over(receipt.keeping(room));
         Ok(bytes.into())
     }
 }

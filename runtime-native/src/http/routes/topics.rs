@@ -24,10 +24,7 @@ use crate::http::{
 };
 
 pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    match app.driver.ask(Request::ListTopics).await?.response {
-        Response::Topics(topics) => json(&Topics::new(&topics)),
-        other => Err(mismatch(&other)),
-    }
+    json(&Topics::new(&app.topics().await?))
 }
 
 pub(super) async fn create(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
@@ -64,7 +61,14 @@ pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPa
 }
 
 impl App {
-    pub(super) async fn describe_topic(&self, name: TopicName) -> Result<TopicDescription, ApiError> {
+    pub(in crate::http) async fn topics(&self) -> Result<Vec<TopicDescription>, ApiError> {
+        match self.driver.ask(Request::ListTopics).await?.response {
+            Response::Topics(topics) => Ok(topics),
+            other => Err(mismatch(&other)),
+        }
+    }
+
+    pub(in crate::http) async fn describe_topic(&self, name: TopicName) -> Result<TopicDescription, ApiError> {
         self.topic(Request::DescribeTopic { name }, ApiError::from).await
     }
 

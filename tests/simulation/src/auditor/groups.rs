@@ -1,67 +1,69 @@
-//! What the auditor knows of groups and their members, from facts and from what members were told.
+//! What the auditor knows of groups and their members: what facts make of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use takhin_core::{
-    CommitOffset, ConsumerId, ConsumerOptions, Durable, DurationMs, Fact, FactSeq, Generation, GroupName, LogId,
-    Offset, RequestId, Timestamp, fact::Subscription, response::ConsumerDescription,
+    ConsumerId, ConsumerOptions, Date, Durable, Fact, FactSeq, Generation, GroupName, LeaveReason, LogId, RequestId,
+    Timestamp, fact::Subscription, pattern::Matcher,
 };
 
-use super::{Auditor, NewLife};
+use super::{Auditor, NewLife, commits::Committed};
 use crate::oracle::{Violation, must};
 
 /// A group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Group {
-    generation: Generation,
+    pub(super) generation: Generation,
     /// The highest generation that anybody was told.
-    told: Generation,
+    pub(super) told: Generation,
     /// Who holds each partition, of those who subscribe.
-    owners: BTreeMap<LogId, ConsumerId>,
-    consumers: BTreeSet<ConsumerId>,
-    offsets: BTreeMap<LogId, Committed>,
-}
-
-/// What a group committed for one partition.
-#[derive(Clone, Debug, Default)]
-struct Committed {
-    durable: Option<Offset>,
-    /// Decided since, with the place of the fact, oldest first.
-    waiting: Vec<(FactSeq, Offset)>,
+    pub(super) owners: BTreeMap<LogId, ConsumerId>,
+    /// Who each partition is meant for.
+    pub(super) meant: BTreeMap<LogId, ConsumerId>,
+    pub(super) consumers: BTreeSet<ConsumerId>,
+    pub(super) offsets: BTreeMap<LogId, Committed>,
+    /// Since when nobody is in it, if that was said.
+    pub(super) empty_since: Option<Date>,
 }
 
 /// A consumer.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    group: GroupName,
-    manual: bool,
-    options: ConsumerOptions,
-    held: BTreeSet<LogId>,
+    pub(super) group: GroupName,
+    pub(super) subscription: Subscription,
+    /// What its pattern matches, if it subscribes with one.
+    pub(super) matcher: Option<Matcher>,
+    pub(super) options: ConsumerOptions,
+    pub(super) held: BTreeSet<LogId>,
+    /// What it shall have.
+    pub(super) target: BTreeSet<LogId>,
+    pub(super) paused: BTreeSet<LogId>,
+    /// Whether it said goodbye, and its place is kept.
+    pub(super) away: bool,
     /// The generation that its polls were told last; [`None`] if what it was told may be void.
-    told: Option<Generation>,
-    heard_at: Timestamp,
+    pub(super) told: Option<Generation>,
+    pub(super) heard_at: Timestamp,
+    pub(super) polled_at: Timestamp,
+    /// When it is looked at for silence.
+    pub(super) watched_at: Timestamp,
     /// What it lost since something was last read for it: an answer made before that may still come.
     lost: BTreeSet<LogId>,
-    poll: Option<RequestId>,
+    pub(super) poll: Option<RequestId>,
     /// Whether it was granted something that it was not told of.
     is_owed_news: bool,
 }
 
-impl Committed {
-    fn decide(&mut self, seq: FactSeq, persisted: FactSeq, offset: Offset) {
-        self.settle(persisted);
-        self.waiting.push((seq, offset));
+impl Member {
+    pub(super) fn is_manual(&self) -> bool {
+        self.subscription == Subscription::Manual
     }
 
-    fn settle(&mut self, persisted: FactSeq) {
-        let durable = self.waiting.partition_point(|(seq, _)| *seq <= persisted);
-        if let Some((_, offset)) = self.waiting.drain(..durable).next_back() {
-            self.durable = Some(offset);
-        }
-    }
-
-    fn last(&self) -> Option<Offset> {
-        self.waiting.last().map(|(_, offset)| *offset).or(self.durable)
+    fn subscribe(&mut self, subscription: &Subscription) {
+        self.matcher = match subscription {
+            Subscription::Pattern(pattern) => pattern.compile().ok(),
+            Subscription::Topics(_) | Subscription::Manual => None,
+        };
+        self.subscription = subscription.clone();
     }
 }
 
@@ -78,49 +80,49 @@ impl Auditor {
 
     fn apply(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
-            Fact::TopicCreated { topic, name, partitions, .. } => {
-                self.topics.insert(*topic, name.clone());
-                self.partitions.insert(*topic, *partitions);
+            Fact::TopicCreated { topic, name, partitions, config } => {
+                self.topics.add(*topic, name, *partitions, !config.cleanup.compacts());
             }
-            Fact::PartitionsAdded { topic, partitions, .. } => {
-                self.partitions.insert(*topic, *partitions);
-            }
-            Fact::TopicDeleted { topic } => {
-                self.topics.remove(topic);
-                self.partitions.remove(topic);
-                self.logs.forget_topic(*topic);
-                for group in self.groups.values_mut() {
-                    group.owners.retain(|log, _| log.topic != *topic);
-                    group.offsets.retain(|log, _| log.topic != *topic);
-                }
-                for member in self.members.values_mut() {
-                    let held = member.held.len();
-                    member.held.retain(|log| log.topic != *topic);
-                    member.is_owed_news &= member.held.len() == held;
+            Fact::PartitionsAdded { topic, partitions, config } => {
+                self.topics.grow(*topic, *partitions);
+                if config.is_some_and(|config| config.cleanup.compacts()) {
+                    self.topics.may_have_gaps(*topic);
                 }
             }
+            Fact::TopicConfigured { topic, config } if config.cleanup.compacts() => self.topics.may_have_gaps(*topic),
+            Fact::TopicDeleted { topic } => self.forget_topic(*topic),
             Fact::ConsumerCreated { consumer, group, options, subscription } => {
-                self.join(*consumer, group, options.clone(), *subscription == Subscription::Manual);
+                self.join(*consumer, group, options.clone(), subscription);
             }
             Fact::SubscriptionChanged { consumer, subscription } => {
                 self.lose_all(*consumer);
+                self.aim(*consumer, &BTreeSet::new())?;
                 if let Some(member) = self.members.get_mut(consumer) {
-                    member.manual = *subscription == Subscription::Manual;
+                    member.subscribe(subscription);
                     member.is_owed_news = false;
+                    member.polled_at = self.now;
                 }
             }
-            Fact::ConsumerEnded { consumer, .. } => self.leave(*consumer),
-            Fact::Rebalanced { group, generation, targets, .. } => {
-                if let Some(entry) = self.groups.get_mut(group) {
-                    let before = entry.generation.max(entry.told);
-                    entry.generation = *generation;
-                    must!(*generation > before, GenerationsGrow, "{group}: {generation:?} follows {before:?}");
+            Fact::Resubscribed { consumer, subscription } => {
+                if let Some(member) = self.members.get_mut(consumer) {
+                    member.subscribe(subscription);
                 }
-                for (consumer, target) in targets {
-                    if let Some(member) = self.members.get_mut(consumer).filter(|m| !m.held.is_subset(target)) {
-                        member.is_owed_news = false;
-                    }
+            }
+            Fact::TakenOver { from, consumer, options, subscription } => {
+                self.take_over(*from, *consumer, options, subscription)?;
+            }
+            Fact::WentAway { consumer } => {
+                if let Some(member) = self.members.get_mut(consumer) {
+                    member.away = true;
                 }
+            }
+            Fact::ConsumerEnded { consumer, reason } => {
+                self.must_keep_place(*consumer, *reason)?;
+                self.leave(*consumer);
+            }
+            Fact::Rebalanced { group, generation, targets, reason, .. } => {
+                self.rebalanced(group, *generation, targets)?;
+                self.must_be_fair(group, reason)?;
             }
             Fact::Granted { consumer, positions, .. } => return self.grant(*consumer, positions.keys()),
             Fact::Released { consumer, logs } => {
@@ -128,68 +130,149 @@ impl Auditor {
                     self.lose(*consumer, *log);
                 }
             }
-            Fact::Committed { group, offsets, .. } => return self.committed(group, offsets),
-            Fact::Resubscribed { consumer, subscription } => {
+            Fact::Paused { consumer, logs } => {
                 if let Some(member) = self.members.get_mut(consumer) {
-                    member.manual = *subscription == Subscription::Manual;
+                    member.paused.extend(logs.intersection(&member.held).copied());
                 }
             }
-            Fact::TakenOver { from, consumer, options, subscription } => {
-                let group = self.members.get(from).map(|member| member.group.clone());
-                self.leave(*from);
-                if let Some(group) = group {
-                    self.join(*consumer, &group, options.clone(), *subscription == Subscription::Manual);
+            Fact::Resumed { consumer, logs } => {
+                if let Some(member) = self.members.get_mut(consumer) {
+                    member.paused.retain(|log| !logs.contains(log));
                 }
             }
-            Fact::OffsetsDeleted { group, logs } => {
+            Fact::Committed { group, offsets, .. } => return self.committed(group, offsets),
+            Fact::OffsetsDeleted { group, logs } => self.offsets_deleted(group, logs),
+            Fact::GroupDeleted { group } => return self.group_deleted(group),
+            Fact::GroupEmptied { group, at } => {
                 if let Some(entry) = self.groups.get_mut(group) {
-                    entry.offsets.retain(|log, _| !logs.contains(log));
+                    entry.empty_since = Some(*at);
                 }
             }
-            Fact::GroupDeleted { group } => {
-                if let Some(entry) = self.groups.get_mut(group) {
-                    entry.offsets.clear();
-                }
-            }
-            Fact::Positioned { .. }
-            | Fact::WentAway { .. }
-            | Fact::Told { .. }
-            | Fact::Paused { .. }
-            | Fact::Resumed { .. }
-            | Fact::TopicConfigured { .. }
-            | Fact::GroupEmptied { .. } => {}
+            Fact::TopicConfigured { .. } | Fact::Positioned { .. } | Fact::Told { .. } => {}
         }
         Ok(())
     }
 
-    fn join(&mut self, consumer: ConsumerId, group: &GroupName, options: ConsumerOptions, manual: bool) {
-        let session_timeout = DurationMs(options.session_timeout_ms);
+    fn forget_topic(&mut self, topic: takhin_core::TopicId) {
+        self.topics.remove(topic);
+        self.logs.forget_topic(topic);
+        for group in self.groups.values_mut() {
+            group.owners.retain(|log, _| log.topic != topic);
+            group.meant.retain(|log, _| log.topic != topic);
+            group.offsets.retain(|log, _| log.topic != topic);
+        }
+        for member in self.members.values_mut() {
+            let held = member.held.len();
+            member.held.retain(|log| log.topic != topic);
+            member.target.retain(|log| log.topic != topic);
+            member.paused.retain(|log| log.topic != topic);
+            member.is_owed_news &= member.held.len() == held;
+        }
+    }
+
+    fn join(&mut self, consumer: ConsumerId, group: &GroupName, options: ConsumerOptions, subscription: &Subscription) {
         let fresh = Group { generation: self.floor, ..Group::default() };
-        self.groups.entry(group.clone()).or_insert(fresh).consumers.insert(consumer);
-        let member = Member {
+        let entry = self.groups.entry(group.clone()).or_insert(fresh);
+        entry.consumers.insert(consumer);
+        entry.empty_since = None;
+        let mut member = Member {
             group: group.clone(),
-            manual,
+            subscription: Subscription::Manual,
+            matcher: None,
             options,
             held: BTreeSet::new(),
+            target: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            away: false,
             told: None,
             heard_at: self.now,
+            polled_at: self.now,
+            watched_at: self.now,
             lost: BTreeSet::new(),
             poll: None,
             is_owed_news: false,
         };
-        self.silence.insert((self.now + session_timeout, consumer));
+        member.subscribe(subscription);
         self.members.insert(consumer, member);
+        self.watch(consumer);
     }
 
     fn leave(&mut self, consumer: ConsumerId) {
+        if let Some(member) = self.take_out(consumer) {
+            self.forget_if_nothing(&member.group);
+        }
+    }
+
+    fn take_out(&mut self, consumer: ConsumerId) -> Option<Member> {
         self.lose_all(consumer);
-        let Some(member) = self.members.remove(&consumer) else { return };
-        let Some(group) = self.groups.get_mut(&member.group) else { return };
-        group.consumers.remove(&consumer);
+        let member = self.members.remove(&consumer)?;
+        self.silence.remove(&(member.watched_at, consumer));
+        if let Some(group) = self.groups.get_mut(&member.group) {
+            group.consumers.remove(&consumer);
+            for log in &member.target {
+                group.meant.remove(log);
+            }
+        }
+        Some(member)
+    }
+
+    /// A group without consumers and offsets is no more.
+    pub(super) fn forget_if_nothing(&mut self, name: &GroupName) {
+        let Some(group) = self.groups.get(name) else { return };
         if group.consumers.is_empty() && group.offsets.is_empty() {
             self.floor = self.floor.max(group.generation);
-            self.groups.remove(&member.group);
+            self.groups.remove(name);
         }
+    }
+
+    fn take_over(
+        &mut self,
+        from: ConsumerId,
+        consumer: ConsumerId,
+        options: &ConsumerOptions,
+        subscription: &Subscription,
+    ) -> Result<(), Violation> {
+        let Some(Member { group, target, subscription: before, options: former, .. }) = self.take_out(from) else {
+            return Ok(());
+        };
+        let same = before == *subscription && former.assignor == options.assignor;
+        self.join(consumer, &group, options.clone(), subscription);
+        self.came_back = same.then_some(consumer);
+        self.aim(consumer, &target)
+    }
+
+    fn rebalanced(
+        &mut self,
+        name: &GroupName,
+        generation: Generation,
+        targets: &BTreeMap<ConsumerId, BTreeSet<LogId>>,
+    ) -> Result<(), Violation> {
+        if let Some(entry) = self.groups.get_mut(name) {
+            let before = entry.generation.max(entry.told);
+            entry.generation = generation;
+            must!(generation > before, GenerationsGrow, "{name}: {generation:?} follows {before:?}");
+        }
+        for (consumer, target) in targets {
+            if let Some(member) = self.members.get_mut(consumer).filter(|m| !m.held.is_subset(target)) {
+                member.is_owed_news = false;
+            }
+            self.aim(*consumer, &BTreeSet::new())?;
+        }
+        targets.iter().try_for_each(|(consumer, target)| self.aim(*consumer, target))
+    }
+
+    /// A member shall have these partitions.
+    fn aim(&mut self, consumer: ConsumerId, target: &BTreeSet<LogId>) -> Result<(), Violation> {
+        let Some(member) = self.members.get_mut(&consumer) else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(&member.group) else { return Ok(()) };
+        for log in std::mem::replace(&mut member.target, target.clone()) {
+            group.meant.remove(&log);
+        }
+        for log in target {
+            let other = group.meant.insert(*log, consumer);
+            must!(other.is_none(), OneOwner, "{log} is meant for {consumer}, and for {other:?}");
+        }
+        Ok(())
     }
 
     fn lose_all(&mut self, consumer: ConsumerId) {
@@ -202,6 +285,7 @@ impl Auditor {
     fn lose(&mut self, consumer: ConsumerId, log: LogId) {
         let Some(member) = self.members.get_mut(&consumer) else { return };
         member.held.remove(&log);
+        member.paused.remove(&log);
         member.lost.insert(log);
         member.is_owed_news = false;
         if let Some(group) = self.groups.get_mut(&member.group)
@@ -214,8 +298,9 @@ impl Auditor {
     fn grant<'a>(&mut self, consumer: ConsumerId, logs: impl Iterator<Item = &'a LogId>) -> Result<(), Violation> {
         let told_by_answer = self.is_told_by_answer(consumer);
         let Some(member) = self.members.get_mut(&consumer) else { return Ok(()) };
+        let manual = member.is_manual();
         let group = self.groups.get_mut(&member.group);
-        let mut owners = group.map(|group| &mut group.owners).filter(|_| !member.manual);
+        let mut owners = group.map(|group| &mut group.owners).filter(|_| !manual);
         member.is_owed_news |= !told_by_answer;
         for log in logs {
             member.held.insert(*log);
@@ -227,50 +312,17 @@ impl Auditor {
         Ok(())
     }
 
-    fn committed(&mut self, name: &GroupName, offsets: &BTreeMap<LogId, Offset>) -> Result<(), Violation> {
-        for (log, offset) in offsets {
-            let end = self.log(*log).end;
-            let known = self.topics.contains_key(&log.topic);
-            must!(!known || *offset <= end, CommitsInLog, "{name} commits {offset:?} of {log}, which ends at {end:?}");
-            let group = self.groups.entry(name.clone()).or_default();
-            let held = group.consumers.iter().any(|one| self.members.get(one).is_some_and(|m| m.held.contains(log)));
-            must!(held || self.is_fresh, FencedNeverCommits, "{name} commits {log}, which none of it holds");
-            group.offsets.entry(*log).or_default().decide(self.decided, self.persisted, *offset);
-        }
-        self.note_commit(offsets.iter().map(|(log, offset)| (*log, *offset)));
+    pub(super) fn must_own(&self, consumer: ConsumerId, log: LogId) -> Result<(), Violation> {
+        let Some(member) = self.members.get(&consumer) else { return Ok(()) };
+        let owns = member.held.contains(&log) || member.lost.contains(&log) || !self.topics.contains(log.topic);
+        must!(owns, OneOwner, "{consumer} is delivered {log}, which it does not hold");
         Ok(())
     }
 
-    /// What is known of a commit before it is decided: why it must be refused, if it must.
-    pub(super) fn why_not_commit(
-        &self,
-        consumer: ConsumerId,
-        offsets: &[CommitOffset],
-        given: Option<Generation>,
-    ) -> Option<&'static str> {
-        let Some(member) = self.members.get(&consumer) else { return Some("it is no consumer") };
-        if given.is_some_and(|given| member.told.is_some_and(|told| given < told)) {
-            return Some("its generation is over");
-        }
-        let holds = |entry: &CommitOffset| {
-            let mut held = member.held.iter().filter(|log| log.partition == entry.partition);
-            held.any(|log| self.topics.get(&log.topic) == Some(&entry.topic))
-        };
-        (!offsets.iter().all(holds)).then_some("it does not hold the partition")
-    }
-
-    /// What the group of a consumer has committed for what the consumer holds.
-    pub(super) fn has_committed(&self, consumer: ConsumerId) -> Vec<(LogId, Offset)> {
-        let Some(member) = self.members.get(&consumer) else { return Vec::new() };
-        let Some(group) = self.groups.get(&member.group) else { return Vec::new() };
-        let held = group.offsets.iter().filter(|(log, _)| member.held.contains(log));
-        held.filter_map(|(log, committed)| Some((*log, committed.last()?))).collect()
-    }
-
-    pub(super) fn must_own(&self, consumer: ConsumerId, log: LogId) -> Result<(), Violation> {
-        let Some(member) = self.members.get(&consumer) else { return Ok(()) };
-        let owns = member.held.contains(&log) || member.lost.contains(&log) || !self.topics.contains_key(&log.topic);
-        must!(owns, OneOwner, "{consumer} is delivered {log}, which it does not hold");
+    /// Nothing is read or delivered for a consumer that it wants nothing of.
+    pub(super) fn must_not_be_paused(&self, consumer: ConsumerId, log: LogId) -> Result<(), Violation> {
+        let paused = self.members.get(&consumer).is_some_and(|member| member.paused.contains(&log));
+        must!(!paused, PauseKept, "{log} is read for {consumer}, which paused it");
         Ok(())
     }
 
@@ -286,9 +338,10 @@ impl Auditor {
         Ok(())
     }
 
-    pub(super) fn described(&mut self, description: &ConsumerDescription) {
-        if let Some(group) = self.groups.get_mut(&description.group) {
-            group.told = group.told.max(description.generation);
+    /// A consumer's description says in which generation its consumer is.
+    pub(super) fn described(&mut self, group: &GroupName, generation: Generation) {
+        if let Some(group) = self.groups.get_mut(group) {
+            group.told = group.told.max(generation);
         }
     }
 
@@ -296,6 +349,13 @@ impl Auditor {
         let sleeps = self.members.get(&consumer).is_some_and(|m| m.is_owed_news && m.poll == Some(request));
         must!(!sleeps, AssignmentTold, "{request:?} of {consumer} sleeps, and what it was granted is not told");
         Ok(())
+    }
+
+    /// The answer tells what there is, unless a poll is there to do so.
+    pub(super) fn asks_for_news(&mut self, consumer: ConsumerId) {
+        if let Some(member) = self.members.get_mut(&consumer) {
+            member.is_owed_news &= member.poll.is_some();
+        }
     }
 
     pub(super) fn polls(&mut self, consumer: ConsumerId, request: RequestId) {
@@ -317,6 +377,7 @@ impl Auditor {
             && member.poll == Some(request)
         {
             member.poll = None;
+            member.polled_at = self.now;
         }
     }
 
@@ -333,33 +394,6 @@ impl Auditor {
         }
     }
 
-    pub(super) fn must_not_be_silent(&mut self) -> Result<(), Violation> {
-        while let Some((at, consumer)) = self.silence.first().copied().filter(|(at, _)| *at <= self.now) {
-            self.silence.remove(&(at, consumer));
-            let Some(member) = self.members.get(&consumer) else { continue };
-            let timeout = DurationMs(member.options.session_timeout_ms);
-            let since = if member.poll.is_some() { self.now } else { member.heard_at.max(self.waited_at) };
-            let until = since + timeout;
-            must!(until > self.now, AssignmentTold, "{consumer} is silent since {since:?}, and still a consumer");
-            self.silence.insert((until, consumer));
-        }
-        Ok(())
-    }
-
-    pub(super) fn must_be_within_bounds(&self) -> Result<(), Violation> {
-        let partitions: u64 = self.partitions.values().map(|count| u64::from(*count)).sum();
-        let counts = [
-            ("topics", self.topics.len() as u64, self.config.max_topics),
-            ("partitions", partitions, self.config.max_partitions),
-            ("consumers", self.members.len() as u64, self.config.max_consumers),
-            ("groups", self.groups.len() as u64, self.config.max_groups),
-        ];
-        for (what, count, limit) in counts {
-            must!(count <= u64::from(limit), Bounded, "{count} {what}, and {limit} are allowed");
-        }
-        Ok(())
-    }
-
     pub(super) fn must_have_survived(&mut self, life: NewLife<'_>) -> Result<(), Violation> {
         let NewLife { durable, through, .. } = life;
         must!(through >= self.persisted, CommitsReadBack, "{through:?} is recovered of {:?}", self.persisted);
@@ -367,17 +401,13 @@ impl Auditor {
         for (name, group) in &mut self.groups {
             let now = durable.groups.get(name);
             let generation = now.map_or(durable.generation_floor, |group| group.generation);
-            must!(
-                generation >= group.told,
-                GenerationsGrow,
-                "{name}: {:?} was told, {generation:?} is left",
-                group.told
-            );
+            let told = group.told;
+            must!(generation >= told, GenerationsGrow, "{name}: {told:?} was told, {generation:?} is left");
             for (log, committed) in &mut group.offsets {
                 committed.settle(through);
                 let known = durable.topics.contains_key(&log.topic);
                 let left = now.and_then(|group| group.offsets.get(log)).copied();
-                let was = committed.durable;
+                let was = committed.durable();
                 must!(!known || left == was, CommitsReadBack, "{name}, {log}: {was:?} was committed, {left:?} is left");
             }
         }
@@ -391,25 +421,34 @@ impl Auditor {
         self.silence.clear();
         self.is_fresh = true;
         for (consumer, record) in &durable.consumers {
-            self.join(*consumer, &record.group, record.options.clone(), record.subscription == Subscription::Manual);
+            self.join(*consumer, &record.group, record.options.clone(), &record.subscription);
             if let Some(member) = self.members.get_mut(consumer) {
                 member.held.extend(record.held.keys());
+                member.target.clone_from(&record.target);
+                member.paused.clone_from(&record.paused);
+                member.away = record.away;
             }
         }
         for (name, record) in &durable.groups {
             let group = self.groups.entry(name.clone()).or_default();
             group.generation = record.generation;
             group.told = told.get(name).copied().unwrap_or_default();
-            let durable = |offset: &Offset| Committed { durable: Some(*offset), waiting: Vec::new() };
-            group.offsets.extend(record.offsets.iter().map(|(log, offset)| (*log, durable(offset))));
+            group.empty_since = record.empty_since;
+            group.offsets.extend(record.offsets.iter().map(|(log, offset)| (*log, Committed::durably(*offset))));
             for consumer in &record.members {
-                let held = durable_held(&self.members, *consumer);
-                group.owners.extend(held.map(|log| (log, *consumer)));
+                let Some(member) = self.members.get(consumer) else { continue };
+                group.owners.extend(member.held.iter().map(|log| (*log, *consumer)));
+                group.meant.extend(member.target.iter().map(|log| (*log, *consumer)));
             }
         }
     }
-}
 
-fn durable_held(members: &BTreeMap<ConsumerId, Member>, consumer: ConsumerId) -> impl Iterator<Item = LogId> + '_ {
-    members.get(&consumer).into_iter().flat_map(|member| member.held.iter().copied())
+    /// A static member that says goodbye is awaited.
+    fn must_keep_place(&self, consumer: ConsumerId, reason: LeaveReason) -> Result<(), Violation> {
+        let Some(member) = self.members.get(&consumer) else { return Ok(()) };
+        let is_static = member.options.instance_id.is_some() && !member.is_manual();
+        let lost = is_static && reason == LeaveReason::Closed;
+        must!(!lost, SharesFair, "{consumer} said goodbye, and its place is not kept for it");
+        Ok(())
+    }
 }

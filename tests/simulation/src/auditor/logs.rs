@@ -110,11 +110,21 @@ impl Auditor {
         if let (Some(_), Ok(at)) = (asked, result) {
             self.note_offset(id, at.base_offset);
         }
-        if !self.topics.contains_key(&log.topic) {
+        if !self.topics.contains(log.topic) {
             return Ok(());
         }
         let mut before = self.logs.get(log);
         match (asked, result) {
+            (Some(records), Ok(AppendedAt { base_offset, end, duplicate: true })) => {
+                let there = *end <= before.end && end.0 == base_offset.0 + u64::from(records);
+                must!(
+                    there || !before.exact,
+                    RetriesRecognized,
+                    "{log}: {records} records are said to be at {base_offset:?}..{end:?} already, the end is {:?}",
+                    before.end
+                );
+                before.end = before.end.max(*end);
+            }
             (Some(records), Ok(AppendedAt { base_offset, end, .. })) => {
                 let dense = *base_offset == before.end && end.0 == base_offset.0 + u64::from(records);
                 must!(
@@ -147,11 +157,13 @@ impl Auditor {
             must!(from < to, ReadsContinuous, "{id} is to read nothing of {log}, {from:?}..{to:?}");
         }
         self.logs.fetches.insert(id, None);
-        Ok(())
+        let poll = self.open.get(&id.request).filter(|open| open.is_poll());
+        let Some(consumer) = poll.and_then(|open| open.consumer) else { return Ok(()) };
+        parts.iter().try_for_each(|part| self.must_not_be_paused(consumer, part.log))
     }
 
     pub(super) fn fetched(&mut self, id: FetchId, parts: &Parts<FetchedPart>) {
-        self.touched = Some(id.request);
+        (self.touched, self.has_read) = (Some(id.request), true);
         // What comes for a request that is no more is to be dropped, and may have been asked for before a restart.
         self.logs.fetches.insert(id, Some(parts.clone()));
         let poll = self.open.get(&id.request).filter(|open| open.is_poll());
@@ -163,6 +175,16 @@ impl Auditor {
             {
                 log.start = log.start.max((*start).min(log.end));
             }
+        }
+    }
+
+    /// Nobody waits any more for what is read for a request. What comes of it all the same is to be dropped then.
+    pub(super) fn abandon(&mut self, request: takhin_core::RequestId) {
+        let all = FetchId { request, attempt: 0 }..=FetchId { request, attempt: u32::MAX };
+        let fetches = &mut self.logs.fetches;
+        let under_way = fetches.range(all).filter(|(_, brought)| brought.is_none()).map(|(id, _)| *id);
+        for id in under_way.collect::<Vec<_>>() {
+            fetches.remove(&id);
         }
     }
 

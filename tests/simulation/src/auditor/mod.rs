@@ -10,26 +10,31 @@
 //!      +--> commands --> Auditor::commands --> Ok, or the promise that was broken
 //! ```
 //!
-//! What it remembers is in proportion to what the broker itself does: open requests, consumers, partitions, and
-//! facts that are not durable yet. It errs on the side of silence: where it can't know, it says nothing.
+//! What it remembers is in proportion to what the broker itself does: open requests, consumers, partitions, committed
+//! offsets, and facts that are not durable yet; all of these have bounds in [`Config`]. It errs on the side of silence:
+//! where it can't know, it says nothing.
 
+mod commits;
 mod groups;
 mod logs;
 mod requests;
+mod shares;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use takhin_core::{
     Boot, Command, Config, ConsumerId, Durable, Event, FactSeq, Generation, GroupName, LogId, RequestId, Timestamp,
-    TopicId, TopicName, response::Bounds,
+    TopicId, response::Bounds,
 };
 
 use self::{
     groups::{Group, Member},
     logs::{Log, Logs},
     requests::Open,
+    topics::Topics,
 };
-use crate::oracle::Violation;
+use crate::oracle::{Violation, must};
 
 /// What a restart made the new core from.
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +71,14 @@ pub struct Auditor {
     grown: Option<LogId>,
     /// The request that this step's event is about, if any.
     touched: Option<RequestId>,
+    /// Whether this step's event is what was read for that request.
+    has_read: bool,
+    /// Who came back to its own place in this step.
+    came_back: Option<ConsumerId>,
+    /// What to add to moments to have dates, once that was said.
+    date_offset: Option<i64>,
     logs: Logs,
-    topics: BTreeMap<TopicId, TopicName>,
-    /// How many partitions each topic has.
-    partitions: BTreeMap<TopicId, u32>,
+    topics: Topics,
     groups: BTreeMap<GroupName, Group>,
     members: BTreeMap<ConsumerId, Member>,
     /// When each consumer is looked at for silence.
@@ -95,9 +104,11 @@ impl Auditor {
             readers: BTreeSet::new(),
             grown: None,
             touched: None,
+            has_read: false,
+            came_back: None,
+            date_offset: None,
             logs: Logs::default(),
-            topics: BTreeMap::new(),
-            partitions: BTreeMap::new(),
+            topics: Topics::default(),
             groups: BTreeMap::new(),
             members: BTreeMap::new(),
             silence: BTreeSet::new(),
@@ -115,7 +126,7 @@ impl Auditor {
         if self.decided > self.persisted {
             self.waited_at = self.now;
         }
-        (self.touched, self.grown) = (None, None);
+        (self.touched, self.grown, self.has_read, self.came_back) = (None, None, false, None);
         match event {
             Event::Request { id, request } => self.asked(*id, request),
             Event::Disconnected { request } => self.hung_up(*request),
@@ -130,12 +141,12 @@ impl Auditor {
                 self.grown = Some(*log);
                 self.logs.moved(*log, *start, *end);
             }
-            Event::LogsCreated { .. }
-            | Event::LookedUp { .. }
-            | Event::Date { .. }
-            | Event::Storage { .. }
-            | Event::Tick
-            | Event::Drain => {}
+            Event::Date { now: date } => {
+                let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
+                self.date_offset = Some(date.0.saturating_sub(now));
+            }
+            Event::LogsCreated { .. } | Event::LookedUp { .. } | Event::Storage { .. } | Event::Tick | Event::Drain => {
+            }
         }
         Ok(())
     }
@@ -184,9 +195,9 @@ impl Auditor {
         self.held.clear();
         self.deadlines.clear();
         self.readers.clear();
+        self.date_offset = None;
         self.logs.restart(life);
-        self.topics = life.durable.topics.iter().map(|(id, topic)| (*id, topic.name.clone())).collect();
-        self.partitions = life.durable.topics.iter().map(|(id, topic)| (*id, topic.partitions)).collect();
+        self.topics.restart(life.durable);
         self.restart_groups(life.durable);
         verdict
     }
@@ -197,6 +208,30 @@ impl Auditor {
             return Some(format!("{} requests are open, {request:?} the first", self.open.len()));
         }
         self.logs.leftovers()
+    }
+
+    /// Whether somebody is a consumer, as far as facts say.
+    pub(crate) fn has_consumer(&self, consumer: ConsumerId) -> bool {
+        self.members.contains_key(&consumer)
+    }
+
+    /// Whether there is such a topic, as far as facts say.
+    pub(crate) fn has_topic(&self, topic: TopicId) -> bool {
+        self.topics.contains(topic)
+    }
+
+    fn must_be_within_bounds(&self) -> Result<(), Violation> {
+        let (topics, partitions) = self.topics.count();
+        let counts = [
+            ("topics", topics, self.config.max_topics),
+            ("partitions", partitions, self.config.max_partitions),
+            ("consumers", self.members.len() as u64, self.config.max_consumers),
+            ("groups", self.groups.len() as u64, self.config.max_groups),
+        ];
+        for (what, count, limit) in counts {
+            must!(count <= u64::from(limit), Bounded, "{count} {what}, and {limit} are allowed");
+        }
+        Ok(())
     }
 
     /// What it knows of a log.

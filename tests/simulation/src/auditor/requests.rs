@@ -1,7 +1,8 @@
 //! What the auditor knows of open requests: what each waits for, and so when its answer is due.
 
 use takhin_core::{
-    AppendId, ConsumerId, FactSeq, LogId, Offset, Refusal, Request, RequestId, Response, Timestamp,
+    AppendId, ConsumerId, FactSeq, FetchedPart, GroupName, LogId, Offset, Refusal, Request, RequestId, Response,
+    Timestamp,
     response::{Bounds, CommittedPartition, Consumed, ProducedBatch, ReadResult, TopicDescription},
 };
 
@@ -34,6 +35,12 @@ pub(super) enum Kind {
     Commit(Vec<(LogId, Offset)>, Option<&'static str>),
     /// With what its group had committed when it was asked.
     Committed(Vec<(LogId, Offset)>),
+    /// A group's offsets, set or deleted by who is not in it.
+    Admin {
+        group: GroupName,
+        dry_run: bool,
+        in_use: bool,
+    },
     /// Everything else: it waits for nothing but facts.
     Other,
 }
@@ -56,8 +63,7 @@ impl Auditor {
             Request::CreateTopic { .. } | Request::AddPartitions { .. } | Request::ConfigureTopic { .. } => Kind::Topic,
             Request::Read { topic, partition, offset, limits } => {
                 deadline = Some(self.now + takhin_core::DurationMs(limits.timeout_ms));
-                let known = self.topics.iter().find(|(_, name)| *name == topic);
-                log = known.map(|(topic, _)| LogId { topic: *topic, partition: *partition });
+                log = self.topics.by_name(topic).map(|topic| LogId { topic, partition: *partition });
                 self.readers.extend(log.map(|log| (log, id)));
                 Kind::Read(*offset)
             }
@@ -76,8 +82,12 @@ impl Auditor {
                 consumer = Some(*who);
                 Kind::Committed(self.has_committed(*who))
             }
+            Request::ChangeSubscription { consumer: who, .. } => {
+                consumer = Some(*who);
+                self.asks_for_news(*who);
+                Kind::Other
+            }
             Request::Subscribe { consumer: who, .. }
-            | Request::ChangeSubscription { consumer: who, .. }
             | Request::Seek { consumer: who, .. }
             | Request::SeekPlace { consumer: who, .. }
             | Request::Pause { consumer: who, .. }
@@ -92,10 +102,11 @@ impl Auditor {
             | Request::ListTopics
             | Request::DescribeTopic { .. }
             | Request::ListGroups
-            | Request::SetOffsets { .. }
-            | Request::DeleteOffsets { .. }
-            | Request::DeleteGroup { .. }
             | Request::DescribeGroup { .. } => Kind::Other,
+            Request::SetOffsets { group, dry_run, .. } => self.kind_from_outside(group, *dry_run),
+            Request::DeleteOffsets { group, .. } | Request::DeleteGroup { group } => {
+                self.kind_from_outside(group, false)
+            }
         };
         if let Some(at) = deadline {
             self.deadlines.insert((at, id));
@@ -106,12 +117,19 @@ impl Auditor {
         self.open.insert(id, Open { kind, consumer, deadline, log, after: FactSeq::default() });
     }
 
+    fn kind_from_outside(&self, group: &GroupName, dry_run: bool) -> Kind {
+        Kind::Admin { group: group.clone(), dry_run, in_use: self.is_in_use(group) }
+    }
+
     pub(super) fn hung_up(&mut self, request: RequestId) {
         self.end(request);
     }
 
     fn end(&mut self, request: RequestId) -> Option<Open> {
         let open = self.open.remove(&request)?;
+        if matches!(open.kind, Kind::Poll | Kind::Read(_)) {
+            self.abandon(request);
+        }
         if let Some(at) = open.deadline {
             self.deadlines.remove(&(at, request));
         }
@@ -151,7 +169,11 @@ impl Auditor {
         let Ok(response) = response else { return Ok(()) };
         match (open.kind, response) {
             (Kind::Produce(offsets), Response::Produced(batches)) => must_be_told(&offsets, batches),
-            (Kind::Poll, Response::Consumed(consumed)) => self.consumed(consumed),
+            (Kind::Admin { group, in_use, .. }, _) => {
+                must!(!in_use, FencedNeverCommits, "offsets of {group} are changed, and somebody is in it");
+                Ok(())
+            }
+            (Kind::Poll, Response::Consumed(consumed)) => self.consumed(request, consumed),
             (Kind::Read(_), Response::Read(result)) => self.read(result),
             (Kind::Commit(decided, why_not), Response::Committed(told)) => {
                 must!(
@@ -166,11 +188,11 @@ impl Auditor {
             }
             (Kind::Committed(were), Response::Committed(told)) => self.must_read_back(&were, told),
             (_, Response::Consumer(description)) => {
-                self.described(description);
+                self.described(&description.group, description.generation);
                 Ok(())
             }
-            (_, Response::Topic(topic)) => self.must_tell_bounds(topic),
-            (_, Response::Topics(topics)) => topics.iter().try_for_each(|topic| self.must_tell_bounds(topic)),
+            (_, Response::Topic(topic)) => self.must_tell_bounds(request, topic),
+            (_, Response::Topics(topics)) => topics.iter().try_for_each(|topic| self.must_tell_bounds(request, topic)),
             _ => Ok(()),
         }
     }
@@ -182,16 +204,24 @@ impl Auditor {
             let same = brought.iter().any(|part| (part.log, part.from, part.next) == (*log, *from, *next));
             must!(same, ReadsContinuous, "{log} {from:?}..{next:?} is not what {fetch} read");
         }
-        if self.topics.contains_key(&log.topic) {
+        if self.topics.contains(log.topic) {
             self.must_be_bounds(*log, *bounds)?;
             must!(*next <= bounds.end, ReadsWithinBounds, "{log} is read up to {next:?}, {bounds:?}");
         }
         Ok(())
     }
 
-    fn must_tell_bounds(&self, topic: &TopicDescription) -> Result<(), Violation> {
-        for (partition, bounds) in (0..).zip(&topic.partitions) {
-            self.must_be_bounds(LogId { topic: topic.id, partition }, *bounds)?;
+    /// What is told at once is as it is; what waited for facts is as it was when it was asked.
+    fn must_tell_bounds(&self, request: RequestId, topic: &TopicDescription) -> Result<(), Violation> {
+        for (partition, told) in (0..).zip(&topic.partitions) {
+            let log = LogId { topic: topic.id, partition };
+            if self.touched == Some(request) {
+                self.must_be_bounds(log, *told)?;
+            } else if self.topics.contains(topic.id) {
+                let known = self.logs.bounds(log);
+                let was = told.end <= known.end && told.start <= known.start;
+                must!(was, ReadsWithinBounds, "{log} is at {known:?}, and {told:?} is told");
+            }
         }
         Ok(())
     }
@@ -205,23 +235,23 @@ impl Auditor {
     }
 
     /// An answer must bring what its fetch read, to who may have it.
-    fn consumed(&mut self, consumed: &Consumed) -> Result<(), Violation> {
+    fn consumed(&mut self, request: RequestId, consumed: &Consumed) -> Result<(), Violation> {
+        let at_once = self.has_read && self.touched == Some(request);
         let brought = consumed.fetch.and_then(|fetch| self.logs.used(fetch)).unwrap_or_default();
         for part in &consumed.parts {
-            let read = brought.iter().find(|read| (read.log, read.from, read.next) == (part.log, part.from, part.next));
-            let dense = part.next.0 - part.from.0 == u64::from(part.records);
-            must!(
-                read.is_some(),
-                ReadsContinuous,
-                "{}: {:?}..{:?} is not what was read",
-                part.log,
-                part.from,
-                part.next
-            );
+            let same = |read: &&FetchedPart| {
+                (read.log, read.from, read.next, read.records) == (part.log, part.from, part.next, part.records)
+            };
+            let read = brought.iter().find(same);
+            must!(read.is_some(), ReadsContinuous, "{}: {part:?} is not what was read, {brought:?}", part.log);
+            let dense = part.next.0 - part.from.0 == u64::from(part.records) || !self.topics.is_dense(part.log.topic);
             must!(dense, ReadsContinuous, "{}: {} records in {:?}..{:?}", part.log, part.records, part.from, part.next);
-            let known = self.topics.contains_key(&part.log.topic);
+            let known = self.topics.contains(part.log.topic);
             let end = self.log(part.log).end;
             must!(!known || part.next <= end, ReadsWithinBounds, "{}: {:?} is beyond {end:?}", part.log, part.next);
+            if at_once {
+                self.must_not_be_paused(consumed.consumer, part.log)?;
+            }
             self.must_own(consumed.consumer, part.log)?;
         }
         self.told(consumed.consumer, consumed.generation, consumed.rebalance.is_some())
@@ -232,7 +262,7 @@ impl Auditor {
             let same = decided.iter().any(|(log, offset)| {
                 log.partition == entry.partition
                     && Some(*offset) == entry.offset
-                    && self.topics.get(&log.topic).is_none_or(|name| *name == entry.topic)
+                    && self.topics.name(log.topic).is_none_or(|name| *name == entry.topic)
             });
             must!(same, CommitsReadBack, "{entry:?} is acknowledged, and was not decided in {decided:?}");
         }
@@ -241,7 +271,7 @@ impl Auditor {
 
     fn must_read_back(&self, were: &[(LogId, Offset)], told: &[CommittedPartition]) -> Result<(), Violation> {
         for (log, offset) in were {
-            let Some(name) = self.topics.get(&log.topic) else { continue };
+            let Some(name) = self.topics.name(log.topic) else { continue };
             let entry = told.iter().find(|entry| entry.topic == *name && entry.partition == log.partition);
             let same = entry.is_none_or(|entry| entry.offset == Some(*offset));
             must!(same, CommitsReadBack, "{log} was committed at {offset:?}, and {entry:?} is told");
@@ -300,7 +330,7 @@ impl Auditor {
                 return Ok(());
             }
             Kind::Poll => {}
-            Kind::Commit(..) | Kind::Committed(_) | Kind::Other => {
+            Kind::Commit(..) | Kind::Committed(_) | Kind::Admin { .. } | Kind::Other => {
                 must!(facts && !is_free, NoFalseWait, "{request:?} waits, and nothing has to become durable");
             }
         }

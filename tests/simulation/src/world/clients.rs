@@ -1,8 +1,10 @@
 //! Clients: what each of them asks, by the manners of its group.
 
+use std::sync::Arc;
+
 use takhin_core::{
-    BatchId, CommitOffset, ConsumerId, ConsumerOptions, Event, Generation, LogId, Offset, OffsetReset, PollLimits,
-    Request, RequestId, SeekTo, TopicName, Topics,
+    Assignor, BatchId, CommitOffset, ConsumerId, ConsumerOptions, Event, Generation, LogId, Offset, OffsetReset,
+    PollLimits, Request, RequestId, SeekTo, TopicName,
 };
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use super::{
     World,
     replies::{Ask, Asked},
 };
-use crate::{coverage::Rare, options::GroupKind, oracle::Violation};
+use crate::{coverage::Rare, model::what_is_committed, options::GroupKind, oracle::Violation};
 
 /// How long a client is heard of nothing before its session ends, in its own options.
 pub(super) const SESSION_MS: u32 = 4_000;
@@ -36,6 +38,14 @@ pub(super) struct Client {
     pub(super) asleep_until: u64,
     /// Whether there is no room for it.
     pub(super) is_refused: bool,
+    /// What it subscribed with, unless it wants something else since.
+    pub(super) subscribed: Option<Request>,
+    /// Who it was before.
+    pub(super) former: Option<ConsumerId>,
+    /// Who it was before, if that said goodbye: its id may be used again by who takes its place.
+    awaited: Option<ConsumerId>,
+    /// The step in which it paused something.
+    pub(super) paused_in: Option<u64>,
 }
 
 impl Client {
@@ -52,12 +62,23 @@ impl Client {
             is_unsure: false,
             asleep_until: 0,
             is_refused: false,
+            subscribed: None,
+            former: None,
+            awaited: None,
+            paused_in: None,
         }
     }
 
     /// It begins anew, as another consumer.
     pub(super) fn forget(&mut self) {
-        *self = Self::new(self.group);
+        let former = self.me.or(self.former);
+        *self = Self { former, ..Self::new(self.group) };
+    }
+
+    /// It begins anew, and may do so as who it was.
+    pub(super) fn said_goodbye(&mut self) {
+        self.forget();
+        self.awaited = self.former;
     }
 }
 
@@ -82,26 +103,35 @@ impl World {
     }
 
     pub(super) fn subscribe(&mut self, at: usize) -> Result<(), Violation> {
-        self.consumers += 1;
-        let consumer = ConsumerId(Uuid::from_u128(self.consumers));
+        let instance_id = self.instance(at);
+        let former = self.clients[at].former;
+        let may = self.faults && instance_id.is_some();
+        let again = self.clients[at].awaited.filter(|_| may && self.word.one_in(2));
+        self.consumers += u128::from(again.is_none());
+        let consumer = again.unwrap_or(ConsumerId(Uuid::from_u128(self.consumers)));
         let (group, wild) = (self.clients[at].group, self.kind(at) == GroupKind::Wild);
         let auto_commit = self.kind(at) != GroupKind::ByHand && !self.word.one_in(2);
-        self.clients[at] = Client { me: Some(consumer), auto_commit, ..Client::new(group) };
-        let resets = [OffsetReset::Earliest, OffsetReset::Latest, OffsetReset::None];
+        // Since before all records is from the earliest on, for who plays by the rules.
+        let earliest = [OffsetReset::Earliest, OffsetReset::Earliest, OffsetReset::ByDuration(u64::MAX)];
+        let wishes = [OffsetReset::Earliest, OffsetReset::Latest, OffsetReset::None, OffsetReset::ByDuration(1_000)];
+        let resets = if wild { &wishes[..] } else { &earliest[..] };
+        let must_poll = self.options.must_poll && self.word.one_in(2);
         let options = ConsumerOptions {
-            auto_offset_reset: if wild { self.word.of(&resets).unwrap_or_default() } else { OffsetReset::Earliest },
+            auto_offset_reset: self.word.of(resets).unwrap_or_default(),
             session_timeout_ms: SESSION_MS,
+            max_poll_interval_ms: if must_poll { 1_500 } else { 300_000 },
             rebalance_timeout_ms: 2_000,
             auto_commit,
             auto_commit_interval_ms: self.word.of(&[200, 0, 1_000]).unwrap_or_default(),
+            assignor: self.word.of(&[Assignor::Uniform, Assignor::Uniform, Assignor::Range]).unwrap_or_default(),
+            instance_id,
             ..ConsumerOptions::default()
         };
-        // The first client of each group wants everything.
-        let few = at >= self.groups.len() && self.word.one_in(3);
-        let topics = if few { self.topics[..self.topics.len().min(1)].to_vec() } else { self.topics.clone() };
-        let group = self.groups[group].1.clone();
-        let topics = Topics::Named(topics);
-        let request = Request::Subscribe { consumer, group, topics, options, allow_missing: true };
+        let topics = self.wanted_topics(at);
+        let name = self.groups[group].1.clone();
+        let request = Request::Subscribe { consumer, group: name, topics, options, allow_missing: true };
+        let subscribed = Some(request.clone());
+        self.clients[at] = Client { me: Some(consumer), auto_commit, subscribed, former, ..Client::new(group) };
         self.ask(Some(at), Ask::Subscribe, request).map(drop)
     }
 
@@ -174,14 +204,14 @@ impl World {
         }
         let group = self.clients[at].group;
         let by_hand = kind == GroupKind::ByHand;
-        let tickets = offsets
-            .iter()
-            .filter(|_| by_hand)
-            .map(|(log, _, offset)| (*log, self.model.begin_commit(group, *log, *offset)));
+        let note: Option<Arc<str>> = self.word.one_in(3).then(|| Arc::from(format!("{}", 1 + self.word.below(99))));
+        let tickets = offsets.iter().filter(|_| by_hand).map(|(log, _, offset)| {
+            (*log, self.model.begin_commit(group, *log, what_is_committed(*offset, note.as_deref())))
+        });
         let ask = Ask::Commit { tickets: tickets.collect() };
         let entries = offsets.into_iter().map(|(log, topic, offset)| {
             let offset = i64::try_from(offset.0).unwrap_or(i64::MAX);
-            CommitOffset { topic, partition: log.partition, offset, metadata: None }
+            CommitOffset { topic, partition: log.partition, offset, metadata: note.clone() }
         });
         let request = Request::Commit { consumer, offsets: Some(entries.collect()), generation };
         self.ask(Some(at), ask, request).map(drop)
@@ -210,17 +240,6 @@ impl World {
         self.ask(Some(at), Ask::Commit { tickets: Vec::new() }, request).map(drop)
     }
 
-    pub(super) fn seek(&mut self, at: usize) -> Result<(), Violation> {
-        let (Some(consumer), Some((topic, partition))) = (self.clients[at].me, self.some_partition()) else {
-            return Ok(());
-        };
-        let to = SeekTo { topic, partition, offset: i64::from(self.word.below(40)) - 1 };
-        if self.is_fetching(at) {
-            self.cover(Rare::SeekDuringFetch);
-        }
-        self.ask(Some(at), Ask::Other, Request::Seek { consumer, positions: vec![to] }).map(drop)
-    }
-
     /// A client goes on behind what can't be read.
     pub(super) fn seek_behind(&mut self, at: usize, topic: TopicName, partition: u32, next: Offset) {
         let Some(consumer) = self.clients[at].me else { return };
@@ -233,6 +252,7 @@ impl World {
     pub(super) fn assign(&mut self, at: usize) -> Result<(), Violation> {
         let (Some(consumer), Some(one)) = (self.clients[at].me, self.some_partition()) else { return Ok(()) };
         let partitions = if self.word.one_in(4) { Vec::new() } else { vec![one] };
+        self.clients[at].subscribed = None;
         self.ask(Some(at), Ask::Other, Request::Assign { consumer, partitions }).map(drop)
     }
 
@@ -264,6 +284,7 @@ impl World {
         if unsure && client.auto_commit && self.kind(at) != GroupKind::Wild {
             return Ok(());
         }
+        self.clients[at].subscribed = None;
         self.ask(Some(at), Ask::Close, Request::Close { consumer }).map(drop)
     }
 

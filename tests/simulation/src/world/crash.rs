@@ -9,6 +9,7 @@ use super::World;
 use crate::{
     auditor::NewLife,
     coverage::Rare,
+    model::{NOTHING, what_is_committed},
     oracle::{Violation, must},
 };
 
@@ -62,8 +63,15 @@ impl World {
         self.model.must_have_survived(&self.engine)?;
         self.auditor.restart(life)?;
         let (durable, groups, engine) = (&self.engine.durable, &self.groups, &self.engine);
-        let committed = |group: usize, log| durable.committed(&groups[group].1, log);
-        self.model.commits_are(committed);
+        self.model.must_be_in_order(engine)?;
+        self.model.commits_are(|group: usize, log| durable.committed(&groups[group].1, log));
+        let committed = |group: usize, log| match durable.groups.get(&groups[group].1) {
+            Some(record) => record
+                .offsets
+                .get(&log)
+                .map_or(NOTHING, |offset| what_is_committed(*offset, record.metadata.get(&log).map(|text| &text[..]))),
+            None => NOTHING,
+        };
         self.model.histories_restart(|log| engine.end(log), committed)?;
 
         self.core = recovery.finish(self.boot, at, &bounds);
@@ -79,6 +87,9 @@ impl World {
         #[cfg(feature = "planted")]
         self.plant_cores();
         self.event(Event::Tick)?;
+        if self.word.one_in(2) {
+            self.tell_date()?;
+        }
         self.must_be_made_of_facts()
     }
 
@@ -94,6 +105,9 @@ impl World {
         }
         if self.engine.durable.consumers.values().any(|consumer| consumer.open.is_some()) {
             self.cover(Rare::CrashWithOpenBatch);
+        }
+        if self.engine.is_looking_up() {
+            self.cover(Rare::CrashDuringLookup);
         }
         if self.draining {
             self.cover(Rare::CrashWhileDraining);

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use takhin_core::{
-    AppendId, Command, Durable, Event, FactSeq, FetchId, FetchPart, FetchedPart, LogId, Offset, Parts, ReadError,
-    Recovery, RequestId, StorageError, StorageState, TopicId, TopicName, memory::MemoryEngine, response::Bounds,
+    AppendId, Command, Date, Durable, Event, FactSeq, FetchId, FetchPart, FetchedPart, LogId, Offset, Parts,
+    ProducerStamp, ReadError, Recovery, RequestId, StorageError, StorageState, TopicId, TopicName,
+    memory::MemoryEngine, response::Bounds,
 };
 
 use crate::{
@@ -22,6 +23,8 @@ pub(crate) enum Lane {
     Facts,
     /// The making and removing of logs.
     Topics,
+    /// Dates to be looked up.
+    Lookups,
     /// The appends of one log.
     Log(LogId),
     /// One fetch.
@@ -54,6 +57,10 @@ pub(crate) struct Engine {
     pub(crate) said: Option<Event>,
     pub(crate) blocked: BTreeSet<LogId>,
     corrupt: Vec<(LogId, Offset, Offset)>,
+    /// Records that were compacted away.
+    holes: BTreeMap<LogId, BTreeSet<u64>>,
+    /// Whether a read went over such records.
+    pub(crate) read_over_gap: bool,
     /// Logs of which something could once not be read, or that are being removed: not all of them reaches everybody.
     pub(crate) excused: BTreeSet<LogId>,
     pub(crate) state: StorageState,
@@ -67,9 +74,21 @@ pub(crate) struct Engine {
 /// What stands at an offset: it follows from the append and from the place in it.
 pub(crate) type Record = u64;
 
-/// The `n`-th record of an append.
-pub(crate) fn record(append: AppendId, n: u64) -> Record {
-    mix(append.request.0 << 16 ^ u64::from(append.partition) << 8 ^ n) | 1
+/// The `n`-th record of an append; of one that can be recognized it is the same whenever it is sent.
+pub(crate) fn record(append: AppendId, stamp: Option<ProducerStamp>, n: u64) -> Record {
+    let Some(ProducerStamp { producer, epoch, sequence }) = stamp else {
+        return mix(append.request.0 << 16 ^ u64::from(append.partition) << 8 ^ n) | 1;
+    };
+    let of = mix(producer.0) ^ u64::from(epoch) << 32;
+    if producer.is_keyed() {
+        mix(mix(of ^ u64::from(sequence)) + n) | 1
+    } else {
+        mix(of ^ (u64::from(sequence) + n)) | 1
+    }
+}
+
+fn stamp(append: &Command) -> Option<ProducerStamp> {
+    if let Command::Append { producer, .. } = append { *producer } else { None }
 }
 
 impl Engine {
@@ -81,10 +100,8 @@ impl Engine {
         let lane = match &command {
             Command::Append { log, .. } => Lane::Log(*log),
             Command::Fetch { id, .. } => Lane::Fetch(*id),
-            Command::CreateLogs { .. }
-            | Command::ConfigureLogs { .. }
-            | Command::DeleteLogs { .. }
-            | Command::Lookup { .. } => Lane::Topics,
+            Command::CreateLogs { .. } | Command::ConfigureLogs { .. } | Command::DeleteLogs { .. } => Lane::Topics,
+            Command::Lookup { .. } => Lane::Lookups,
             Command::Persist { .. } => Lane::Facts,
             Command::Discard { .. } | Command::Reply { .. } => return,
         };
@@ -144,6 +161,8 @@ impl Engine {
         let fails = mishap == Mishap::Fails;
         match command {
             Command::Append { id, log, .. } => {
+                #[cfg(feature = "planted")]
+                let stamp = stamp(&command);
                 let error = match &self.state {
                     _ if fails => StorageError::Failed("an append failed".into()),
                     _ if !self.records.contains_key(&log) => StorageError::Failed("there is no such log".into()),
@@ -155,7 +174,7 @@ impl Engine {
                     }
                 };
                 #[cfg(feature = "planted")]
-                self.planted.failed(id, log);
+                self.planted.failed(id, stamp, log);
                 Some(Event::Appended { id, log, result: Err(error) })
             }
             Command::Fetch { id, max_records, max_bytes, parts, whole } => {
@@ -175,6 +194,10 @@ impl Engine {
                 None
             }
             Command::Persist { .. } => self.persist(&command),
+            Command::Lookup { consumer, log, at, .. } if fails => {
+                let result = Err(StorageError::Failed("a read failed".into()));
+                Some(Event::LookedUp { consumer, log, at, result })
+            }
             Command::Lookup { .. } | Command::ConfigureLogs { .. } => self.memory.execute(&command),
             Command::Discard { .. } | Command::Reply { .. } => None,
         }
@@ -183,8 +206,9 @@ impl Engine {
     fn append(&mut self, command: &Command, id: AppendId, log: LogId) -> Option<Event> {
         let event = self.memory.execute(command);
         if let (Some(Event::Appended { result: Ok(at), .. }), Some(records)) = (&event, self.records.get_mut(&log)) {
-            for n in 0..at.end.0 - at.base_offset.0 {
-                records.push(record(id, n));
+            let new = if at.duplicate { 0 } else { at.end.0 - at.base_offset.0 };
+            for n in 0..new {
+                records.push(record(id, stamp(command), n));
             }
             #[cfg(feature = "planted")]
             self.planted.appended(log, records);
@@ -238,13 +262,23 @@ impl Engine {
         }
         let command = Command::Fetch { id, max_records, max_bytes, parts, whole };
         if let Some(Event::Fetched { mut parts, .. }) = self.memory.execute(&command) {
+            parts.iter_mut().for_each(|part| self.leave_out(part));
             parts.extend(damaged);
             return parts;
         }
         damaged
     }
 
-    /// The record at an offset, if the log has it.
+    /// What was compacted away is not brought.
+    fn leave_out(&mut self, part: &mut FetchedPart) {
+        let Some(holes) = self.holes.get(&part.log) else { return };
+        let gone = u32::try_from(holes.range(part.from.0..part.next.0).count()).unwrap_or(u32::MAX);
+        part.bytes -= gone * (part.bytes / part.records.max(1));
+        part.records -= gone;
+        self.read_over_gap |= gone > 0;
+    }
+
+    /// The record at an offset, whatever became of it, if the log ever had it.
     pub(crate) fn record(&self, log: LogId, offset: u64) -> Option<Record> {
         self.records.get(&log)?.get(usize::try_from(offset).ok()?).copied()
     }
@@ -253,7 +287,8 @@ impl Engine {
     pub(crate) fn read(&self, log: LogId, offset: u64) -> Option<Record> {
         #[cfg(feature = "planted")]
         let offset = self.planted.read(offset, self.start(log));
-        self.record(log, offset)
+        let gone = self.holes.get(&log).is_some_and(|holes| holes.contains(&offset));
+        if gone { None } else { self.record(log, offset) }
     }
 
     /// Whether there is such a log.
@@ -293,6 +328,28 @@ impl Engine {
     /// Drops the records before an offset.
     pub(crate) fn trim(&mut self, log: LogId, start: Offset) -> Option<Event> {
         self.memory.trim(log, start)
+    }
+
+    /// All that was ever written to each log, in order.
+    pub(crate) fn all_records(&self) -> impl Iterator<Item = (LogId, &[Record])> + '_ {
+        self.records.iter().map(|(log, records)| (*log, &records[..]))
+    }
+
+    /// The date of what is appended from now on.
+    pub(crate) fn set_date(&mut self, date: Date) {
+        self.memory.set_date(date);
+    }
+
+    /// Compaction drops a record and the one after it, but never a log's last one.
+    pub(crate) fn compact(&mut self, log: LogId, at: Offset) {
+        let end = self.end(log).unwrap_or_default();
+        let holes = self.holes.entry(log).or_default();
+        holes.extend((at.0..at.0 + 2).filter(|offset| offset + 1 < end));
+    }
+
+    /// Whether a date is being looked up.
+    pub(crate) fn is_looking_up(&self) -> bool {
+        self.lanes.iter().any(|(lane, _)| *lane == Lane::Lookups)
     }
 
     /// Makes two records from an offset on unreadable.
@@ -400,6 +457,7 @@ impl Engine {
         self.records.retain(|log, _| log.topic != topic);
         self.blocked.retain(|log| log.topic != topic);
         self.corrupt.retain(|(log, ..)| log.topic != topic);
+        self.holes.retain(|log, _| log.topic != topic);
         self.excused.retain(|log| log.topic != topic);
         let name = TopicName::new("gone").expect("a good name");
         self.memory.execute(&Command::DeleteLogs { topic, name, partitions: 0 });

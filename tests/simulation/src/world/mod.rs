@@ -1,12 +1,15 @@
 //! The world: a core, an engine with faults, clients, and the oracles that watch them. Nothing in it is left to
 //! chance but what a word says.
 
+mod admin;
 mod clients;
 mod crash;
 pub(crate) mod engine;
+mod members;
 mod operate;
 #[cfg(feature = "planted")]
 mod planted;
+mod producers;
 mod replies;
 mod settle;
 
@@ -15,13 +18,18 @@ use std::collections::VecDeque;
 #[cfg(feature = "planted")]
 use takhin_core::planted::Bug;
 use takhin_core::{
-    Boot, Command, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName, LeaveReason, ReadError, Request,
-    RequestId, Timestamp, TopicName,
-    fact::RebalanceReason,
+    Assignor, Boot, Command, ConsumerOptions, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName, LeaveReason,
+    LogId, ReadError, Request, RequestId, Timestamp, TopicName,
+    fact::{RebalanceReason, Subscription},
     trace::{Header, Recorder},
 };
 
-use self::{clients::Client, engine::Engine, replies::Asked};
+use self::{
+    clients::Client,
+    engine::Engine,
+    producers::{Key, PRODUCERS, Producer},
+    replies::Asked,
+};
 use crate::{
     auditor::Auditor,
     coverage::{Coverage, Rare},
@@ -55,6 +63,12 @@ pub(crate) struct World {
     requests: u64,
     consumers: u128,
     clients: Vec<Client>,
+    producers: Vec<Producer>,
+    keys: VecDeque<Key>,
+    /// A producer that sent something again after a crash.
+    resent_across_crash: Option<(u32, LogId)>,
+    /// How far the date is from where it would be if nobody had set it.
+    date_skew: i64,
     topics: Vec<TopicName>,
     groups: Vec<(GroupKind, GroupName)>,
     open: Vec<Asked>,
@@ -70,6 +84,8 @@ pub(crate) struct World {
     /// Whether things go wrong.
     faults: bool,
     draining: bool,
+    /// Records that clients received.
+    delivered: u64,
     /// A group that was last seen between two assignments.
     unsettled: Option<GroupName>,
     pub(crate) coverage: Coverage,
@@ -82,6 +98,7 @@ pub(crate) struct World {
 enum Seen {
     Commit,
     Trimmed,
+    NoDate,
     Read,
     Other,
 }
@@ -92,6 +109,7 @@ impl Seen {
         match event {
             Event::Request { request: Request::Commit { .. }, .. } => Self::Commit,
             Event::Fetched { parts, .. } if parts.iter().any(is_trimmed) => Self::Trimmed,
+            Event::LookedUp { result: Err(_), .. } => Self::NoDate,
             Event::Fetched { parts, .. } if parts.iter().any(|part| part.records > 0) => Self::Read,
             _ => Self::Other,
         }
@@ -126,6 +144,10 @@ impl World {
             requests: 0,
             consumers: 0,
             clients: clients.collect(),
+            producers: (0..PRODUCERS).map(|_| Producer::default()).collect(),
+            keys: VecDeque::new(),
+            resent_across_crash: None,
+            date_skew: 0,
             topics: topics.map(|name| TopicName::new(name).expect("a good name")).collect(),
             groups,
             open: Vec::new(),
@@ -137,6 +159,7 @@ impl World {
             snapshot: None,
             faults: true,
             draining: false,
+            delivered: 0,
             unsettled: None,
             coverage: Coverage::default(),
             recording: None,
@@ -210,6 +233,7 @@ impl World {
     fn take(&mut self, event: Event) -> Result<(), Violation> {
         let now = Timestamp(self.now);
         self.events += 1;
+        self.engine.set_date(self.date());
         let audited = self.auditor.event(now, &event);
         let seen = Seen::of(&event);
         let twin = self.twin.is_some().then(|| event.clone());
@@ -279,6 +303,7 @@ impl World {
         match event {
             Seen::Commit if expired > 0 => self.cover(Rare::CommitInStepOfExpiry),
             Seen::Trimmed => self.cover(Rare::PositionTrimmed),
+            Seen::NoDate => self.cover(Rare::LookupFails),
             Seen::Read if matches!(commands, [Command::Discard { .. }]) => self.cover(Rare::PollWaitsForMore),
             _ if expired > 1 => self.cover(Rare::TimersFireLate),
             _ => {}
@@ -295,6 +320,13 @@ impl World {
                 if let RebalanceReason::Unsubscribed(_) = reason {
                     self.cover(Rare::TakesByHandFromGroup);
                 }
+                let by_pattern = |me| {
+                    let record = self.engine.durable.consumers.get(me);
+                    record.is_some_and(|record| matches!(record.subscription, Subscription::Pattern(_)))
+                };
+                if matches!(reason, RebalanceReason::TopicsChanged(_)) && targets.keys().any(by_pattern) {
+                    self.cover(Rare::PatternMeetsTopic);
+                }
                 let reads = |at: &usize| {
                     self.clients[*at].me.is_some_and(|me| targets.contains_key(&me)) && self.is_fetching(*at)
                 };
@@ -307,12 +339,33 @@ impl World {
             Fact::TopicCreated { name, .. } if self.created.contains(name) => self.cover(Rare::TopicComesAgain),
             Fact::TopicCreated { name, .. } => self.created.push(name.clone()),
             Fact::ConsumerEnded { reason: LeaveReason::RebalanceTimeout, .. } => self.cover(Rare::FencedForHoldingOn),
+            Fact::ConsumerEnded { reason: LeaveReason::PollInterval, .. } => self.cover(Rare::RemovedForNotPolling),
+            Fact::ConsumerCreated { options, group, .. } => self.cover_mixed(group, options),
+            Fact::TakenOver { from, consumer, .. } if from == consumer => self.cover(Rare::ComesBackToItsPlace),
+            Fact::TakenOver { from, .. } if self.clients.iter().any(|client| client.me == Some(*from)) => {
+                self.cover(Rare::TakesPlaceOfTheLiving);
+            }
+            Fact::GroupDeleted { .. } if !self.open.iter().any(Asked::is_from_outside) => {
+                self.cover(Rare::GroupExpires);
+            }
             _ => {}
+        }
+    }
+
+    fn cover_mixed(&mut self, group: &GroupName, options: &ConsumerOptions) {
+        let mut others = self.engine.durable.consumers.values().filter(|record| record.group == *group);
+        if options.assignor == Assignor::Range && others.any(|other| other.options.assignor == Assignor::Uniform) {
+            self.cover(Rare::MixedAssignors);
         }
     }
 
     /// What the model makes of a decision.
     fn decided(&mut self, fact: &Fact) -> Result<(), Violation> {
+        if let Fact::GroupDeleted { group } = fact
+            && let Some(at) = self.groups.iter().position(|(_, name)| name == group)
+        {
+            self.model.group_forgotten(at);
+        }
         let Fact::Committed { group, offsets, .. } = fact else { return Ok(()) };
         let Some(at) = self.groups.iter().position(|(_, name)| name == group) else { return Ok(()) };
         if self.groups[at].0 == GroupKind::Wild {

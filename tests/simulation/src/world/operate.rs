@@ -1,13 +1,14 @@
 //! Operations: what each of them does to this world.
 
 use takhin_core::{
-    Event, FactSeq, FetchId, LogId, Offset, Parts, PollLimits, ProduceBatch, Request, RequestId, StorageError,
+    Cleanup, Event, FactSeq, FetchId, LogId, Offset, Parts, PollLimits, ProduceBatch, Request, RequestId, StorageError,
     StorageState, TopicConfig,
 };
 
 use super::{
     World,
     engine::{Lane, Mishap},
+    producers::Claim,
     replies::Ask,
 };
 use crate::{coverage::Rare, operation::Operation, oracle::Violation};
@@ -18,7 +19,7 @@ impl World {
             Operation::Complete => self.complete(Mishap::None, |_| true),
             Operation::CompleteAll => self.complete_all(),
             Operation::FailAppend => self.complete(Mishap::Fails, |lane| matches!(lane, Lane::Log(_))),
-            Operation::FailRead => self.complete(Mishap::Fails, |lane| matches!(lane, Lane::Fetch(_))),
+            Operation::FailRead => self.complete(Mishap::Fails, |lane| matches!(lane, Lane::Fetch(_) | Lane::Lookups)),
             Operation::ShortRead => self.complete(Mishap::Short, |lane| matches!(lane, Lane::Fetch(_))),
             Operation::FailCreate => self.complete(Mishap::Fails, |lane| lane == Lane::Topics),
             Operation::Delay => {
@@ -45,6 +46,15 @@ impl World {
                 Ok(())
             }
             Operation::Trim => self.trim(),
+            Operation::Compact => {
+                self.compact();
+                Ok(())
+            }
+            Operation::TellDate => self.tell_date(),
+            Operation::SetDate => {
+                self.set_date();
+                Ok(())
+            }
             Operation::FillDisk => self.storage_turns(StorageState::Stalled(StorageError::Full)),
             Operation::MakeRoom => self.storage_turns(StorageState::Ok),
             Operation::FailSync => {
@@ -89,6 +99,18 @@ impl World {
         match operation {
             Operation::Produce => return self.produce(1),
             Operation::ProduceMany => return self.produce(u32::from(self.options.partitions.max(1))),
+            Operation::ProduceNumbered => return self.produce_numbered(),
+            Operation::ProduceOutOfOrder => return self.produce_out_of_order(),
+            Operation::ProduceFenced => return self.produce_fenced(),
+            Operation::ProduceKeyed => return self.produce_keyed(),
+            Operation::ProduceExpecting => return self.produce_expecting(),
+            Operation::BeginEpoch => {
+                self.begin_epoch();
+                return Ok(());
+            }
+            Operation::ConfigureTopic => return self.configure_topic(),
+            Operation::SetOffsets => return self.set_offsets(),
+            Operation::DeleteOffsets => return self.delete_offsets(),
             Operation::Read => return self.read_partition(false),
             Operation::LongRead => return self.read_partition(true),
             Operation::CreateTopic | Operation::AddPartitions | Operation::DeleteTopic | Operation::DescribeTopics => {
@@ -115,6 +137,12 @@ impl World {
             Operation::Describe => self.describe(at),
             Operation::AskCommitted => self.ask_committed(at),
             Operation::Subscribe if self.clients[at].me.is_none() => self.subscribe(at),
+            Operation::Subscribe => self.subscribe_again(at),
+            Operation::Resubscribe => self.resubscribe(at),
+            Operation::PausePartitions => self.pause_partitions(at),
+            Operation::ResumePartitions => self.resume_partitions(at),
+            Operation::SeekPlace => self.seek_place(at),
+            Operation::Haunt => self.haunt(at),
             Operation::Close => self.close(at),
             Operation::Die => {
                 self.clients[at].forget();
@@ -167,7 +195,7 @@ impl World {
     fn produce(&mut self, partitions: u32) -> Result<(), Violation> {
         if let Some(request) = self.retry.take() {
             self.cover(Rare::ProduceRepeated);
-            return self.produce_request(request);
+            return self.produce_request(request, Claim::None).map(drop);
         }
         let Some((topic, first)) = self.some_partition() else { return Ok(()) };
         let count = u32::from(self.options.partitions.max(1));
@@ -177,18 +205,18 @@ impl World {
             ProduceBatch { partition: (first + n) % count, records, bytes: records * 10, ..ProduceBatch::default() }
         });
         let batches = batches.collect();
-        self.produce_request(Request::Produce { topic, batches })
+        self.produce_request(Request::Produce { topic, batches }, Claim::None).map(drop)
     }
 
-    fn produce_request(&mut self, request: Request) -> Result<(), Violation> {
-        let Request::Produce { topic, batches } = &request else { return Ok(()) };
+    pub(super) fn produce_request(&mut self, request: Request, claim: Claim) -> Result<RequestId, Violation> {
+        let Request::Produce { topic, batches } = &request else { return Ok(RequestId::default()) };
         let topic = self.core.topic(topic).map(|topic| topic.id);
         let tickets = topic.into_iter().flat_map(|topic| {
             batches.iter().map(move |batch| (LogId { topic, partition: batch.partition }, batch.records))
         });
         let tickets: Vec<_> = tickets.map(|(log, records)| (log, self.model.begin_append(log, records))).collect();
-        let ask = Ask::Produce { topic, batches: batches.clone(), tickets };
-        self.ask(None, ask, request).map(drop)
+        let ask = Ask::Produce { topic, batches: batches.clone(), tickets, claim };
+        self.ask(None, ask, request)
     }
 
     fn read_partition(&mut self, waits: bool) -> Result<(), Violation> {
@@ -212,7 +240,10 @@ impl World {
             Operation::AddPartitions => Request::AddPartitions { name, partitions: partitions + 1 },
             Operation::DescribeTopics if self.word.one_in(2) => Request::ListTopics,
             Operation::DescribeTopics => Request::DescribeTopic { name },
-            _ => Request::CreateTopic { name, partitions, config: TopicConfig::default() },
+            _ => {
+                let cleanup = self.word.of(&[Cleanup::Delete, Cleanup::Delete, Cleanup::Compact]).unwrap_or_default();
+                Request::CreateTopic { name, partitions, config: TopicConfig { cleanup, ..TopicConfig::default() } }
+            }
         };
         self.ask(None, Ask::Other, request).map(drop)
     }
@@ -224,7 +255,7 @@ impl World {
     }
 
     /// A log, and an offset that can be read in it.
-    fn some_place(&mut self) -> Option<(LogId, Offset)> {
+    pub(super) fn some_place(&mut self) -> Option<(LogId, Offset)> {
         let log = self.engine.some_log(&mut self.word)?;
         let (start, end) = (self.engine.start(log), self.engine.end(log)?);
         let room = u32::try_from(end - start).ok().filter(|room| *room > 0)?;

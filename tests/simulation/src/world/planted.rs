@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use takhin_core::{AppendId, LogId, Offset, memory::MemoryEngine, planted::Bug, response::Bounds};
+use takhin_core::{AppendId, LogId, Offset, ProducerStamp, memory::MemoryEngine, planted::Bug, response::Bounds};
 
 use super::engine::{Record, record};
 
@@ -11,19 +11,19 @@ use super::engine::{Record, record};
 pub(crate) struct Planted {
     pub(crate) bug: Option<Bug>,
     /// What failed last in each log.
-    failed: BTreeMap<LogId, AppendId>,
+    failed: BTreeMap<LogId, (AppendId, Option<ProducerStamp>)>,
 }
 
 impl Planted {
-    pub(super) fn failed(&mut self, id: AppendId, log: LogId) {
+    pub(super) fn failed(&mut self, id: AppendId, stamp: Option<ProducerStamp>, log: LogId) {
         if self.bug == Some(Bug::FailedAppendLeftBehind) {
-            self.failed.insert(log, id);
+            self.failed.insert(log, (id, stamp));
         }
     }
 
     pub(super) fn appended(&mut self, log: LogId, records: &mut [Record]) {
-        if let (Some(id), Some(last)) = (self.failed.remove(&log), records.last_mut()) {
-            *last = record(id, 0);
+        if let (Some((id, stamp)), Some(last)) = (self.failed.remove(&log), records.last_mut()) {
+            *last = record(id, stamp, 0);
         }
     }
 

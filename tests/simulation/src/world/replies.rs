@@ -7,9 +7,14 @@ use takhin_core::{
     response::{CommittedPartition, Consumed, GroupState, ProducedBatch},
 };
 
-use super::World;
+use super::{World, members::Targets, producers::Claim};
 use crate::{
-    coverage::Rare, history::Ticket, model::NOTHING, operation::Operation, options::GroupKind, oracle::Violation,
+    coverage::Rare,
+    history::Ticket,
+    model::{NOTHING, what_is_committed},
+    operation::Operation,
+    options::GroupKind,
+    oracle::{Violation, must},
 };
 
 /// A request that is owed an answer.
@@ -26,15 +31,41 @@ pub(super) struct Asked {
 /// What was asked, as far as it matters to what the answer means.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Produce { topic: Option<TopicId>, batches: Parts<ProduceBatch>, tickets: Vec<(LogId, Ticket)> },
-    Read { log: Option<(LogId, Ticket)> },
+    Produce {
+        topic: Option<TopicId>,
+        batches: Parts<ProduceBatch>,
+        tickets: Vec<(LogId, Ticket)>,
+        claim: Claim,
+    },
+    Read {
+        log: Option<(LogId, Ticket)>,
+    },
     Subscribe,
+    SubscribeAgain,
     Poll,
-    Commit { tickets: Vec<(LogId, Ticket)> },
-    Committed { tickets: Vec<(LogId, TopicName, Ticket)> },
+    Commit {
+        tickets: Vec<(LogId, Ticket)>,
+    },
+    Committed {
+        tickets: Vec<(LogId, TopicName, Ticket)>,
+    },
     Close,
     Groups,
+    Seek {
+        to: Targets,
+    },
+    /// From outside of a group.
+    Admin,
+    /// Of who a client was before.
+    Ghost,
     Other,
+}
+
+impl Asked {
+    /// Whether it changes some group from outside.
+    pub(super) fn is_from_outside(&self) -> bool {
+        matches!(self.ask, Ask::Admin)
+    }
 }
 
 impl World {
@@ -47,6 +78,16 @@ impl World {
         match (asked.client, &asked.ask) {
             (_, Ask::Produce { .. }) => self.produced(&asked, &response),
             (_, Ask::Read { log }) => self.read(*log, &response),
+            (_, Ask::Admin) => {
+                self.admin_hears(&response);
+                Ok(())
+            }
+            (_, Ask::Ghost) => {
+                if response.is_err() {
+                    self.cover(Rare::GhostIsRefused);
+                }
+                Ok(())
+            }
             (_, Ask::Groups) => {
                 self.groups_told(&response);
                 Ok(())
@@ -59,7 +100,7 @@ impl World {
     /// An answer does not reach its client. Whose clients rely on it, for them the server sees that.
     fn lose(&mut self, asked: &Asked, response: &Result<Response, Refusal>) -> Result<(), Violation> {
         self.gave_up(asked)?;
-        if let Ask::Produce { topic: Some(_), batches, .. } = &asked.ask {
+        if let Ask::Produce { topic: Some(_), batches, claim: Claim::None, .. } = &asked.ask {
             let name = self.topics[self.word.index(self.topics.len())].clone();
             self.retry = Some(takhin_core::Request::Produce { topic: name, batches: batches.clone() });
         }
@@ -81,32 +122,42 @@ impl World {
     }
 
     fn produced(&mut self, asked: &Asked, response: &Result<Response, Refusal>) -> Result<(), Violation> {
-        let Ask::Produce { topic, batches, tickets } = &asked.ask else { return Ok(()) };
+        let Ask::Produce { topic, batches, tickets, claim } = &asked.ask else { return Ok(()) };
         let Some(topic) = *topic else { return Ok(()) };
+        if let [batch] = &batches[..] {
+            let log = LogId { topic, partition: batch.partition };
+            self.recognized((batch, log, *claim), response)?;
+        }
         let ticket = |log: LogId| tickets.iter().find(|(of, _)| *of == log).map(|(_, ticket)| *ticket);
         let untouched = matches!(
             response,
             Err(Refusal::StorageUnavailable { applied: Applied::Nothing, .. }
                 | Refusal::TopicNotFound { .. }
                 | Refusal::PartitionNotFound { .. }
+                | Refusal::OffsetMismatch { .. }
+                | Refusal::SequenceGap { .. }
+                | Refusal::ProducerFenced { .. }
+                | Refusal::IdempotencyKeyReused { .. }
                 | Refusal::ShuttingDown)
         );
         let told: &[ProducedBatch] = if let Ok(Response::Produced(told)) = response { told } else { &[] };
         for batch in batches {
             let log = LogId { topic, partition: batch.partition };
             let id = AppendId { request: asked.id, partition: batch.partition };
-            let result = told.iter().find(|told| told.partition == batch.partition).map(|told| &told.result);
-            match result {
+            let told = told.iter().find(|told| told.partition == batch.partition);
+            match told.map(|told| &told.result) {
                 Some(Ok(base)) => {
-                    self.model.appended(id, log, *base, batch.records)?;
+                    self.model.appended(id, log, *base, batch)?;
                     if let Some(ticket) = ticket(log) {
-                        self.model.append_ended(log, ticket, Some(*base))?;
+                        // What was there already is not appended by this request.
+                        let met = Some(*base).filter(|_| told.is_none_or(|told| !told.duplicate));
+                        self.model.append_ended(log, ticket, met)?;
                     }
                 }
                 Some(Err(StorageError::Uncertain(_))) => {}
                 None if !untouched => {}
                 Some(Err(_)) | None => {
-                    self.model.append_failed(id, batch.records);
+                    self.model.append_failed(id, batch);
                     if let Some(ticket) = ticket(log) {
                         self.model.append_ended(log, ticket, None)?;
                     }
@@ -153,9 +204,17 @@ impl World {
             for (log, name, ticket) in tickets {
                 let same = self.core.topic(name).is_some_and(|topic| topic.id == log.topic);
                 let entry = told.iter().find(|entry| entry.topic == *name && entry.partition == log.partition);
-                let told = entry.filter(|_| same).map(|entry| entry.offset.map_or(NOTHING, |offset| offset.0));
+                if entry.is_some_and(|entry| entry.metadata.is_some()) {
+                    self.cover(Rare::MetadataReadBack);
+                }
+                let told = entry.filter(|_| same).map(|entry| {
+                    entry.offset.map_or(NOTHING, |offset| what_is_committed(offset, entry.metadata.as_deref()))
+                });
                 self.model.committed_told((group, *log), *ticket, told)?;
             }
+        }
+        if let Ask::Seek { to } = &asked.ask {
+            Self::must_stand(to, &response)?;
         }
         if asked.consumer != self.clients[at].me {
             self.cover(Rare::AnswerForFormerSelf);
@@ -168,18 +227,34 @@ impl World {
         }
         match response {
             Ok(Response::Consumed(consumed)) => return self.received(at, asked, &consumed),
-            Ok(Response::Closed { .. }) => client.forget(),
+            Ok(Response::Closed { .. }) => client.said_goodbye(),
+            Err(refusal @ Refusal::ConsumerExists { .. }) => {
+                let known = !matches!(asked.ask, Ask::SubscribeAgain) || client.subscribed.is_none();
+                must!(known, RetriesRecognized, "a subscription is repeated, and {refusal:?}");
+                client.forget();
+            }
+            Err(Refusal::TooMany { what: Bounded::Patterns, .. }) => {
+                self.cover(Rare::NoRoomForPattern);
+                if matches!(asked.ask, Ask::Subscribe | Ask::SubscribeAgain) {
+                    self.clients[at].forget();
+                }
+            }
             Err(Refusal::NoCommittedOffset { .. }) => self.cover(Rare::PollMeetsNoOffset),
             Err(Refusal::StaleGeneration { .. }) => self.cover(Rare::CommitOutOfDate),
             Err(Refusal::TooMany { what: Bounded::ParkedPolls, .. }) => self.cover(Rare::NoRoomToPark),
-            Err(Refusal::ConsumerExpired { .. } | Refusal::ConsumerNotFound { .. } | Refusal::ConsumerGone { .. }) => {
+            Err(
+                Refusal::ConsumerExpired { .. }
+                | Refusal::ConsumerNotFound { .. }
+                | Refusal::ConsumerGone { .. }
+                | Refusal::ConsumerEnded { .. },
+            ) => {
                 client.forget();
                 self.cover(Rare::HearsThatItExpired);
                 if matches!(asked.ask, Ask::Commit { .. }) {
                     self.cover(Rare::CommitAfterExpiry);
                 }
             }
-            Err(Refusal::TooMany { .. }) if matches!(asked.ask, Ask::Subscribe) => {
+            Err(Refusal::TooMany { .. }) if matches!(asked.ask, Ask::Subscribe | Ask::SubscribeAgain) => {
                 client.forget();
                 client.is_refused = true;
                 self.cover(Rare::NoRoomForConsumer);
@@ -224,7 +299,11 @@ impl World {
                 !change.assigned.iter().chain(&change.revoked).any(of)
             });
         }
+        if std::mem::take(&mut self.engine.read_over_gap) {
+            self.cover(Rare::ReadsOverGap);
+        }
         for part in &consumed.parts {
+            self.delivered += part.next.0 - part.from.0;
             self.model.read(part.log, part.from, part.next, &self.engine)?;
             let start = self.engine.start(part.log);
             if kind != GroupKind::Wild && !self.engine.excused.contains(&part.log) && self.engine.has(part.log) {

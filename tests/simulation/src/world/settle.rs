@@ -13,8 +13,10 @@ use crate::{
     oracle::{Violation, must},
 };
 
-/// Rounds in which every client has its turn; each lets half a second pass.
+/// Rounds in which every client has its turn; each lets a second pass.
 const MAX_ROUNDS: u32 = 60;
+/// Rounds in which nothing happens after which nothing will: longer than a session lasts that nobody hears of.
+const MAX_QUIET_ROUNDS: u32 = 6;
 /// Sessions that end after each other because what ended the one before delays the next.
 const MAX_LEAVING: u32 = 20;
 /// The longest that anybody still waits: sessions, rebalances and long polls.
@@ -36,13 +38,20 @@ impl World {
         self.storage_turns(StorageState::Ok)?;
         self.complete_all()?;
         self.must_be_answered()?;
+        // What was asked for may have been refused.
+        self.clients.iter_mut().for_each(|client| client.paused_in = Some(self.step));
+        let (mut quiet, mut before) = (0, (self.core.decided(), self.delivered));
         for _ in 0..MAX_ROUNDS {
             self.complete_all()?;
-            if self.has_settled()? {
+            if quiet == MAX_QUIET_ROUNDS || self.has_settled()? {
                 break;
             }
+            let now = (self.core.decided(), self.delivered);
+            quiet = if before == now { quiet + 1 } else { 0 };
+            before = now;
             for at in 0..self.clients.len() {
                 self.clients[at].asleep_until = 0;
+                self.resume_partitions(at)?;
                 if self.clients[at].poll.is_none() {
                     self.poll(at, 0)?;
                 }
@@ -50,12 +59,13 @@ impl World {
                 self.commit(at, false)?;
             }
             self.complete_all()?;
-            self.pass(500)?;
+            self.pass(1_000)?;
         }
         self.complete_all()?;
         let settled = self.has_settled()?;
         must!(settled || self.unsettled.is_none(), AllEnds, "{:?} does not become stable", self.unsettled);
         self.must_have_all_delivered()?;
+        self.model.must_be_in_order(&self.engine)?;
         self.pass(REST_MS)?;
         self.complete_all()?;
         self.must_be_at_rest()?;
@@ -155,6 +165,12 @@ impl World {
             }
             self.pass(REST_MS)?;
             self.event(Event::Tick)?;
+            self.complete_all()?;
+        }
+        // Groups that nobody is in are forgotten at last, whatever the date was set to when they became empty.
+        for _ in 0..MAX_LEAVING {
+            let Some(at) = self.core.next_deadline() else { break };
+            self.pass(at.0.saturating_sub(self.now))?;
             self.complete_all()?;
         }
         let (consumers, timer) = (self.core.consumers(), self.core.next_deadline());

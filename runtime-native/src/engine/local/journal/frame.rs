@@ -56,7 +56,7 @@ impl<'a> Bounds<'a> {
 
 impl<'a> Frame<'a> {
     /// The part that stands as it is at the frame's end.
-    pub(super) fn tail(self) -> &'a [u8] {
+    pub(in crate::engine::local) fn tail(self) -> &'a [u8] {
         match self {
             Self::Records { batch, .. } => batch,
             Self::Fact { fact, .. } => fact,
@@ -65,7 +65,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Appends all of the frame that comes before its tail.
-    pub(super) fn put_head(self, out: &mut Vec<u8>, file: u64, synced_to: u32) {
+    pub(in crate::engine::local) fn put_head(self, out: &mut Vec<u8>, file: u64, synced_to: u32) {
         let start = out.len();
         out.extend_from_slice(&[0; UNCOUNTED]);
         out.extend_from_slice(&file.to_be_bytes());

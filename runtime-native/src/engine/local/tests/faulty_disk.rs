@@ -1,8 +1,8 @@
 //! A file system in memory that can fail, fill up, and lose what was not synced.
 //!
-//! What it models: bytes survive a crash per 512-byte sector at random unless synced; a directory's names survive
-//! as they were last synced or as they are, each directory by itself; nothing happens after the fuse has blown.
-//! What it does not: bytes that change by themselves (tests flip them), a disk that lies about a sync.
+//! What it models: bytes survive a crash per 512-byte sector at random unless synced; each change of a directory's names
+//! survives by itself unless synced; writes may be short; bits rot where a test says so; nothing happens after the fuse
+//! has blown. What it does not: a disk that lies about a sync.
 
 use std::{
     any::Any,
@@ -46,12 +46,42 @@ struct State {
     read_bytes: u64,
     locked: bool,
     cold: bool,
+    /// Whether writes take only some of what they are given, by turns.
+    short: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Node {
     File { now: Vec<u8>, durable: Vec<u8> },
-    Dir { now: BTreeMap<String, usize>, durable: BTreeMap<String, usize> },
+    Dir { now: Names, durable: Names, since: Vec<Change> },
+}
+
+/// What each name of a directory stands for.
+type Names = BTreeMap<String, usize>;
+
+/// A change of a directory's names that is not durable.
+#[derive(Clone, Debug)]
+enum Change {
+    Put(String, usize),
+    Remove(String),
+    Rename(String, String, usize),
+}
+
+impl Change {
+    fn apply(self, names: &mut Names) {
+        match self {
+            Self::Put(name, node) => {
+                names.insert(name, node);
+            }
+            Self::Remove(name) => {
+                names.remove(&name);
+            }
+            Self::Rename(from, to, node) => {
+                names.remove(&from);
+                names.insert(to, node);
+            }
+        }
+    }
 }
 
 impl fmt::Debug for FaultyDisk {
@@ -101,6 +131,36 @@ impl FaultyDisk {
         self.state().fault = Some(Box::new(fault));
     }
 
+    /// Whether writes take only some of what they are given, by turns.
+    pub(super) fn set_short(&self, short: bool) {
+        self.state().short = short;
+    }
+
+    /// Turns a bit in one of the files whose path `wanted` wants. Which file, if there was one with a byte.
+    pub(super) fn rot(&self, mut random: impl FnMut(u64) -> u64, wanted: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+        let mut files = Vec::new();
+        self.walk(Path::new("/"), &mut files);
+        files.retain(|path| wanted(path));
+        let path = files.get(usize::try_from(random(files.len().max(1) as u64)).unwrap())?.clone();
+        let state = &mut *self.state();
+        let node = state.find(&path).ok()?;
+        let (now, durable) = state.file(node);
+        let at = usize::try_from(random(now.len().max(1) as u64)).unwrap();
+        let bit = 1 << random(8);
+        *now.get_mut(at)? ^= bit;
+        durable.get_mut(at).into_iter().for_each(|byte| *byte ^= bit);
+        Some(path)
+    }
+
+    fn walk(&self, directory: &Path, files: &mut Vec<PathBuf>) {
+        let names = self.state().names(directory).map(|names| names.clone()).unwrap_or_default();
+        for (name, node) in names {
+            let path = directory.join(name);
+            let is_file = matches!(self.state().nodes[node], Node::File { .. });
+            if is_file { files.push(path) } else { self.walk(&path, files) }
+        }
+    }
+
     /// Whether reads that must not wait find anything in memory.
     pub(super) fn set_cold(&self, cold: bool) {
         self.state().cold = cold;
@@ -121,15 +181,14 @@ impl FaultyDisk {
     /// The power fails: what was not synced is there or not, as `random` says.
     pub(super) fn crash(&self, mut random: impl FnMut() -> bool) {
         let state = &mut *self.state();
-        (state.fuse, state.fault, state.capacity, state.locked) = (None, None, None, false);
+        (state.fuse, state.fault, state.capacity, state.locked, state.short) = (None, None, None, false, false);
         for node in &mut state.nodes {
             match node {
-                Node::Dir { now, durable } => {
-                    if random() {
-                        durable.clone_from(now);
-                    } else {
-                        now.clone_from(durable);
+                Node::Dir { now, durable, since } => {
+                    for change in since.drain(..).filter(|_| random()) {
+                        change.apply(durable);
                     }
+                    now.clone_from(durable);
                 }
                 Node::File { now, durable } => {
                     let length = if random() { now.len() } else { durable.len() };
@@ -159,6 +218,14 @@ impl FaultyDisk {
     }
 }
 
+fn directory() -> Node {
+    Node::Dir { now: Names::new(), durable: Names::new(), since: Vec::new() }
+}
+
+fn split(path: &Path) -> (&Path, String) {
+    (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap().to_owned())
+}
+
 impl State {
     fn used(&self) -> u64 {
         self.nodes.iter().map(|node| if let Node::File { now, .. } = node { now.len() as u64 } else { 0 }).sum()
@@ -166,7 +233,7 @@ impl State {
 
     fn find(&mut self, path: &Path) -> io::Result<usize> {
         if self.nodes.is_empty() {
-            self.nodes.push(Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() });
+            self.nodes.push(directory());
         }
         let mut node = 0;
         for name in path.iter().filter(|name| *name != "/") {
@@ -178,7 +245,7 @@ impl State {
         Ok(node)
     }
 
-    fn names(&mut self, path: &Path) -> io::Result<&mut BTreeMap<String, usize>> {
+    fn names(&mut self, path: &Path) -> io::Result<&mut Names> {
         let node = self.find(path)?;
         match &mut self.nodes[node] {
             Node::Dir { now, .. } => Ok(now),
@@ -186,9 +253,26 @@ impl State {
         }
     }
 
-    fn parent(&mut self, path: &Path) -> io::Result<(&mut BTreeMap<String, usize>, String)> {
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        Ok((self.names(path.parent().unwrap())?, name))
+    /// Changes the names of a directory.
+    fn rename_in(&mut self, directory: &Path, change: Change) -> io::Result<()> {
+        let node = self.find(directory)?;
+        match &mut self.nodes[node] {
+            Node::Dir { now, since, .. } => {
+                change.clone().apply(now);
+                since.push(change);
+                Ok(())
+            }
+            Node::File { .. } => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// A new file or directory.
+    fn add(&mut self, path: &Path, node: Node) -> io::Result<usize> {
+        let at = self.nodes.len();
+        let (directory, name) = split(path);
+        self.rename_in(directory, Change::Put(name, at))?;
+        self.nodes.push(node);
+        Ok(at)
     }
 
     fn check(&mut self) -> io::Result<()> {
@@ -227,11 +311,7 @@ impl Disk for FaultyDisk {
         let node = match state.find(path) {
             Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
                 state.change(Op::Create, path)?;
-                let node = state.nodes.len();
-                let (names, name) = state.parent(path)?;
-                names.insert(name, node);
-                state.nodes.push(Node::File { now: Vec::new(), durable: Vec::new() });
-                node
+                state.add(path, Node::File { now: Vec::new(), durable: Vec::new() })?
             }
             found => found?,
         };
@@ -249,11 +329,7 @@ impl Disk for FaultyDisk {
             return Ok(());
         }
         state.change(Op::Create, path)?;
-        let node = state.nodes.len();
-        let (names, name) = state.parent(path)?;
-        names.insert(name, node);
-        state.nodes.push(Node::Dir { now: BTreeMap::new(), durable: BTreeMap::new() });
-        Ok(())
+        state.add(path, directory()).map(|_| ())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -265,28 +341,29 @@ impl Disk for FaultyDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Op::Rename, from)?;
-        let (names, name) = state.parent(from)?;
-        let node = names.remove(&name).ok_or(io::ErrorKind::NotFound)?;
-        let (names, name) = state.parent(to)?;
-        names.insert(name, node);
-        Ok(())
+        let node = state.find(from)?;
+        let ((from, before), (to, after)) = (split(from), split(to));
+        if from == to {
+            return state.rename_in(from, Change::Rename(before, after, node));
+        }
+        state.rename_in(to, Change::Put(after, node))?;
+        state.rename_in(from, Change::Remove(before))
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Op::Create, to)?;
-        let (names, name) = state.parent(from)?;
-        let node = *names.get(&name).ok_or(io::ErrorKind::NotFound)?;
-        let (names, name) = state.parent(to)?;
-        names.insert(name, node);
-        Ok(())
+        let node = state.find(from)?;
+        let (directory, name) = split(to);
+        state.rename_in(directory, Change::Put(name, node))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Op::Remove, path)?;
-        let (names, name) = state.parent(path)?;
-        names.remove(&name).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+        state.find(path)?;
+        let (directory, name) = split(path);
+        state.rename_in(directory, Change::Remove(name))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -300,8 +377,9 @@ impl Disk for FaultyDisk {
         let mut state = self.state();
         let whole = state.change(Op::SyncDir, path)?;
         let node = state.find(path)?;
-        if whole && let Node::Dir { now, durable } = &mut state.nodes[node] {
+        if whole && let Node::Dir { now, durable, since } = &mut state.nodes[node] {
             durable.clone_from(now);
+            since.clear();
         }
         if whole { Ok(()) } else { Err(io::Error::other("the machine is off")) }
     }
@@ -344,6 +422,8 @@ impl DiskFile for OpenFile {
         let mut bytes = parts.iter().flat_map(|part| part.iter().copied()).collect::<Vec<_>>();
         if !whole {
             bytes.truncate(bytes.len() / 2);
+        } else if state.short && state.operations.is_multiple_of(3) {
+            bytes.truncate(bytes.len().div_ceil(2));
         }
         let at = usize::try_from(position).unwrap();
         if let Some(capacity) = state.capacity {

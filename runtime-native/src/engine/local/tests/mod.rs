@@ -12,6 +12,7 @@ mod failures;
 mod faulty_disk;
 mod harness;
 mod producers;
+mod random_runs;
 mod reads;
 mod retention;
 mod rounds;

@@ -1,0 +1,8 @@
+//! Bytes as facts.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use takhin::engine::local::fuzzing;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::facts(bytes));

@@ -1,0 +1,8 @@
+//! Bytes as a journal file.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use takhin::engine::local::fuzzing;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::journal(bytes));

@@ -1,0 +1,26 @@
+//! The JavaScript client: types, package and tests, against the server that was built.
+
+use std::process::Command;
+
+use crate::{
+    place::{root, server},
+    step::Step,
+};
+
+pub(crate) fn steps() -> Vec<Step> {
+    let mut tests = npm("clients/js", "test");
+    tests.env("TAKHIN_BIN", server());
+    vec![
+        Step::new("js packages", npm("clients/js", "ci --no-audit --no-fund")),
+        Step::new("js types", npm("clients/js", "run check")),
+        Step::new("js package", npm("clients/js", "pack --dry-run")),
+        Step::new("js examples", npm("examples/node", "install --no-audit --no-fund --no-package-lock")),
+        Step::new("js tests", tests),
+    ]
+}
+
+fn npm(directory: &str, arguments: &str) -> Command {
+    let mut npm = Command::new("npm");
+    npm.args(arguments.split(' ')).current_dir(root().join(directory));
+    npm
+}
