@@ -82,6 +82,8 @@ mod planted;
 pub mod producers;
 pub mod refusal;
 pub mod response;
+#[cfg(feature = "schema")]
+mod schema;
 mod session;
 pub mod time;
 mod timers;

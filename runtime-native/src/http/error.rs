@@ -15,6 +15,8 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::openapi::codes::is_known;
+
 /// What a handler gives back.
 pub(crate) type ApiResult<T = Response> = Result<T, ApiError>;
 
@@ -189,6 +191,10 @@ impl ApiError {
             let shape = KafkaRestShape { error_code, message: &self.inner.message };
             return serde_json::to_vec(&shape).expect("a number and a string always serialize");
         }
+        debug_assert!(
+            is_known((self.inner.status.as_u16(), self.inner.code)),
+            "{self} has a code that http/openapi/codes.rs lacks, which lists all"
+        );
         let shape = Shape {
             error: &self.inner.message,
             code: self.inner.code,

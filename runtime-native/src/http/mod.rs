@@ -6,6 +6,7 @@
 //!   dispatch    one request: its id, its error's body, its line in the log
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
 //!   kafka_rest  the same operations for clients of Kafka's REST proxies
+//!   openapi     what is said of all that
 //! ```
 //!
 //! [`serve`] promises:
@@ -24,6 +25,7 @@ mod input;
 mod kafka_rest;
 mod link;
 mod long_work;
+mod openapi;
 mod output;
 mod paced;
 mod progress;

@@ -1,15 +1,20 @@
 //! The maps `{topic: {"0": offset}}` and `{topic: [0]}` of commits, seeks and whatever else names partitions.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use takhin_core::TopicName;
+use takhin_core::{MAX_METADATA_BYTES, TopicName};
 
 use super::explain::duplicate_key;
-use crate::http::{error::ApiError, refusal::invalid_name};
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{by_partition, by_topic},
+    refusal::invalid_name,
+};
 
 /// A JSON object in its order, each key once. (A map would silently keep the last of two.)
 #[derive(Debug)]
@@ -103,6 +108,27 @@ fn partition_key(field: &str, topic: &str, key: &str) -> Result<u32, ApiError> {
 pub(crate) fn partition_number(field: &str, partition: i64) -> Result<u32, ApiError> {
     u32::try_from(partition).map_err(|_| ApiError::out_of_range(field, partition, 0, u32::MAX.into()))
 }
+
+macro_rules! map_schema {
+    ($map:ident, $value:expr) => {
+        impl JsonSchema for $map {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($map).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                by_topic(&$value)
+            }
+        }
+    };
+}
+
+map_schema!(OffsetMap, by_partition(&json_schema!({"type": "integer", "format": "int64"})));
+map_schema!(TextMap, by_partition(&json_schema!({"type": "string", "maxLength": MAX_METADATA_BYTES})));
+map_schema!(
+    PartitionMap,
+    json_schema!({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": u32::MAX}})
+);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -25,6 +25,7 @@ use takhin_core::{Offset, TopicConfig};
 use super::{
     conditions::{Conditions, IdempotencyKey, Wishes},
     explain::{expect_object, explain, utf8},
+    one_of::OneOf,
     record::{Draft, Named, RecordSeed, Scratch, not_base64},
     text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
 };
@@ -403,7 +404,7 @@ impl<'de> Visitor<'de> for BodySeed<'_, '_> {
                 BodyField::Epoch => wishes.epoch = map.next_value()?,
                 BodyField::Sequence => wishes.sequence = map.next_value()?,
                 BodyField::ExpectedOffset => wishes.expected_offset = map.next_value()?,
-                BodyField::Compression => wishes.compression = map.next_value()?,
+                BodyField::Compression => wishes.compression = map.next_value::<Option<OneOf<_>>>()?.map(|word| word.0),
             }
         }
         let found = seen & 1 << BodyField::Records as u8 != 0;

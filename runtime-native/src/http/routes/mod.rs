@@ -5,11 +5,13 @@ mod batches;
 mod batches_in;
 mod consumers;
 mod debug;
+mod description;
 mod groups;
 mod health;
 mod lines;
 mod messages;
 mod metrics;
+mod route;
 mod stream;
 mod topics;
 mod upload;
@@ -19,7 +21,7 @@ pub(super) use messages::Appended;
 use std::{
     hash::BuildHasher,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -30,7 +32,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::{MethodRouter, get, post, put},
+    routing::get,
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
@@ -46,12 +48,19 @@ use super::{
     kafka_rest,
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
+    openapi::{Document, operations as described},
     output::{JSON, consumers::age, now_ms},
     room::Room,
     stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
 use crate::driver::Driver;
+use route::Route;
+
+pub(super) use debug::{DEFAULT_STEPS, STEPS};
+#[cfg(test)]
+pub(super) use description::{document, left_out};
+pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
 
 /// What handlers share.
 pub(super) struct App {
@@ -67,6 +76,8 @@ pub(super) struct App {
     sticky: StickyPartitions,
     /// Whose turn it is to take a backup.
     backup: Arc<Semaphore>,
+    /// The description of the API, once it was asked for.
+    description: OnceLock<Document>,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
 }
@@ -83,47 +94,86 @@ impl StickyPartitions {
     }
 }
 
-/// What is asked under which path.
-fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
-    let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
-    vec![
-        ("/api/consumers/subscribe", post(consumers::subscribe)),
-        ("/api/consumers/{id}", get(consumers::describe).delete(consumers::close)),
-        ("/api/consumers/{id}/consume", post(consumers::consume)),
-        ("/api/consumers/{id}/commit", post(consumers::commit)),
-        ("/api/consumers/{id}/seek", post(consumers::seek)),
-        ("/api/consumers/{id}/pause", post(consumers::pause)),
-        ("/api/consumers/{id}/resume", post(consumers::resume)),
-        ("/api/consumers/{id}/stream", get(stream::stream)),
-        ("/api/consumers/{id}/heartbeat", post(consumers::heartbeat)),
-        ("/api/consumers/{id}/position", get(consumers::position)),
-        ("/api/consumers/{id}/committed", get(consumers::committed)),
-        ("/api/consumers/{id}/subscription", get(consumers::subscription).put(consumers::resubscribe)),
-        ("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign)),
-        ("/api/topics", topics.clone()),
-        ("/api/topics/", topics),
-        ("/api/topics/{topic}", topic),
-        ("/api/topics/{topic}/produce", post(messages::produce)),
-        ("/api/topics/{topic}/messages", get(messages::read)),
-        ("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets)),
-        ("/api/consumer-groups", get(groups::list)),
-        ("/api/consumer-groups/{group}", get(groups::describe).delete(groups::delete)),
-        ("/api/consumer-groups/{group}/offsets", put(groups::set_offsets).delete(groups::delete_offsets)),
-        ("/api/health", get(health::health)),
-        ("/api/health/ready", get(health::ready)),
-        ("/api/health/live", get(health::live)),
-        ("/api/backup", get(backup::backup)),
-        ("/api/debug/trace", get(debug::trace)),
-        ("/metrics", get(metrics::metrics)),
+/// What is asked under which path, and what the description of the API says of it.
+fn routes() -> Vec<Route> {
+    let mut routes = Vec::new();
+    routes.extend(consumer_routes());
+    routes.extend(topic_routes());
+    routes.extend(group_routes());
+    routes.extend(server_routes());
+    routes
+}
+
+fn consumer_routes() -> [Route; 13] {
+    use described::{consumers as said, polls};
+    [
+        Route::at("/api/consumers/subscribe").post(consumers::subscribe, said::subscribe),
+        Route::at("/api/consumers/{id}").get(consumers::describe, said::describe).delete(consumers::close, said::close),
+        Route::at("/api/consumers/{id}/consume").post(consumers::consume, polls::consume),
+        Route::at("/api/consumers/{id}/stream").get(stream::stream, polls::stream),
+        Route::at("/api/consumers/{id}/commit").post(consumers::commit, polls::commit),
+        Route::at("/api/consumers/{id}/seek").post(consumers::seek, polls::seek),
+        Route::at("/api/consumers/{id}/pause").post(consumers::pause, said::pause),
+        Route::at("/api/consumers/{id}/resume").post(consumers::resume, said::resume),
+        Route::at("/api/consumers/{id}/heartbeat").post(consumers::heartbeat, said::heartbeat),
+        Route::at("/api/consumers/{id}/position").get(consumers::position, polls::position),
+        Route::at("/api/consumers/{id}/committed").get(consumers::committed, polls::committed),
+        Route::at("/api/consumers/{id}/subscription")
+            .get(consumers::subscription, said::subscription)
+            .put(consumers::resubscribe, said::resubscribe),
+        Route::at("/api/consumers/{id}/assignment")
+            .get(consumers::assignment, said::assignment)
+            .put(consumers::assign, said::assign),
     ]
+}
+
+fn topic_routes() -> [Route; 6] {
+    use described::{records as said, topics as topic};
+    [
+        Route::at("/api/topics").get(topics::list, topic::list).post(topics::create, topic::create),
+        Route::undescribed("/api/topics/", get(topics::list).post(topics::create)),
+        Route::at("/api/topics/{topic}")
+            .get(topics::describe, topic::describe)
+            .patch(topics::alter, topic::alter)
+            .delete(topics::delete, topic::delete),
+        Route::at("/api/topics/{topic}/produce").post(messages::produce, said::produce),
+        Route::at("/api/topics/{topic}/messages").get(messages::read, said::read),
+        Route::at("/api/topics/{topic}/partitions/{partition}/offsets").get(messages::offsets, said::offsets),
+    ]
+}
+
+fn group_routes() -> [Route; 3] {
+    use described::groups as said;
+    [
+        Route::at("/api/consumer-groups").get(groups::list, said::list),
+        Route::at("/api/consumer-groups/{group}")
+            .get(groups::describe, said::describe)
+            .delete(groups::delete, said::delete),
+        Route::at("/api/consumer-groups/{group}/offsets")
+            .put(groups::set_offsets, said::set_offsets)
+            .delete(groups::delete_offsets, said::delete_offsets),
+    ]
+}
+
+fn server_routes() -> Vec<Route> {
+    use described::server as said;
+    let described = [
+        Route::at("/api/health").get(health::health, said::health),
+        Route::at("/api/health/ready").get(health::ready, said::ready),
+        Route::at("/api/health/live").get(health::live, said::live),
+        Route::at("/api/backup").get(backup::backup, said::backup),
+        Route::at("/api/debug/trace").get(debug::trace, said::trace),
+        Route::at("/metrics").get(metrics::metrics, said::metrics),
+        Route::at("/openapi.json").get(description::description, said::description),
+    ];
+    described.into_iter().chain(description::page()).collect()
 }
 
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let all = routes();
     let kafka_rest = config.kafka_rest.clone();
-    let paths = all.iter().map(|(path, _)| *path).chain(kafka_rest::paths(kafka_rest.as_ref()));
+    let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
@@ -139,11 +189,12 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         streams: Streams::default(),
         long_work: LongWork::new(),
         config,
+        description: OnceLock::new(),
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         backup: Arc::new(Semaphore::new(1)),
         creating: tokio::sync::Mutex::new(()),
     };
-    let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
     let router = kafka_rest::nest(router, kafka_rest);
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
     (router, Arc::new(stats))

@@ -8,7 +8,7 @@
 //! keeps its position and none of our memory, and what breaks off half written goes back as with any poll. What was
 //! written and not read, the client gets again when it comes back with `Last-Event-ID`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, ops::RangeInclusive, sync::Arc};
 
 use axum::{
     Extension,
@@ -44,7 +44,10 @@ use crate::http::{
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const LAST_EVENT_ID: &str = "last-event-id";
-const DEFAULT_HEARTBEAT_MS: i64 = 15_000;
+/// How often a client that doesn't say is told that there is nothing.
+pub(in crate::http) const DEFAULT_HEARTBEAT_MS: i64 = 15_000;
+/// How often that may be asked for.
+pub(in crate::http) const HEARTBEAT_MS: RangeInclusive<i64> = 1_000..=300_000;
 
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
@@ -70,8 +73,8 @@ fn limits(uri: &Uri) -> Result<PollLimits, ApiError> {
     let query = Query::parse(uri, &["max_records", "max_bytes_total", "min_bytes", "heartbeat_ms"])?;
     let default = PollLimits::default();
     let heartbeat_ms = query.get("heartbeat_ms").unwrap_or(DEFAULT_HEARTBEAT_MS);
-    if !(1_000..=300_000).contains(&heartbeat_ms) {
-        return Err(ApiError::out_of_range("heartbeat_ms", heartbeat_ms, 1_000, 300_000));
+    if !HEARTBEAT_MS.contains(&heartbeat_ms) {
+        return Err(ApiError::out_of_range("heartbeat_ms", heartbeat_ms, *HEARTBEAT_MS.start(), *HEARTBEAT_MS.end()));
     }
     let limits = PollLimits {
         max_records: or_default(query.get("max_records"), default.max_records),
