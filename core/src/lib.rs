@@ -105,7 +105,7 @@ pub use crate::{
         NameError, Offset, RequestId, TopicId, TopicName,
     },
     machine::{Core, Figures, GroupFigures, LogFigures, LogSpec, Recovery, TopicView, Violation},
-    pattern::TopicPattern,
+    pattern::{Beginning, TopicPattern},
     producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,

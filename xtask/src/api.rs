@@ -51,6 +51,7 @@ fn check() -> io::Result<bool> {
         .arg(&document)
         .current_dir(root().join("tests/openapi"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("HYPOTHESIS_STORAGE_DIRECTORY", environment().join("hypothesis"))
         .status()?;
     let ended = server.stop()?;
     if !ended.success() {

@@ -26,6 +26,7 @@ mod patterns;
 mod pause;
 mod poll;
 mod produce;
+mod reach;
 mod read;
 mod rebalance;
 mod receipt;

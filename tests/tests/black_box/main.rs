@@ -1,5 +1,6 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
+mod access_matrix;
 mod backup;
 mod batches;
 mod by_duration;
@@ -13,9 +14,12 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod hostile;
 mod hostility;
 mod kafka_rest;
 mod kafka_rest_instances;
+mod keys;
+mod limits;
 mod lines;
 mod long_poll;
 mod metrics;
@@ -23,6 +27,7 @@ mod pause;
 mod poll_interval;
 mod produce_and_read;
 mod producers;
+mod scopes;
 mod seed_workflow;
 mod seek;
 mod settings;

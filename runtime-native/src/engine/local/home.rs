@@ -116,7 +116,7 @@ pub(super) fn write_manifest(disk: &dyn Disk, layout: &Layout, boot: u32) -> io:
 }
 
 /// Makes the directory, and those above it, durably.
-fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
+pub(crate) fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     let missing = |path: &&Path| disk.list(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let made: Vec<_> = root.ancestors().filter(|path| !path.as_os_str().is_empty()).take_while(missing).collect();
     disk.create_dir(root)?;

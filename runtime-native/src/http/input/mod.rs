@@ -8,6 +8,7 @@ pub(super) mod explain;
 pub(super) mod groups;
 pub(super) mod headers;
 pub(super) mod json;
+pub(super) mod keys;
 pub(super) mod lines;
 pub(super) mod media;
 pub(super) mod offsets;

@@ -19,6 +19,7 @@ use super::App;
 use crate::http::{
     dispatch::Asked,
     error::{ApiError, ApiResult},
+    guard::Caller,
     input::path::NoQuery,
     output::now_ms,
     paced::{Cut, PIECE_BYTES, PacedBody},
@@ -30,7 +31,12 @@ const DISPOSITION: HeaderValue = HeaderValue::from_static("attachment; filename=
 const AHEAD: usize = 8;
 
 /// One at a time. An archive that breaks off is cut, and has no end.
-pub(super) async fn backup(State(app): State<Arc<App>>, Extension(asked): Extension<Asked>, _: NoQuery) -> ApiResult {
+pub(super) async fn backup(
+    State(app): State<Arc<App>>,
+    Extension(asked): Extension<Asked>,
+    caller: Caller,
+    _: NoQuery,
+) -> ApiResult {
     let Ok(turn) = Arc::clone(&app.backup).try_acquire_owned() else {
         let message = "another backup is being taken";
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "backup_running", message)
@@ -53,6 +59,9 @@ pub(super) async fn backup(State(app): State<Arc<App>>, Extension(asked): Extens
     let streaming = asked.link.streaming();
     let body = PacedBody::new(|mut pen| async move {
         while let Some(piece) = written.recv().await {
+            if caller.is_still_known().is_err() {
+                return Err(Cut);
+            }
             pen.write(piece).await;
         }
         let whole = task.await.unwrap_or(false);

@@ -32,6 +32,7 @@ use crate::{
         delivery::{Receipt, TrackedBody},
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::media::BATCHES,
         link::Streaming,
         output::{
@@ -64,8 +65,14 @@ struct PollEnd<'a> {
 
 impl App {
     /// Answers a poll with batches.
-    pub(super) async fn consume_in_batches(&self, consumer: ConsumerId, poll: Request, asked: Asked) -> ApiResult {
-        let (answer, receipt) = self.poll_stored(consumer, poll).await?;
+    pub(super) async fn consume_in_batches(
+        &self,
+        caller: &Caller,
+        consumer: ConsumerId,
+        poll: Request,
+        asked: Asked,
+    ) -> ApiResult {
+        let (answer, receipt) = self.poll_stored(caller, consumer, poll).await?;
         let Answer { response: Response::Consumed(found), records, .. } = answer else {
             return Err(mismatch(&answer.response));
         };
@@ -78,8 +85,8 @@ impl App {
     }
 
     /// Answers a read of one partition with batches.
-    pub(super) async fn read_in_batches(&self, read: Request, asked: Asked) -> ApiResult {
-        let answer = self.driver.ask_stored(read).await?;
+    pub(super) async fn read_in_batches(&self, caller: &Caller, read: Request, asked: Asked) -> ApiResult {
+        let answer = caller.while_known(self.driver.ask_stored(read)).await??;
         let Response::Read(ReadResult { log, from, next, bounds, .. }) = answer.response else {
             return Err(mismatch(&answer.response));
         };

@@ -13,6 +13,7 @@ use crate::{
     driver::Bodies,
     http::{
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{body::Received, produce::MAX_TIMESTAMP_MS, query::Query},
         output::json as answer_json,
         refusal::not_produced,
@@ -37,7 +38,13 @@ struct AllStored {
 
 impl App {
     /// Stores a body of batches in one partition.
-    pub(super) async fn produce_batches(&self, topic: TopicName, query: &Query, body: Received) -> ApiResult {
+    pub(super) async fn produce_batches(
+        &self,
+        caller: &Caller,
+        topic: TopicName,
+        query: &Query,
+        body: Received,
+    ) -> ApiResult {
         let found = self.driver.topic(&topic);
         let missing = found.is_none();
         let made = || Some((topic.clone(), self.config.auto_create_partitions?, TopicConfig::default()));
@@ -51,7 +58,7 @@ impl App {
         let batches = self.read(&body, |bytes| parse(bytes, keep_producer, &config, max_headers)).await?;
         let _room = body.without_bytes();
         if missing {
-            self.ensure_topic(&name).await?;
+            self.ensure_topics(caller, std::slice::from_ref(&name)).await?;
         }
         let mut stored = Vec::new();
         for batch in batches {

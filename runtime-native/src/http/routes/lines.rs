@@ -31,6 +31,7 @@ use crate::{
         delivery::Receipt,
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::media::LINES,
         link::Streaming,
         output::{
@@ -95,8 +96,14 @@ pub(super) fn append_error(out: &mut Vec<u8>, error: &ApiError, asked: &HeaderVa
 
 impl App {
     /// Answers a poll in lines.
-    pub(super) async fn consume_in_lines(&self, consumer: ConsumerId, poll: Request, asked: Asked) -> ApiResult {
-        let (answer, receipt) = self.poll(consumer, poll).await?;
+    pub(super) async fn consume_in_lines(
+        &self,
+        caller: &Caller,
+        consumer: ConsumerId,
+        poll: Request,
+        asked: Asked,
+    ) -> ApiResult {
+        let (answer, receipt) = self.poll(caller, consumer, poll).await?;
         let Answer { response: Response::Consumed(found), records, .. } = answer else {
             return Err(mismatch(&answer.response));
         };
@@ -177,10 +184,10 @@ struct Look {
 }
 
 impl App {
-    async fn look(&self, read: &LongRead, timeout_ms: u32) -> Result<Look, ApiError> {
+    async fn look(&self, caller: &Caller, read: &LongRead, timeout_ms: u32) -> Result<Look, ApiError> {
         // Taken before, so that what is read has a place to be.
         let room = self.answers.take(LOOK.max_bytes as usize + 2 * PIECE_BYTES)?;
-        let answer = self.driver.ask(read.request(timeout_ms)).await?;
+        let answer = caller.while_known(self.driver.ask(read.request(timeout_ms))).await??;
         match answer.response {
             Response::Read(found) => Ok(Look { found, records: answer.records, room }),
             other => Err(mismatch(&other)),
@@ -188,14 +195,14 @@ impl App {
     }
 
     /// Reads in lines. What is wrong at once is an error as of any request.
-    pub(super) async fn read_in_lines(self: Arc<Self>, mut read: LongRead, asked: Asked) -> ApiResult {
+    pub(super) async fn read_in_lines(self: Arc<Self>, caller: Caller, mut read: LongRead, asked: Asked) -> ApiResult {
         let timeout_ms = if read.follow.is_some() { 0 } else { read.wait_ms };
-        let first = self.look(&read, timeout_ms).await?;
+        let first = self.look(&caller, &read, timeout_ms).await?;
         let streaming = asked.link.streaming();
         let body = PacedBody::new(|mut pen| async move {
             let mut out = Vec::with_capacity(PIECE_BYTES);
             let mut sum = 0;
-            let ended = self.write_long_read(&mut pen, &mut out, &mut read, first, &mut sum).await;
+            let ended = self.write_long_read(&caller, &mut pen, &mut out, &mut read, (first, &mut sum)).await;
             let next_offset = read.next;
             match ended {
                 Ok(()) => append_line(&mut out, &ReadEnd { end: ReadSum { next_offset, records: sum } })?,
@@ -210,11 +217,11 @@ impl App {
 
     async fn write_long_read(
         &self,
+        caller: &Caller,
         pen: &mut Pen,
         out: &mut Vec<u8>,
         read: &mut LongRead,
-        first: Look,
-        sum: &mut u64,
+        (first, sum): (Look, &mut u64),
     ) -> Result<(), ApiError> {
         let mut look = first;
         loop {
@@ -247,7 +254,7 @@ impl App {
                     pen.write(std::mem::take(out)).await;
                 }
             }
-            look = self.look(read, read.follow.unwrap_or(0)).await?;
+            look = self.look(caller, read, read.follow.unwrap_or(0)).await?;
         }
     }
 }

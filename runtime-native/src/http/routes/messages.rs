@@ -19,8 +19,9 @@ use crate::{
         delivery::Receipt,
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{
-            body::{Received, receive},
+            body::Received,
             conditions::IdempotencyKey,
             consumers::{as_given, or_default},
             media::Form,
@@ -44,28 +45,35 @@ pub(super) const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-off
 pub(super) async fn produce(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     request: HttpRequest,
 ) -> ApiResult {
     let (parts, body) = request.into_parts();
     let HttpParts { uri, headers, .. } = &parts;
     match Form::sent(headers) {
-        Form::Lines => app.upload(topic, asked, uri, headers, body).await,
+        Form::Lines => app.upload(caller, topic, asked, uri, headers, body).await,
         Form::Batches => {
             let query = Query::parse_with(uri, &["partition"], &["ignore_producer"])?;
-            let body = receive(&app.config, &app.bodies, headers, body).await?;
-            app.produce_batches(topic, &query, body).await
+            let body = app.receive(&caller, headers, body).await?;
+            app.produce_batches(&caller, topic, &query, body).await
         }
         Form::Json => {
             Query::parse(uri, &[])?;
-            let body = receive(&app.config, &app.bodies, headers, body).await?;
-            produce_json(app, topic, headers, body).await
+            let body = app.receive(&caller, headers, body).await?;
+            produce_json(app, &caller, topic, headers, body).await
         }
     }
 }
 
-async fn produce_json(app: Arc<App>, topic: TopicName, headers: &HeaderMap, body: Received) -> ApiResult {
-    let Appended { places, batches, recognised } = app.append(topic, headers, body).await?;
+async fn produce_json(
+    app: Arc<App>,
+    caller: &Caller,
+    topic: TopicName,
+    headers: &HeaderMap,
+    body: Received,
+) -> ApiResult {
+    let Appended { places, batches, recognised } = app.append(caller, topic, headers, body).await?;
     let again = |error: ApiError| if recognised { error.repeatable() } else { error };
     let long = places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
     app.long_work.run(long, || json(&Produced::new(&places, &batches).map_err(again)?)).await
@@ -87,6 +95,7 @@ pub(in crate::http) struct Appended {
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     uri: Uri,
     headers: HeaderMap,
@@ -103,7 +112,7 @@ pub(super) async fn read(
     }?;
     if form == Form::Lines {
         let read = app.long_read(topic, &query).await?;
-        return app.read_in_lines(read, asked).await;
+        return app.read_in_lines(caller, read, asked).await;
     }
     let limits = limits(&query)?;
     let (view, partition) = app.which_log(topic, &query)?;
@@ -111,9 +120,9 @@ pub(super) async fn read(
     let topic = view.name;
     let read = Request::Read { topic: topic.clone(), partition, offset, limits };
     if form == Form::Batches {
-        return app.read_in_batches(read, asked).await;
+        return app.read_in_batches(&caller, read, asked).await;
     }
-    let answer = app.driver.ask(read).await?;
+    let answer = caller.while_known(app.driver.ask(read)).await??;
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
@@ -198,6 +207,7 @@ impl App {
     /// Appends the records of a body. Holds the body's room until then, so that what waits for the disk is bounded too.
     pub(in crate::http) async fn append(
         &self,
+        caller: &Caller,
         topic: TopicName,
         headers: &HeaderMap,
         body: Received,
@@ -223,7 +233,7 @@ impl App {
         let parsed = self.read(&body, |json| parse(json, rules)).await?;
         let _room = body.without_bytes();
         if missing {
-            self.ensure_topic(&name).await?;
+            self.ensure_topics(caller, std::slice::from_ref(&name)).await?;
         }
         // What is recognised when it comes again can be sent again.
         let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());

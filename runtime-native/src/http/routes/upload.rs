@@ -33,6 +33,7 @@ use crate::{
     http::{
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{
             conditions::{IdempotencyKey, Wishes},
             lines::{BatchLimits, LineBatch, LineReader, Next},
@@ -120,6 +121,7 @@ impl App {
     /// Takes records in for as long as they come.
     pub(super) async fn upload(
         self: Arc<Self>,
+        caller: Caller,
         topic: TopicName,
         asked: Asked,
         uri: &Uri,
@@ -143,6 +145,7 @@ impl App {
         let board = Arc::new(Board::default());
         let upload = Upload {
             app: self,
+            caller,
             topic: found.map_or(topic, |view| view.name),
             partitions,
             id: None,
@@ -170,6 +173,8 @@ impl App {
 /// An upload under way.
 struct Upload {
     app: Arc<App>,
+    /// Who sends it, as long as they may.
+    caller: Caller,
     topic: TopicName,
     /// How many the topic had when it began: keys keep their partitions as long as it lasts.
     partitions: u32,
@@ -197,7 +202,7 @@ impl Upload {
 
     async fn take_all(&mut self, reader: &mut LineReader) -> Result<(), ApiError> {
         loop {
-            match reader.next().await? {
+            match self.caller.while_known(reader.next()).await?? {
                 Next::Batch(batch) => self.apply(&batch).await?,
                 Next::Quiet => {}
                 Next::End => return Ok(()),
@@ -287,7 +292,7 @@ impl Upload {
         let work = || parse_lines(batch, &self.lines, rules, &mut selected);
         let parsed = self.app.long_work.run(long, work).await;
         if missing && !parsed.bodies.is_empty() {
-            self.app.ensure_topic(&self.topic).await?;
+            self.app.ensure_topics(&self.caller, std::slice::from_ref(&self.topic)).await?;
         }
         Ok((parsed, selected))
     }
