@@ -1,16 +1,21 @@
 //! What is where.
 
+mod backup;
+mod batches;
+mod batches_in;
 mod consumers;
 mod debug;
 mod description;
 mod groups;
 mod health;
 mod keys;
+mod lines;
 mod messages;
 mod metrics;
 pub(super) mod route;
 mod stream;
 mod topics;
+mod upload;
 
 pub(super) use messages::Appended;
 
@@ -26,13 +31,13 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::IntoResponse,
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::{Offset, TopicConfig, TopicName};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     config::HttpConfig,
@@ -75,6 +80,8 @@ pub(super) struct App {
     streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
+    /// Whose turn it is to take a backup.
+    backup: Arc<Semaphore>,
     /// The description of the API, once it was asked for.
     description: OnceLock<Document>,
     /// Held while a missing topic is created.
@@ -181,6 +188,7 @@ fn server_routes() -> Vec<Route> {
         Route::at("/api/health").get(Nothing, health::health, said::health),
         Route::at("/api/health/ready").get(Nothing, health::ready, said::ready),
         Route::at("/api/health/live").get(Nothing, health::live, said::live),
+        Route::at("/api/backup").get(Cluster(Right::Admin), backup::backup, said::backup),
         Route::at("/api/debug/trace").get(Cluster(Right::Read), debug::trace, said::trace),
         Route::at("/metrics").get(Cluster(Right::Read), metrics::metrics, said::metrics),
         Route::at("/openapi.json").get(NoKey, description::description, said::description),
@@ -219,6 +227,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         config,
         description: OnceLock::new(),
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
+        backup: Arc::new(Semaphore::new(1)),
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
@@ -249,7 +258,14 @@ impl FromRequest<Arc<App>> for Received {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
-        let received = receive(&app.config, &app.bodies, &parts.headers, body).await?;
+        app.receive(&caller, &parts.headers, body).await
+    }
+}
+
+impl App {
+    /// Takes in the body of somebody who may still send it once it is whole.
+    async fn receive(&self, caller: &Caller, headers: &HeaderMap, body: Body) -> ApiResult<Received> {
+        let received = receive(&self.config, &self.bodies, headers, body).await?;
         caller.is_still_known()?;
         Ok(received)
     }
