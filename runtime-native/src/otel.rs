@@ -103,6 +103,7 @@ fn attributes(exchange: &Exchange) -> Vec<KeyValue> {
     attributes.extend(exchange.route.map(|route| KeyValue::new("http.route", route)));
     let status = exchange.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
     attributes.extend(status);
+    attributes.extend(exchange.key.map(|key| KeyValue::new("takhin.key_id", key.to_string())));
     attributes.extend(exchange.error.map(|code| KeyValue::new("error.type", code)));
     attributes
 }
@@ -199,6 +200,7 @@ mod tests {
             path: "/api/topics/orders/produce".into(),
             status: Some(StatusCode::SERVICE_UNAVAILABLE),
             error: Some("storage_unavailable"),
+            key: None,
             bytes_in: 1,
             bytes_out: 2,
             request_id: HeaderValue::from_static("a-1"),

@@ -35,6 +35,8 @@ impl Whole {
 pub struct Client {
     base: String,
     agent: Agent,
+    /// What every request brings as `Authorization`, if anything.
+    key: Option<String>,
 }
 
 impl Client {
@@ -49,7 +51,13 @@ impl Client {
     /// A client whose requests may take `timeout` in all.
     pub fn with_timeout(base: &str, timeout: Duration) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout)).build();
-        Self { base: base.to_owned(), agent: config.into() }
+        Self { base: base.to_owned(), agent: config.into(), key: None }
+    }
+
+    /// The same client with a key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: Some(format!("Bearer {key}")), ..self.clone() }
     }
 
     /// Where the server is, as in `http://127.0.0.1:8080`.
@@ -113,6 +121,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key);
+        }
         let mut response = match body {
             Some(body) => self.agent.run(request.body(body)?),
             None => self.agent.run(request.body(())?),
@@ -121,6 +132,27 @@ impl Client {
         let body =
             if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         Ok(Whole { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    }
+
+    /// Sends a request as [`Self::send`] does, and gives the answer's body as it is.
+    ///
+    /// # Errors
+    /// As for [`Self::request`].
+    pub fn send_for_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(u16, http::HeaderMap, Vec<u8>), ureq::Error> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response =
+            if body.is_empty() { self.agent.run(request.body(())?) } else { self.agent.run(request.body(body)?) }?;
+        let bytes = response.body_mut().with_config().limit(u64::MAX).read_to_vec()?;
+        Ok((response.status().as_u16(), response.headers().clone(), bytes))
     }
 
     /// GETs `path` with these headers, and gives the body's lines as they come; or the error that is answered instead.
@@ -134,6 +166,9 @@ impl Client {
         let mut request = http::Request::builder().uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key);
         }
         let request = request.body(()).expect("a request");
         let mut response = self.agent.run(request).expect("an answer");

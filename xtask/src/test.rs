@@ -10,6 +10,7 @@ use crate::{
     place::{cargo, root, server, target},
     python,
     step::Step,
+    web,
 };
 
 pub(crate) fn steps() -> Vec<Step> {
@@ -29,7 +30,7 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("tests", tests),
         Step::new("documents", docs),
     ];
-    [rust, javascript::steps(), python::steps(), api::steps()].into_iter().flatten().collect()
+    [rust, javascript::steps(), python::steps(), api::steps(), web::steps()].into_iter().flatten().collect()
 }
 
 /// Gives the crate that proves that the core needs no std the versions that the workspace has. It is no member of

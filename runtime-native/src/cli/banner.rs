@@ -10,6 +10,7 @@ use takhin::{
 pub(super) struct Banner<'a> {
     /// Whether TLS is spoken there, and where.
     pub(super) addresses: &'a [(bool, SocketAddr)],
+    pub(super) page_path: &'static str,
     pub(super) data_dir: &'a Path,
     pub(super) durability: Durability,
     pub(super) report: &'a RecoveryReport,
@@ -22,6 +23,9 @@ impl Banner<'_> {
         let mut text = format!("Takhin {}\n", env!("CARGO_PKG_VERSION"));
         for address in self.addresses {
             let _ = writeln!(text, "  listening   {}", url(*address));
+        }
+        if let Some(address) = self.addresses.first() {
+            let _ = writeln!(text, "  page        {}{}", url(*address), self.page_path);
         }
         let _ = writeln!(text, "  data        {}, {}", self.data_dir.display(), durability(self.durability));
         let _ = writeln!(text, "  recovered   {}", self.recovered());

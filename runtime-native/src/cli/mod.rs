@@ -1,8 +1,11 @@
 //! The command line: what can be said to `takhin`, and what it says back.
 
+mod backup;
 mod banner;
 mod config;
+mod key;
 mod listen;
+mod observers;
 mod reload;
 mod replay;
 mod serve;
@@ -39,8 +42,14 @@ enum Command {
     /// Look at what a server would be set to
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Make, list and revoke API keys
+    Key(key::KeyArguments),
     /// Run the broker's core in a simulated world full of faults, and look for broken promises
     Simulate(simulate::Simulate),
+    /// Take a backup of a server that runs, or of a data directory that no server has
+    Backup(backup::Backup),
+    /// Make a data directory of a backup, or look whether the backup is good
+    Restore(backup::Restore),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
 }
@@ -58,7 +67,10 @@ pub(crate) fn run() -> ExitCode {
         match arguments.command {
             Command::Serve(serve) => serve.run(),
             Command::Config(config) => config.run(leaf(&asked.matches), asked.file.as_ref()),
+            Command::Key(key) => key.run(),
             Command::Simulate(simulate) => simulate.run(),
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run(),
             Command::Replay(replay) => replay.run(),
         }
     });
@@ -76,9 +88,12 @@ pub(crate) fn run() -> ExitCode {
 /// The command line as clap knows it, but for two things: a variable of the environment that is empty counts as unset,
 /// and the help of a number tells its bounds.
 fn clap_command() -> clap::Command {
-    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let without_empty = move |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(None) } else { arg };
-    with_settings(Arguments::command(), &|command| command.mut_args(without_empty).mut_args(settings::with_bounds))
+    fn without_empty(command: clap::Command) -> clap::Command {
+        let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+        let unset = move |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(None) } else { arg };
+        command.mut_args(unset).mut_subcommands(without_empty)
+    }
+    with_settings(without_empty(Arguments::command()), &|command| command.mut_args(settings::with_bounds))
 }
 
 /// Changes each command that takes settings.

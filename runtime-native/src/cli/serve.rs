@@ -3,7 +3,6 @@
 use std::{
     io,
     io::{IsTerminal as _, Write as _},
-    sync::Arc,
     time::Instant,
 };
 
@@ -11,7 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use takhin::{
     driver::{Driver, DriverConfig, Started},
-    http::{HttpConfig, Listener, Observer, Server},
+    http::{HttpConfig, Listener, Server},
 };
 use tokio::{
     runtime,
@@ -22,6 +21,7 @@ use super::{
     banner::Banner,
     config::in_order,
     listen::{Listening, listen},
+    observers::Observers,
     reload::Reload,
     settings::{ConfigFile, LogFormat, Observing, Settings},
 };
@@ -57,28 +57,13 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
 
-        let Settings { listening, storage, broker, kafka_rest, limits, observing } = &self.settings;
+        let Settings { listening, storage, broker, observing, .. } = &self.settings;
         let files = raise_file_limit();
         let engine = storage.config(files);
         let durability = engine.durability;
-        let access_log = observing.access_log()?;
-        #[allow(unused_mut)] // Without traces there is one at most.
-        let mut observers: Vec<Arc<dyn Observer>> =
-            access_log.iter().map(|log| Arc::clone(log) as Arc<dyn Observer>).collect();
-        #[cfg(feature = "otel")]
-        let traces = observing.traces()?;
-        #[cfg(feature = "otel")]
-        observers.extend(traces.iter().map(|traces| Arc::clone(traces) as Arc<dyn Observer>));
-        let http = HttpConfig {
-            auto_create_partitions: broker.auto_create_partitions(),
-            kafka_rest: kafka_rest.config(),
-            max_connections: connections(files, engine.open_files, limits.max_connections),
-            tls_handshake_timeout: listening.tls_handshake_timeout(),
-            cors: listening.cors(),
-            trusted_proxies: listening.trusted_proxies(),
-            observers: observers.into(),
-            ..limits.config()
-        };
+        let observers = Observers::start(observing)?;
+        let http = self.http_config(files, engine.open_files, &observers)?;
+        let page_path = http.page_path();
         let config = DriverConfig { core: broker.config(), engine, trace: observing.trace() };
         let tls = listening.tls()?;
         let listeners = listen(&listening.listen)?;
@@ -91,11 +76,12 @@ impl Serve {
         let server = Server::start(http, listeners.collect());
         let opened = tokio::task::block_in_place(|| Driver::start(config));
         let Started { driver, report } = opened.map_err(|error| error.to_string())?;
-        let reload = Reload { tls, access_log: access_log.clone(), look_every: listening.tls_check_interval() };
-        tokio::spawn(reload.run(hangup));
+        let access_log = observers.access_log.clone();
+        tokio::spawn(Reload { tls, access_log, look_every: listening.tls_check_interval() }.run(hangup));
 
         let banner = Banner {
             addresses: &addresses,
+            page_path,
             data_dir: &storage.data_dir,
             durability,
             report: &report,
@@ -114,17 +100,28 @@ impl Serve {
         driver.drain();
         server.close().await;
         tokio::task::block_in_place(|| {
-            if let Some(access_log) = access_log {
-                access_log.flush();
-            }
-            #[cfg(feature = "otel")]
-            if let Some(traces) = traces {
-                traces.stop();
-            }
+            observers.end();
             driver.stop()
         })?;
         tracing::info!("stopped; everything is on disk");
         Ok(())
+    }
+
+    /// What the HTTP side is set to, where so many files may be open, and so many of them be segments.
+    fn http_config(&self, files: u64, segments: usize, observers: &Observers) -> Result<HttpConfig, String> {
+        let Settings { listening, storage, broker, access, kafka_rest, limits, .. } = &self.settings;
+        let mut http = HttpConfig {
+            auto_create_partitions: broker.auto_create_partitions(),
+            kafka_rest: kafka_rest.config(),
+            max_connections: connections(files, segments, limits.max_connections),
+            tls_handshake_timeout: listening.tls_handshake_timeout(),
+            cors: listening.cors(),
+            trusted_proxies: listening.trusted_proxies(),
+            observers: observers.all(),
+            ..limits.config()
+        };
+        access.apply(&mut http, &storage.data_dir)?;
+        Ok(http)
     }
 }
 

@@ -100,6 +100,9 @@ fn text(exchange: &Exchange) -> String {
     };
     let Exchange { bytes_in, bytes_out, .. } = exchange;
     let _ = write!(line, " in={bytes_in} out={bytes_out} us={} id={}", exchange.took.as_micros(), id(exchange));
+    if let Some(key) = exchange.key {
+        let _ = write!(line, " key={key}");
+    }
     if let Some(error) = exchange.error {
         let _ = write!(line, " error={error}");
     }
@@ -121,6 +124,8 @@ fn json(exchange: &Exchange) -> String {
         duration_us: u128,
         request_id: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'static str>,
     }
     let line = Line {
@@ -134,6 +139,7 @@ fn json(exchange: &Exchange) -> String {
         bytes_out: exchange.bytes_out,
         duration_us: exchange.took.as_micros(),
         request_id: id(exchange),
+        key: exchange.key.map(|key| key.to_string()),
         error: exchange.error,
     };
     serde_json::to_string(&line).expect("strings and numbers always serialize") + "\n"
@@ -177,6 +183,7 @@ mod tests {
             path: path.into(),
             status: Some(StatusCode::NOT_FOUND),
             error: Some("topic_not_found"),
+            key: None,
             bytes_in: 12,
             bytes_out: 345,
             request_id: HeaderValue::from_static("a-1"),
@@ -207,6 +214,16 @@ mod tests {
         let path = format!("/{}", "ä".repeat(2_000));
         let line: serde_json::Value = serde_json::from_str(&json(&exchange(&path))).expect("JSON");
         assert_eq!(line["path"].as_str().map(str::len), Some(1_023));
+    }
+
+    #[test]
+    fn a_key_is_told_by_its_id() {
+        let key = "0123456789abcdef".parse().ok();
+        assert!(key.is_some());
+        let line = text(&Exchange { key, ..exchange("/x") });
+        assert!(line.contains(" id=a-1 key=0123456789abcdef error="), "{line}");
+        let line: serde_json::Value = serde_json::from_str(&json(&Exchange { key, ..exchange("/x") })).expect("JSON");
+        assert_eq!(line["key"], "0123456789abcdef");
     }
 
     #[test]

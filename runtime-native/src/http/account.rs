@@ -22,6 +22,8 @@ use axum::{
 use http_body::{Frame, SizeHint};
 use prometheus_client::registry::Registry;
 
+use crate::keys::KeyId;
+
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Is told of requests. It is called by the tasks that serve them, and must not wait.
@@ -52,6 +54,8 @@ pub struct Exchange {
     pub status: Option<StatusCode>,
     /// The error's code, if it was one.
     pub error: Option<&'static str>,
+    /// The key that it came with, if it had to have one and had it.
+    pub key: Option<KeyId>,
     /// How much of the request's body was read.
     pub bytes_in: u64,
     /// How much of the answer's body the connection took.
@@ -88,8 +92,13 @@ impl Account {
     }
 
     /// The answer, whose body ends the account.
-    pub(super) fn answered(mut self, response: Response<Body>, error: Option<&'static str>) -> Response<Body> {
-        (self.exchange.status, self.exchange.error) = (Some(response.status()), error);
+    pub(super) fn answered(
+        mut self,
+        response: Response<Body>,
+        error: Option<&'static str>,
+        key: Option<KeyId>,
+    ) -> Response<Body> {
+        (self.exchange.status, self.exchange.error, self.exchange.key) = (Some(response.status()), error, key);
         response.map(|body| Body::new(Counted { body, taken: move |bytes| self.sent(bytes) }))
     }
 }

@@ -3,12 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{account::Observer, client_address::TrustedProxies, cors::Cors};
+use crate::{keys::KeyRing, limits::Limits};
 
 use super::kafka_rest::KafkaRestConfig;
 
 /// Bounds and habits of the HTTP server.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
+    /// The keys, one of which every request needs then. [`None`]: everybody may do everything.
+    pub keys: Option<Arc<KeyRing>>,
+    /// What each address is held to that asks without a key.
+    pub limits: Limits,
     /// Partitions of a topic that is created because somebody subscribed to it or produced to it. [`None`]: an
     /// unknown topic is an error.
     pub auto_create_partitions: Option<u32>,
@@ -56,9 +61,19 @@ pub struct HttpConfig {
     pub observers: Arc<[Arc<dyn Observer>]>,
 }
 
+impl HttpConfig {
+    /// Where the page is: at the root, unless the routes in Kafka's style are there.
+    pub fn page_path(&self) -> &'static str {
+        let root_is_taken = self.kafka_rest.as_ref().is_some_and(|facade| facade.prefix().is_empty());
+        if root_is_taken { "/index.html" } else { "/" }
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
+            keys: None,
+            limits: Limits::default(),
             auto_create_partitions: None,
             kafka_rest: Some(KafkaRestConfig::default()),
             max_body_bytes: 16 << 20,

@@ -23,6 +23,7 @@ use axum::{
 };
 use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
+use tracing::field;
 use uuid::Uuid;
 
 use super::{
@@ -30,6 +31,7 @@ use super::{
     client_address::ClientAddress,
     config::HttpConfig,
     error::ApiError,
+    guard::KeyUsed,
     input::query::check_percent_encoding,
     kafka_rest::KAFKA_JSON,
     link::Link,
@@ -122,7 +124,7 @@ impl Dispatch {
         if let Some(answer) = self.config.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return answer;
         }
-        if let Err(error) = check_percent_encoding(request.uri()) {
+        if let Err(error) = check_percent_encoding(request.uri()).and_then(|()| check_framing(request.headers())) {
             return error.into_response();
         }
         request.extensions_mut().insert(asked);
@@ -162,6 +164,7 @@ impl Service<Request<Incoming>> for Dispatch {
             let took = began.elapsed();
             log(&method, &path, &asked, took, &response);
             stats.answered(&path, response.status(), took);
+            let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| *id);
             let mut code = None;
             if let Some(error) = response.extensions_mut().remove::<ApiError>() {
                 code = Some(error.code());
@@ -174,7 +177,7 @@ impl Service<Request<Incoming>> for Dispatch {
             }
             link.answer_ready();
             Ok(match account {
-                Some(account) => account.answered(response, code),
+                Some(account) => account.answered(response, code, key),
                 None => response,
             })
         })
@@ -196,6 +199,7 @@ impl Dispatch {
             path: path.into(),
             status: None,
             error: None,
+            key: None,
             bytes_in: 0,
             bytes_out: 0,
             request_id: asked.id.clone(),
@@ -203,6 +207,23 @@ impl Dispatch {
         };
         Some(Account::open(Arc::clone(&self.config.observers), exchange))
     }
+}
+
+/// Refuses what servers on the way may read in another way than this one: where one request ends and the next begins, and
+/// whom it is for. (hyper has refused what contradicts itself, and lets `Transfer-Encoding` win over a length.)
+fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
+    let chunked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let message = match (codings.next(), codings.next()) {
+        (Some(_), Some(_)) => "a request has one Transfer-Encoding",
+        (Some(coding), None) if !chunked(coding) => "the only Transfer-Encoding of a request is chunked",
+        _ if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) => {
+            "a request has a Content-Length or a Transfer-Encoding, and not both"
+        }
+        _ if headers.get_all(header::HOST).iter().nth(1).is_some() => "a request has one Host",
+        _ => return Ok(()),
+    };
+    Err(ApiError::malformed("malformed_request", message).closing())
 }
 
 /// Gives an error's response its body.
@@ -218,19 +239,28 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     *response.body_mut() = body.into();
 }
 
+/// Whether anybody hears of an answer of this status: the text of an error that nobody reads need not be made.
+fn is_logged(status: StatusCode) -> bool {
+    status.is_server_error() || tracing::enabled!(tracing::Level::DEBUG)
+}
+
 fn log(method: &Method, path: &str, asked: &Asked, took: Duration, response: &Response) {
     let status = response.status();
     let (id, client, us) = (asked.id.to_str().unwrap_or_default(), asked.client.0, took.as_micros());
-    match response.extensions().get::<ApiError>() {
-        Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(%method, path, id, %client, us, %error, "answered");
+    let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| field::display(id));
+    // An error repeats what was asked for, so it is quoted: no line of the log is the client's.
+    let error = response.extensions().get::<ApiError>();
+    let text = error.filter(|_| is_logged(status)).map(ToString::to_string);
+    match error {
+        Some(_) if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(%method, path, id, %client, key, us, error = text, "answered");
         }
         // Whoever asks whether the server is ready asks again and again.
         Some(error) if status.is_server_error() && !matches!(error.code(), "starting" | "not_ready") => {
-            tracing::warn!(%method, path, id, %client, us, %error, "answered");
+            tracing::warn!(%method, path, id, %client, key, us, error = text, "answered");
         }
-        Some(error) => tracing::debug!(%method, path, id, %client, us, %error, "answered"),
-        None => tracing::debug!(%method, path, id, %client, us, status = status.as_u16(), "answered"),
+        Some(_) => tracing::debug!(%method, path, id, %client, key, us, error = text, "answered"),
+        None => tracing::debug!(%method, path, id, %client, key, us, status = status.as_u16(), "answered"),
     }
 }
 

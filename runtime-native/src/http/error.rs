@@ -9,7 +9,7 @@
 //! that has no body yet; `dispatch`, the only place that knows the request's id, writes the body.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -36,6 +36,7 @@ struct Inner {
     details: Map<String, Value>,
     retry_after_secs: Option<u32>,
     closes: bool,
+    header: Option<(HeaderName, HeaderValue)>,
     /// Its number for a client of Kafka's REST proxies, which is answered in their shape.
     kafka_rest_code: Option<u32>,
 }
@@ -66,6 +67,7 @@ impl ApiError {
             details: Map::new(),
             retry_after_secs: None,
             closes: false,
+            header: None,
             kafka_rest_code: None,
         };
         Self { inner: Box::new(inner) }
@@ -90,6 +92,13 @@ impl ApiError {
     /// 500: a bug of ours, which `what` describes.
     pub(crate) fn bug(what: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", what)
+    }
+
+    /// Says the line in which the fault is.
+    #[must_use]
+    pub(crate) fn in_line(mut self, line: u64) -> Self {
+        self.inner.message = format!("line {line}: {}", self.inner.message);
+        self.with("line", line)
     }
 
     /// The same in other words.
@@ -139,6 +148,13 @@ impl ApiError {
     #[must_use]
     pub(crate) fn closing(mut self) -> Self {
         self.inner.closes = true;
+        self
+    }
+
+    /// Adds a header of its own.
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.inner.header = Some((name, value));
         self
     }
 
@@ -205,6 +221,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.inner.retry_after_secs {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some((name, value)) = &self.inner.header {
+            headers.insert(name, value.clone());
         }
         if self.inner.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -5,6 +5,7 @@
 //!   connection  one client: the handshake, hyper, the socket, and the clock that gives clients up
 //!   dispatch    one request: its id, its error's body, its line in the log
 //!   account     who wants to hear of each request: the access log, traces
+//!   guard       who may do what, and how much of it: before each handler
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
 //!   kafka_rest  the same operations for clients of Kafka's REST proxies
 //!   openapi     what is said of all that
@@ -25,6 +26,7 @@ mod cors;
 mod delivery;
 mod dispatch;
 mod error;
+mod guard;
 mod handshake;
 mod in_flight;
 mod input;
@@ -34,8 +36,11 @@ mod link;
 mod long_work;
 mod openapi;
 mod output;
+mod paced;
+mod page;
 #[cfg(target_os = "linux")]
 mod process;
+mod progress;
 mod refusal;
 mod resume;
 mod room;
@@ -56,6 +61,8 @@ pub use account::{Exchange, Observer};
 pub use client_address::{Network, ProxyHeader, TrustedProxies};
 pub use config::HttpConfig;
 pub use cors::{Cors, CorsOrigin};
+pub use guard::{Need, RouteNeeds};
 pub use kafka_rest::{CommitStyle, KafkaRestConfig};
+pub use routes::route_needs;
 pub use server::{Listener, Server};
 pub use tls::{Tls, TlsError, TlsFiles};

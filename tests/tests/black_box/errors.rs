@@ -41,7 +41,7 @@ pub(crate) fn expect(status: u16, code: &str, details: Value) -> (u16, String, V
 #[test]
 fn a_route_that_is_not_there() {
     let (_broker, client) = broker();
-    for path in ["/", "/api", "/api/consumers", "/api/topic", "/api/topics/t/nothing", "/api/health/", "/favicon.ico"] {
+    for path in ["/api", "/api/consumers", "/api/topic", "/api/topics/t/nothing", "/api/health/", "/favicon.ico"] {
         let details = json!({"method": "GET", "path": path});
         assert_eq!(send(&client, "GET", path, None), expect(404, "route_not_found", details), "{path}");
     }
@@ -94,7 +94,7 @@ fn an_id_that_is_none() {
 #[test]
 fn a_query_that_is_wrong() {
     let (_broker, client) = broker();
-    let known = json!(["partition", "offset", "timestamp_ms", "limit", "wait_ms"]);
+    let known = json!(["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms"]);
     let invalid =
         |name: &str, value: &str| expect(400, "invalid_parameter", json!({"parameter": name, "value": value}));
     let range = |field: &str, value: i64, min: i64, max: i64| {

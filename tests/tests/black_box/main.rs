@@ -1,6 +1,9 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
 mod access_log;
+mod access_matrix;
+mod backup;
+mod batches;
 mod by_duration;
 mod cleanup;
 mod commits;
@@ -14,15 +17,20 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod hostile;
 mod hostility;
 mod kafka_rest;
 mod kafka_rest_instances;
+mod keys;
+mod limits;
+mod lines;
 mod long_poll;
 mod metrics;
 mod pause;
 mod poll_interval;
 mod produce_and_read;
 mod producers;
+mod scopes;
 mod seed_workflow;
 mod seek;
 mod settings;
@@ -33,4 +41,5 @@ mod subscription;
 mod tls;
 mod topics;
 mod traces;
+mod upload;
 mod wrong_bodies;

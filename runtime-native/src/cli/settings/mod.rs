@@ -3,6 +3,7 @@
 //!
 //! A flag goes before its variable in the environment, that before the file's key, and that before the default.
 
+mod access;
 mod bounds;
 mod broker;
 mod file;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Args, Command};
 
+pub(super) use access::range_u32;
 pub(super) use file::{Problem, SettingsFile};
 pub(super) use observing::{LogFormat, Observing};
 pub(super) use origin::{Found, found};
@@ -32,6 +34,8 @@ pub(super) struct Settings {
     pub(super) storage: storage::Storage,
     #[command(flatten)]
     pub(super) broker: broker::Broker,
+    #[command(flatten)]
+    pub(super) access: access::AccessArguments,
     #[command(flatten)]
     pub(super) kafka_rest: kafka_rest::KafkaRest,
     #[command(flatten)]

@@ -100,9 +100,7 @@ impl Home {
                 return Err(OpenError::ManifestMissing(path));
             }
         }
-        let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, boot: boot.0 })
-            .map_err(|error| OpenError::ManifestDamaged { path: path.clone(), why: error.to_string() })?;
-        disk::replace_file(disk, &path, &mut [IoSlice::new(&manifest)]).map_err(at(&path))?;
+        write_manifest(disk, &layout, boot.0).map_err(at(&path))?;
         for directory in directories {
             disk.create_dir(&directory).map_err(at(&directory))?;
         }
@@ -111,8 +109,14 @@ impl Home {
     }
 }
 
+/// Says durably what the directory is, and that it was started `boot` times before.
+pub(super) fn write_manifest(disk: &dyn Disk, layout: &Layout, boot: u32) -> io::Result<()> {
+    let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, boot })?;
+    disk::replace_file(disk, &layout.manifest(), &mut [IoSlice::new(&manifest)])
+}
+
 /// Makes the directory, and those above it, durably.
-fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
+pub(crate) fn make_root(disk: &dyn Disk, root: &Path) -> io::Result<()> {
     let missing = |path: &&Path| disk.list(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let made: Vec<_> = root.ancestors().filter(|path| !path.as_os_str().is_empty()).take_while(missing).collect();
     disk.create_dir(root)?;

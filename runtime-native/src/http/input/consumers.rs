@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     duration::milliseconds,
-    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_name},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_names},
     one_of::OneOf,
 };
 use crate::http::{
@@ -169,10 +169,7 @@ pub(crate) fn offset_reset(text: &str) -> Result<OffsetReset, ApiError> {
 /// Names, or a pattern.
 fn topics(names: Option<&[String]>, pattern: Option<&str>) -> Result<Topics, ApiError> {
     match (names, pattern) {
-        (Some(names), None) => {
-            let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-            Ok(Topics::Named(names.iter().enumerate().map(name).collect::<Result<_, _>>()?))
-        }
+        (Some(names), None) => Ok(Topics::Named(topic_names("topics", names)?)),
         (None, Some(pattern)) => Ok(Topics::Matching(TopicPattern::new(pattern))),
         (Some(_), Some(_)) => {
             let message = "a subscription has topics or a topic_pattern, and not both";

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use takhin_core::{OffsetTarget, Refusal, SetOffset, TopicName};
 
 use super::{
-    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_names},
     one_of::OneOf,
 };
 use crate::http::{
@@ -153,10 +153,7 @@ fn which(topics: Option<Vec<String>>, partitions: Option<PartitionMap>) -> Resul
         (Some(_), Some(_)) => Err(conflict("partitions", "topics")),
         (None, Some(partitions)) => Ok(Which::Partitions(partitions.check("partitions")?)),
         (Some(names), None) if names.is_empty() => Err(Refusal::Empty { field: "topics".to_owned() }.into()),
-        (Some(names), None) => {
-            let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-            Ok(Which::Topics(names.iter().enumerate().map(name).collect::<Result<_, _>>()?))
-        }
+        (Some(names), None) => Ok(Which::Topics(topic_names("topics", &names)?)),
     }
 }
 

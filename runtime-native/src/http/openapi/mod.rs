@@ -30,6 +30,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("Topics", "Topics, and records in and out of them without a consumer."),
     ("Consumers", "Consumers: sessions that remember where they are, alone or as members of a group."),
     ("Groups", "Consumer groups, and the offsets that they have committed."),
+    ("Keys", "API keys, if the server requires them."),
     ("Server", "How the server is."),
 ];
 
@@ -90,7 +91,12 @@ fn describe<'r>(paths: impl Iterator<Item = (&'static str, &'r [(&'static str, D
         "paths": described,
         "components": {
             "schemas": components(requests, answers), "responses": errors.document(), "headers": headers(),
+            "securitySchemes": {"key": {
+                "type": "http", "scheme": "bearer",
+                "description": "An API key, if the server requires one (`--require-keys`).",
+            }},
         },
+        "security": [{}, {"key": []}],
     });
     plain_words(&mut document);
     document

@@ -5,6 +5,7 @@ pub(super) mod consumers;
 pub(super) mod events;
 pub(super) mod groups;
 pub(super) mod health;
+pub(super) mod keys;
 pub(super) mod records;
 pub(super) mod topics;
 

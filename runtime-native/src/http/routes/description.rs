@@ -8,13 +8,13 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
 };
 use bytes::Bytes;
 
-use super::{App, Route, routes};
+use super::{App, Route, Undescribed, routes};
 use crate::http::{
     error::{ApiError, ApiResult},
+    guard::Need,
     input::path::NoQuery,
     openapi::Document,
     output::JSON,
@@ -33,9 +33,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// The page's routes, which the description leaves out.
 pub(super) fn page() -> [Route; 3] {
     [
-        Route::undescribed("/api/docs", file("text/html; charset=utf-8", PAGE)),
-        Route::undescribed("/api/docs/page.js", file("text/javascript; charset=utf-8", SCRIPT)),
-        Route::undescribed("/api/docs/page.css", file("text/css; charset=utf-8", STYLE)),
+        file("/api/docs", "text/html; charset=utf-8", PAGE),
+        file("/api/docs/page.js", "text/javascript; charset=utf-8", SCRIPT),
+        file("/api/docs/page.css", "text/css; charset=utf-8", STYLE),
     ]
 }
 
@@ -71,8 +71,9 @@ fn has(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-fn file(content_type: &'static str, bytes: &'static [u8]) -> MethodRouter<Arc<App>> {
-    get(move |_: NoQuery| async move { static_file(content_type, bytes) })
+fn file(path: &'static str, content_type: &'static str, bytes: &'static [u8]) -> Route {
+    let handler = move |_: NoQuery| async move { static_file(content_type, bytes) };
+    Undescribed::at(path).get(Need::NoKey, handler).into()
 }
 
 fn static_file(content_type: &'static str, bytes: &'static [u8]) -> Response {

@@ -1,15 +1,21 @@
 //! What is where.
 
+mod backup;
+mod batches;
+mod batches_in;
 mod consumers;
 mod debug;
 mod description;
 mod groups;
 mod health;
+mod keys;
+mod lines;
 mod messages;
 mod metrics;
-mod route;
+pub(super) mod route;
 mod stream;
 mod topics;
+mod upload;
 
 pub(super) use messages::Appended;
 
@@ -24,20 +30,20 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequest, Request},
-    http::{Method, StatusCode, Uri, header},
+    extract::{FromRequest, FromRequestParts as _, Request},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::get,
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::{Offset, TopicConfig, TopicName};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     config::HttpConfig,
     delivery::{Receipt, TrackedBody},
     error::{ApiError, ApiResult},
+    guard::{Caller, Guard, Guarded, Need, RouteNeeds},
     in_flight::InFlight,
     input::body::{Received, receive},
     kafka_rest,
@@ -45,14 +51,18 @@ use super::{
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     openapi::{Document, operations as described},
     output::{JSON, consumers::age, now_ms},
+    page,
     room::Room,
     stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
-use crate::driver::Driver;
 #[cfg(target_os = "linux")]
 use crate::http::process;
-use route::Route;
+use crate::{
+    driver::Driver,
+    keys::{Right, Scope},
+};
+pub(super) use route::{Route, Undescribed};
 
 pub(super) use debug::{DEFAULT_STEPS, STEPS};
 #[cfg(test)]
@@ -62,6 +72,7 @@ pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
 /// What handlers share.
 pub(super) struct App {
     pub(super) driver: Driver,
+    guard: Guard,
     registry: Registry,
     pub(super) config: Arc<HttpConfig>,
     bodies: Room,
@@ -71,6 +82,8 @@ pub(super) struct App {
     streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
+    /// Whose turn it is to take a backup.
+    backup: Arc<Semaphore>,
     /// The description of the API, once it was asked for.
     description: OnceLock<Document>,
     /// Held while a missing topic is created.
@@ -89,84 +102,114 @@ impl StickyPartitions {
     }
 }
 
-/// What is asked under which path, and what the description of the API says of it.
+/// What is asked under which path, what it needs, and what the description of the API says of it.
 fn routes() -> Vec<Route> {
     let mut routes = Vec::new();
     routes.extend(consumer_routes());
     routes.extend(topic_routes());
     routes.extend(group_routes());
+    routes.extend(key_routes());
     routes.extend(server_routes());
     routes
 }
 
+#[rustfmt::skip]
 fn consumer_routes() -> [Route; 13] {
     use described::{consumers as said, polls};
+    use Need::{Consumer, InBody};
     [
-        Route::at("/api/consumers/subscribe").post(consumers::subscribe, said::subscribe),
-        Route::at("/api/consumers/{id}").get(consumers::describe, said::describe).delete(consumers::close, said::close),
-        Route::at("/api/consumers/{id}/consume").post(consumers::consume, polls::consume),
-        Route::at("/api/consumers/{id}/stream").get(stream::stream, polls::stream),
-        Route::at("/api/consumers/{id}/commit").post(consumers::commit, polls::commit),
-        Route::at("/api/consumers/{id}/seek").post(consumers::seek, polls::seek),
-        Route::at("/api/consumers/{id}/pause").post(consumers::pause, said::pause),
-        Route::at("/api/consumers/{id}/resume").post(consumers::resume, said::resume),
-        Route::at("/api/consumers/{id}/heartbeat").post(consumers::heartbeat, said::heartbeat),
-        Route::at("/api/consumers/{id}/position").get(consumers::position, polls::position),
-        Route::at("/api/consumers/{id}/committed").get(consumers::committed, polls::committed),
+        Route::at("/api/consumers/subscribe").post(InBody, consumers::subscribe, said::subscribe),
+        Route::at("/api/consumers/{id}")
+            .get(Consumer, consumers::describe, said::describe)
+            .delete(Consumer, consumers::close, said::close),
+        Route::at("/api/consumers/{id}/consume").post(Consumer, consumers::consume, polls::consume),
+        Route::at("/api/consumers/{id}/stream").get(Consumer, stream::stream, polls::stream),
+        Route::at("/api/consumers/{id}/commit").post(Consumer, consumers::commit, polls::commit),
+        Route::at("/api/consumers/{id}/seek").post(Consumer, consumers::seek, polls::seek),
+        Route::at("/api/consumers/{id}/pause").post(Consumer, consumers::pause, said::pause),
+        Route::at("/api/consumers/{id}/resume").post(Consumer, consumers::resume, said::resume),
+        Route::at("/api/consumers/{id}/heartbeat").post(Consumer, consumers::heartbeat, said::heartbeat),
+        Route::at("/api/consumers/{id}/position").get(Consumer, consumers::position, polls::position),
+        Route::at("/api/consumers/{id}/committed").get(Consumer, consumers::committed, polls::committed),
         Route::at("/api/consumers/{id}/subscription")
-            .get(consumers::subscription, said::subscription)
-            .put(consumers::resubscribe, said::resubscribe),
+            .get(Consumer, consumers::subscription, said::subscription)
+            .put(Consumer, consumers::resubscribe, said::resubscribe),
         Route::at("/api/consumers/{id}/assignment")
-            .get(consumers::assignment, said::assignment)
-            .put(consumers::assign, said::assign),
+            .get(Consumer, consumers::assignment, said::assignment)
+            .put(Consumer, consumers::assign, said::assign),
     ]
 }
 
+#[rustfmt::skip]
 fn topic_routes() -> [Route; 6] {
     use described::{records as said, topics as topic};
+    use Need::{AnyKey, InBody, Topic};
+    use Right::{Admin, Read, Write};
     [
-        Route::at("/api/topics").get(topics::list, topic::list).post(topics::create, topic::create),
-        Route::undescribed("/api/topics/", get(topics::list).post(topics::create)),
+        Route::at("/api/topics").get(AnyKey, topics::list, topic::list).post(InBody, topics::create, topic::create),
+        Undescribed::at("/api/topics/").get(AnyKey, topics::list).post(InBody, topics::create).into(),
         Route::at("/api/topics/{topic}")
-            .get(topics::describe, topic::describe)
-            .patch(topics::alter, topic::alter)
-            .delete(topics::delete, topic::delete),
-        Route::at("/api/topics/{topic}/produce").post(messages::produce, said::produce),
-        Route::at("/api/topics/{topic}/messages").get(messages::read, said::read),
-        Route::at("/api/topics/{topic}/partitions/{partition}/offsets").get(messages::offsets, said::offsets),
+            .get(Topic(Read), topics::describe, topic::describe)
+            .patch(Topic(Admin), topics::alter, topic::alter)
+            .delete(Topic(Admin), topics::delete, topic::delete),
+        Route::at("/api/topics/{topic}/produce").post(Topic(Write), messages::produce, said::produce),
+        Route::at("/api/topics/{topic}/messages").get(Topic(Read), messages::read, said::read),
+        Route::at("/api/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), messages::offsets, said::offsets),
     ]
 }
 
+#[rustfmt::skip]
 fn group_routes() -> [Route; 3] {
     use described::groups as said;
+    use Need::{AnyKey, Group};
+    use Right::{Admin, Read};
     [
-        Route::at("/api/consumer-groups").get(groups::list, said::list),
+        Route::at("/api/consumer-groups").get(AnyKey, groups::list, said::list),
         Route::at("/api/consumer-groups/{group}")
-            .get(groups::describe, said::describe)
-            .delete(groups::delete, said::delete),
+            .get(Group(Read), groups::describe, said::describe)
+            .delete(Group(Admin), groups::delete, said::delete),
         Route::at("/api/consumer-groups/{group}/offsets")
-            .put(groups::set_offsets, said::set_offsets)
-            .delete(groups::delete_offsets, said::delete_offsets),
+            .put(Group(Admin), groups::set_offsets, said::set_offsets)
+            .delete(Group(Admin), groups::delete_offsets, said::delete_offsets),
+    ]
+}
+
+fn key_routes() -> [Route; 2] {
+    use described::keys as said;
+    let need = Need::Cluster(Right::Admin);
+    [
+        Route::at("/api/keys").get(need, keys::list, said::list).post(need, keys::create, said::create),
+        Route::at("/api/keys/{id}").delete(need, keys::revoke, said::revoke),
     ]
 }
 
 fn server_routes() -> Vec<Route> {
+    use Need::{Cluster, NoKey, Nothing};
     use described::server as said;
     let described = [
-        Route::at("/api/health").get(health::health, said::health),
-        Route::at("/api/health/ready").get(health::ready, said::ready),
-        Route::at("/api/health/live").get(health::live, said::live),
-        Route::at("/api/debug/trace").get(debug::trace, said::trace),
-        Route::at("/metrics").get(metrics::metrics, said::metrics),
-        Route::at("/openapi.json").get(description::description, said::description),
+        Route::at("/api/health").get(Nothing, health::health, said::health),
+        Route::at("/api/health/ready").get(Nothing, health::ready, said::ready),
+        Route::at("/api/health/live").get(Nothing, health::live, said::live),
+        Route::at("/api/backup").get(Cluster(Right::Admin), backup::backup, said::backup),
+        Route::at("/api/debug/trace").get(Cluster(Right::Read), debug::trace, said::trace),
+        Route::at("/metrics").get(Cluster(Right::Read), metrics::metrics, said::metrics),
+        Route::at("/openapi.json").get(NoKey, description::description, said::description),
     ];
     described.into_iter().chain(description::page()).collect()
 }
 
+/// What every route of a server that is set so needs, for every method that it can be asked with. HEAD needs what GET
+/// does.
+pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
+    let ours = routes().into_iter().chain(page::routes(config.page_path() == "/")).flat_map(|route| route.needs_at(""));
+    ours.chain(kafka_rest::needs(config.kafka_rest.as_ref())).collect()
+}
+
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
-    let all = routes();
     let kafka_rest = config.kafka_rest.clone();
+    let mut all: Vec<Route> = routes();
+    all.extend(page::routes(config.page_path() == "/"));
     let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let (bodies, answers) = (Room::new(config.max_bodies_bytes), Room::new(config.max_answers_bytes));
@@ -185,16 +228,20 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         registry,
         bodies,
         answers,
+        guard: Guard::new(&config),
         in_flight: InFlight::default(),
         streams: Streams::default(),
         long_work: LongWork::new(),
         config,
         description: OnceLock::new(),
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
+        backup: Arc::new(Semaphore::new(1)),
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
     let router = kafka_rest::nest(router, kafka_rest);
+    let no_route = Guarded { need: Need::AnyKey, handler: no_route };
+    let wrong_method = Guarded { need: Need::AnyKey, handler: wrong_method };
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
     (router, Arc::new(stats))
 }
@@ -217,13 +264,47 @@ impl FromRequest<Arc<App>> for Received {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        receive(&app.config, &app.bodies, &parts.headers, body).await
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        app.receive(&caller, &parts.headers, body).await
     }
 }
 
 impl App {
-    /// Creates the topic if it is missing and the server is set to do so.
+    /// Takes in the body of somebody who may still send it once it is whole.
+    async fn receive(&self, caller: &Caller, headers: &HeaderMap, body: Body) -> ApiResult<Received> {
+        let received = receive(&self.config, &self.bodies, headers, body).await?;
+        caller.is_still_known()?;
+        Ok(received)
+    }
+}
+
+impl App {
+    pub(super) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    pub(super) fn config(&self) -> &HttpConfig {
+        &self.config
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Creates those of these topics that are missing, if the server is set to do so; none of them, if whoever asks may
+    /// not create all.
+    async fn ensure_topics(&self, caller: &Caller, names: &[TopicName]) -> Result<(), ApiError> {
+        if self.config.auto_create_partitions.is_some() {
+            let mut missing = names.iter().filter(|name| self.driver.topic(name).is_none());
+            missing.try_for_each(|name| caller.may(Scope::Topics, Right::Admin, name))?;
+        }
+        for name in names {
+            self.ensure_topic(name).await?;
+        }
+        Ok(())
+    }
+
     async fn ensure_topic(&self, name: &TopicName) -> Result<(), ApiError> {
         let Some(partitions) = self.config.auto_create_partitions else {
             return Ok(());

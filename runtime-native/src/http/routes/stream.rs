@@ -26,6 +26,7 @@ use crate::http::{
     delivery::Receipt,
     dispatch::Asked,
     error::{ApiError, ApiResult},
+    guard::Caller,
     input::{
         consumers::{as_given, or_default},
         path::ConsumerPath,
@@ -52,6 +53,7 @@ pub(in crate::http) const HEARTBEAT_MS: RangeInclusive<i64> = 1_000..=300_000;
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     ConsumerPath(consumer): ConsumerPath,
     uri: Uri,
     headers: HeaderMap,
@@ -60,7 +62,8 @@ pub(super) async fn stream(
     let place = app.streams.take_place(consumer).await;
     app.resume(consumer, headers.get(LAST_EVENT_ID)).await?;
     let streaming = asked.link.streaming();
-    let first = Stream { app, consumer, limits, after: None, place, streaming, id: asked.id, said: Said::Nothing };
+    let (after, said) = (None, Said::Nothing);
+    let first = Stream { app, caller, consumer, limits, after, place, streaming, id: asked.id, said };
     let chunks = stream::unfold(first, |stream| async {
         let (bytes, stream) = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
@@ -109,6 +112,7 @@ impl App {
 /// A stream between two events.
 struct Stream {
     app: Arc<App>,
+    caller: Caller,
     consumer: ConsumerId,
     limits: PollLimits,
     /// The last batch that was written.
@@ -152,10 +156,11 @@ impl Stream {
 
     /// The next event, once it is known what became of the one before it.
     async fn poll(&mut self) -> Result<Bytes, ApiError> {
-        let Self { app, consumer, limits, after, place, streaming, .. } = self;
+        let Self { app, caller, consumer, limits, after, place, streaming, .. } = self;
         let poll = async {
             app.in_flight.settled(*consumer).await;
-            app.event(*consumer, *limits, after, streaming).await
+            caller.may_use(app, *consumer)?;
+            app.event(caller, *consumer, *limits, after, streaming).await
         };
         place.poll(poll).await.unwrap_or_else(|Replaced| Err(Refusal::PollSuperseded { consumer: *consumer }.into()))
     }
@@ -165,17 +170,19 @@ impl App {
     /// The next event of a stream, which has its place.
     async fn event(
         &self,
+        caller: &Caller,
         consumer: ConsumerId,
         limits: PollLimits,
         after: &mut Option<BatchId>,
         streaming: &Streaming,
     ) -> Result<Bytes, ApiError> {
         let poll = Request::Consume { consumer, limits, after_batch: *after };
-        let answer = self.driver.ask(poll).await?;
+        let answer = caller.while_known(self.driver.ask(poll)).await??;
         let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
         let Response::Consumed(found) = &answer.response else {
             return Err(mismatch(&answer.response));
         };
+        caller.may_have(found)?;
         let (records, now_ms) = (answer.records.as_ref(), now_ms());
         let (bytes, room) = self.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
         *after = Some(found.batch);

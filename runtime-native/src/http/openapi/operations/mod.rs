@@ -2,6 +2,7 @@
 
 pub(crate) mod consumers;
 pub(crate) mod groups;
+pub(crate) mod keys;
 pub(crate) mod polls;
 pub(crate) mod records;
 pub(crate) mod server;
