@@ -93,7 +93,7 @@ impl Account {
 
     /// The answer, whose body ends the account.
     pub(super) fn answered(
-        mut self,
+        mut self: Box<Self>,
         response: Response<Body>,
         error: Option<&'static str>,
         key: Option<KeyId>,

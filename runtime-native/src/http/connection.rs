@@ -58,15 +58,20 @@ pub(super) async fn serve(accepted: Accepted, shared: Shared) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let link = Arc::new(Link::new(&shared.config, refused));
+    match tls {
+        None => speak(Wire::new(stream, Arc::clone(&link)), link, peer.ip(), shared).await,
+        // In a place of its own: what it needs is several times as much, and no plain connection is to have it.
+        Some(tls) => Box::pin(speak_encrypted(stream, &tls, link, peer, shared)).await,
+    }
+}
+
+async fn speak_encrypted(stream: TcpStream, tls: &Tls, link: Arc<Link>, peer: SocketAddr, shared: Shared) {
     let wire = |stream| Wire::new(stream, Arc::clone(&link));
-    let Some(tls) = tls else {
-        return speak(wire(stream), link, peer.ip(), shared).await;
-    };
     let request_id = || shared.ids.draw().to_str().unwrap_or_default().to_owned();
     let mut stop = shared.stop.clone();
     let shaken = tokio::select! {
         _ = stop.wait_for(|stop| *stop) => return,
-        shaken = shake_hands(&tls, stream, shared.config.tls_handshake_timeout, wire, request_id) => shaken,
+        shaken = shake_hands(tls, stream, shared.config.tls_handshake_timeout, wire, request_id) => shaken,
     };
     match shaken {
         Ok(stream) => {

@@ -186,7 +186,7 @@ impl Service<Request<Incoming>> for Dispatch {
 
 impl Dispatch {
     /// Keeps account of a request, if anybody wants to hear of it.
-    fn account(&self, request: &Request<Incoming>, asked: &Asked, path: &str) -> Option<Account> {
+    fn account(&self, request: &Request<Incoming>, asked: &Asked, path: &str) -> Option<Box<Account>> {
         if self.config.observers.is_empty() {
             return None;
         }
@@ -205,7 +205,7 @@ impl Dispatch {
             request_id: asked.id.clone(),
             traceparent: request.headers().get(TRACEPARENT).cloned(),
         };
-        Some(Account::open(Arc::clone(&self.config.observers), exchange))
+        Some(Box::new(Account::open(Arc::clone(&self.config.observers), exchange)))
     }
 }
 
