@@ -1,6 +1,7 @@
 //! The command line: what can be said to `takhin`, and what it says back.
 
 mod banner;
+mod client;
 mod kafka_rest;
 mod listen;
 mod replay;
@@ -27,6 +28,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
+    #[command(flatten)]
+    Client(client::ClientCommand),
 }
 
 /// The command line as clap knows it, but for one thing: a variable of the environment that is empty counts as unset.
@@ -44,6 +47,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Simulate(simulate) => simulate.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Client(client) => return client.run(clap_command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 mod by_duration;
 mod cleanup;
+mod cli;
 mod commits;
 mod consumer_ids;
 mod crash;
