@@ -74,6 +74,7 @@ pub enum OffsetReset {
 
 /// How the partitions of a group's topics are shared out. See [`assignor`](crate::assignor).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Assignor {
     /// As even as can be, and what is even stays as it is.
@@ -160,13 +161,16 @@ impl Default for PollLimits {
 }
 
 impl PollLimits {
+    /// The most bytes of records that a poll may ask for.
+    pub const MAX_BYTES: u32 = 67_108_864;
+
     /// Checks every limit against its bounds.
     ///
     /// # Errors
     /// `out_of_range` with the limit's name as a request spells it, its value and bounds.
     pub fn check(&self) -> Result<(), Refusal> {
         in_range("max_records", self.max_records, 1, 10_000)?;
-        in_range("max_bytes_total", self.max_bytes, 1, 67_108_864)?;
+        in_range("max_bytes_total", self.max_bytes, 1, Self::MAX_BYTES)?;
         in_range("min_bytes", self.min_bytes, 0, self.max_bytes)?;
         in_range("timeout_ms", self.timeout_ms, 0, 300_000)
     }

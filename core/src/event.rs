@@ -323,6 +323,11 @@ pub enum Topics {
     Matching(TopicPattern),
 }
 
+impl Topics {
+    /// Topics that one consumer may subscribe to, and partitions that it may take by hand.
+    pub const MAX_NAMED: u32 = 10_000;
+}
+
 impl FromIterator<TopicName> for Topics {
     fn from_iter<I: IntoIterator<Item = TopicName>>(names: I) -> Self {
         Self::Named(names.into_iter().collect())
@@ -376,6 +381,7 @@ pub struct SeekTo {
 
 /// A place in a log that goes by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// The first record that there is.

@@ -223,6 +223,7 @@ pub enum Subscription {
 
 /// What brought a rebalance about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RebalanceReason {
     /// A member came.

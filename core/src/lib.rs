@@ -65,6 +65,8 @@ extern crate alloc;
 pub mod assignor;
 pub mod command;
 pub mod config;
+#[cfg(feature = "trace")]
+pub mod digest;
 pub mod durable;
 pub mod event;
 pub mod fact;
@@ -82,6 +84,8 @@ mod planted;
 pub mod producers;
 pub mod refusal;
 pub mod response;
+#[cfg(feature = "schema")]
+mod schema;
 mod session;
 pub mod time;
 mod timers;
@@ -102,8 +106,10 @@ pub use crate::{
         AppendId, BatchId, Boot, ClientId, ConsumerId, FactSeq, FetchId, Generation, GroupName, InstanceId, LogId,
         NameError, Offset, RequestId, TopicId, TopicName,
     },
-    machine::{Core, Figures, GroupFigures, LogFigures, LogSpec, Recovery, TopicView, Violation},
-    pattern::TopicPattern,
+    machine::{
+        ConsumerView, Core, Figures, GroupFigures, LogFigures, LogSpec, PollView, Recovery, TopicView, Violation,
+    },
+    pattern::{Beginning, TopicPattern},
     producers::{AppendRefusal, ProducerId, ProducerStamp, Producers},
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,

@@ -8,13 +8,17 @@ use alloc::{
     string::{String, ToString},
     sync::Arc,
     vec,
+    vec::Vec,
 };
 use core::{fmt, ops::Deref};
 
 use regex_automata::{Input, meta::Regex};
 use regex_syntax::{
-    ParserBuilder,
-    hir::{Hir, Look},
+    Parser, ParserBuilder,
+    hir::{
+        Hir, Look,
+        literal::{ExtractKind, Extractor, Literal},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +42,24 @@ impl TopicPattern {
         Self(text.into())
     }
 
+    /// How the names begin that it can match, whatever topics there are: every such name begins with one of these, or is
+    /// one of them. [`None`] if that can't be told, as of `.*`, or if it is no pattern.
+    ///
+    /// It may tell of more than there is, and never of less.
+    pub fn beginnings(&self) -> Option<Vec<Beginning>> {
+        let pattern = Self::parser().parse(&self.0).ok()?;
+        let literals = Extractor::new().kind(ExtractKind::Prefix).extract(&pattern);
+        let beginning = |literal: &Literal| {
+            let text = String::from_utf8(literal.as_bytes().to_vec()).ok()?;
+            Some(Beginning { text, is_whole: literal.is_exact() })
+        };
+        literals.literals()?.iter().map(beginning).collect()
+    }
+
+    fn parser() -> Parser {
+        ParserBuilder::new().unicode(false).utf8(false).nest_limit(Self::MAX_NESTING).build()
+    }
+
     /// Makes it ready to match.
     ///
     /// # Errors
@@ -46,8 +68,7 @@ impl TopicPattern {
         if !(1..=Self::MAX_BYTES).contains(&self.0.len()) {
             return Err(alloc::format!("it has {} bytes, and may have 1 to {}", self.0.len(), Self::MAX_BYTES));
         }
-        let mut parser = ParserBuilder::new().unicode(false).utf8(false).nest_limit(Self::MAX_NESTING).build();
-        let pattern = parser.parse(&self.0).map_err(|error| error.to_string())?;
+        let pattern = Self::parser().parse(&self.0).map_err(|error| error.to_string())?;
         let whole = Hir::concat(vec![Hir::look(Look::Start), pattern, Hir::look(Look::End)]);
         let config = Regex::config().utf8_empty(false).nfa_size_limit(Some(Self::MAX_COMPILED_BYTES));
         let regex = Regex::builder().configure(config).build_from_hir(&whole);
@@ -57,6 +78,15 @@ impl TopicPattern {
         })?;
         Ok(Matcher { pattern: self.clone(), regex })
     }
+}
+
+/// How names begin, or one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// The beginning.
+    pub text: String,
+    /// Whether it is the whole name.
+    pub is_whole: bool,
 }
 
 impl Deref for TopicPattern {
@@ -138,5 +168,24 @@ mod tests {
     #[test]
     fn matching_takes_no_longer_for_a_pattern_made_to_be_slow() {
         assert!(!matches("(a|a|aa)*b", &"a".repeat(TopicName::MAX_BYTES)));
+    }
+
+    fn beginnings(pattern: &str) -> Option<Vec<(String, bool)>> {
+        let beginnings = TopicPattern::new(pattern).beginnings()?.into_iter();
+        Some(beginnings.map(|beginning| (beginning.text, beginning.is_whole)).collect())
+    }
+
+    #[test]
+    fn a_pattern_tells_how_its_names_begin() {
+        let some =
+            |expected: &[(&str, bool)]| Some(expected.iter().map(|(text, whole)| ((*text).into(), *whole)).collect());
+        assert_eq!(beginnings(r"orders\..*"), some(&[("orders.", false)]));
+        assert_eq!(beginnings("orders|audits-.+"), some(&[("orders", true), ("audits-", false)]));
+        assert_eq!(beginnings("(?x) orders # what we sell"), some(&[("orders", true)]));
+        assert_eq!(beginnings("orders-(eu|us)"), some(&[("orders-eu", true), ("orders-us", true)]));
+        assert_eq!(beginnings("orders.*|.*"), None);
+        assert_eq!(beginnings(".*orders"), None);
+        assert_eq!(beginnings("(orders)?.*"), None);
+        assert_eq!(beginnings("("), None);
     }
 }

@@ -332,6 +332,7 @@ impl core::fmt::Display for Bounded {
 
 /// Why a consumer is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LeaveReason {
     /// It said goodbye.

@@ -221,6 +221,7 @@ pub struct CommittedPartition {
 
 /// What a group is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupState {
     /// It has no members.
@@ -278,6 +279,7 @@ pub struct GroupDescription {
 
 /// A change of one committed offset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OffsetChange {
     /// The topic.
     pub topic: TopicName,

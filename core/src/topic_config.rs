@@ -16,6 +16,7 @@ pub const UNLIMITED: i64 = -1;
 
 /// What becomes of old records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cleanup {
     /// They go with age and size.
@@ -41,6 +42,7 @@ impl Cleanup {
 
 /// How records are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// As they are.
@@ -58,11 +60,12 @@ pub enum Compression {
 
 /// How the logs of one topic are kept. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TopicConfig {
-    /// How old a segment's latest record may get before the segment goes; [`UNLIMITED`] for ever.
+    /// How old a segment's latest record may get before the segment goes; -1 ([`UNLIMITED`]) for ever.
     pub retention_ms: i64,
-    /// How large one partition may get before its oldest segments go; [`UNLIMITED`] without limit.
+    /// How large one partition may get before its oldest segments go; -1 ([`UNLIMITED`]) without limit.
     pub retention_bytes: i64,
     /// How large a segment gets before the next one begins.
     pub segment_bytes: i64,

@@ -18,7 +18,7 @@ use alloc::{
     vec::Vec,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     command::Command,
@@ -265,8 +265,13 @@ pub fn replay(text: &str) -> Result<(Core, u64), TraceError> {
     Ok((core, count))
 }
 
+/// Reads a line after the header; `number` is for the error.
+///
 /// A line is a restart if it says so: that makes for better words about what is wrong with it than trying both.
-fn parse_line(number: usize, text: &str) -> Result<Line, TraceError> {
+///
+/// # Errors
+/// It is neither a step nor a restart.
+pub fn parse_line(number: usize, text: &str) -> Result<Line, TraceError> {
     #[derive(Deserialize)]
     struct Kind {
         restart: Option<serde::de::IgnoredAny>,
@@ -277,11 +282,23 @@ fn parse_line(number: usize, text: &str) -> Result<Line, TraceError> {
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(number: usize, text: &'a str) -> Result<T, TraceError> {
-    serde_json::from_str(text).map_err(|error| TraceError::Malformed { line: number + 1, message: error.to_string() })
+fn parse<T: DeserializeOwned>(number: usize, text: &str) -> Result<T, TraceError> {
+    json(text).map_err(|error| TraceError::Malformed { line: number + 1, message: error.to_string() })
+}
+
+/// Reads a value from JSON. For a browser by way of a tree: that is slower, and much less code for each type.
+///
+/// # Errors
+/// It is no such value.
+pub fn json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    if cfg!(target_family = "wasm") {
+        let tree: serde_json::Value = serde_json::from_str(text)?;
+        return T::deserialize(&tree);
+    }
+    serde_json::from_str(text)
 }
 
 /// One line. What is traced has string keys only, and no value that JSON lacks, so this can't fail.
-fn line<T: Serialize>(value: &T) -> String {
+pub(crate) fn line<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("events and commands are plain data")
 }

@@ -9,8 +9,12 @@
 //!     |
 //!   record    Kafka's record batch, which all of them hand on
 //! ```
+//!
+//! Beside them stand `keys` and `limits`, which http asks who may do what, and how much of it.
 
 pub mod driver;
 pub mod engine;
 pub mod http;
+pub mod keys;
+pub mod limits;
 pub mod record;

@@ -35,6 +35,8 @@ impl Whole {
 pub struct Client {
     base: String,
     agent: Agent,
+    /// What every request brings as `Authorization`, if anything.
+    key: Option<String>,
 }
 
 impl Client {
@@ -49,7 +51,13 @@ impl Client {
     /// A client whose requests may take `timeout` in all.
     pub fn with_timeout(base: &str, timeout: Duration) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout)).build();
-        Self { base: base.to_owned(), agent: config.into() }
+        Self { base: base.to_owned(), agent: config.into(), key: None }
+    }
+
+    /// The same client with a key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: Some(format!("Bearer {key}")), ..self.clone() }
     }
 
     /// Where the server is, as in `http://127.0.0.1:8080`.
@@ -113,6 +121,9 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key);
+        }
         let mut response = match body {
             Some(body) => self.agent.run(request.body(body)?),
             None => self.agent.run(request.body(())?),
@@ -134,6 +145,9 @@ impl Client {
         let mut request = http::Request::builder().uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("authorization", key);
         }
         let request = request.body(()).expect("a request");
         let mut response = self.agent.run(request).expect("an answer");

@@ -4,5 +4,6 @@
 pub mod api;
 pub mod broker;
 pub mod client;
+pub mod keyed;
 pub mod process;
 pub mod script;

@@ -1,10 +1,12 @@
 //! What a developer of Takhin runs: `cargo xtask <task>`.
 
+mod api;
 mod javascript;
 mod place;
 mod python;
 mod step;
 mod test;
+mod web;
 
 use std::{env, process::ExitCode};
 
@@ -15,15 +17,20 @@ Usage: cargo xtask <task>
 
 Tasks:
   test    Everything that has to pass before a change is merged, in this order:
-          formatting, lints, the core without std, the server, all tests, the documentation, the Python client.
+          formatting, lints, the core without std, the server, all tests, the documentation, the Python client, the API, the page.
           Stops at the first step that fails, with exit code 1.
+  api     Holds the description of the API against the server of `cargo build --release`, or of TAKHIN_BIN.
+  web     The page: its wasm, its package (runtime-wasm/pkg) and web-demo/dist.
   help    This text.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["api"] => api::run(),
         ["test"] => step::run_all(test::steps()),
+        ["web"] => web::build(),
+        ["web-is-committed"] => web::is_committed(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -6,10 +6,11 @@
 use std::{fs, io};
 
 use crate::{
-    javascript,
+    api, javascript,
     place::{cargo, root, server, target},
     python,
     step::Step,
+    web,
 };
 
 pub(crate) fn steps() -> Vec<Step> {
@@ -29,7 +30,7 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("tests", tests),
         Step::new("documents", docs),
     ];
-    [rust, javascript::steps(), python::steps()].into_iter().flatten().collect()
+    [rust, javascript::steps(), python::steps(), api::steps(), web::steps()].into_iter().flatten().collect()
 }
 
 /// Gives the crate that proves that the core needs no std the versions that the workspace has. It is no member of

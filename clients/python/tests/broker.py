@@ -64,6 +64,12 @@ class Broker:
         self._process.terminate()
         self._process.wait(PATIENCE_S)
 
+    def restart(self, *options: str) -> None:
+        """With other options."""
+        self.stop()
+        self._options = options
+        self.start()
+
     def _is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://{self.address}/api/health/ready", timeout=5) as answer:

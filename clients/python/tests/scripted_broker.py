@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +28,7 @@ class ScriptedBroker:
     the connection.
     """
 
-    def __init__(self, script: Callable[[Any], Any]) -> None:
+    def __init__(self, script: Callable[[Any], Any], tls: ssl.SSLContext | None = None) -> None:
         #: The bodies of all requests but those that ask for the topic.
         self.produced: list[Any] = []
         #: The headers of all requests.
@@ -77,6 +78,8 @@ class ScriptedBroker:
                 """A client that went away is what tests are about."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property

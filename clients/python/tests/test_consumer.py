@@ -137,6 +137,16 @@ def test_commits_of_given_offsets_with_metadata(broker: Broker, topic: str) -> N
         assert consumer.committed(TopicPartition(topic, 9)) is None
 
 
+def test_a_commit_of_no_offsets_commits_nothing(broker: Broker, topic: str) -> None:
+    fill(broker.address, topic, 10)
+    with reader(broker, topic, auto_commit=False) as consumer:
+        consumer.subscribe([topic])
+        assert len(consumer.poll()) == 10
+        consumer.commit({})
+        consumer.commit_async({}).result(10)
+        assert consumer.committed(TopicPartition(topic, 0)) is None
+
+
 def test_commits_in_the_background_keep_their_order(broker: Broker, topic: str) -> None:
     fill(broker.address, topic, 100, partitions=1)
     partition, heard = TopicPartition(topic, 0), []
@@ -384,3 +394,5 @@ def test_a_second_worker_with_the_same_instance_id_takes_the_place_of_the_first(
             assert later.assignment() == {TopicPartition(topic, 0), TopicPartition(topic, 1)}
             with pytest.raises(ConsumerFencedError, match="a group_instance_id of its own"):
                 former.poll()
+        former.subscribe(topic)
+        assert len(former.assignment()) == 2, "who is told to may take the place again"

@@ -71,3 +71,14 @@ def test_fan_out_gives_everything_to_everyone(broker: Broker) -> None:
         "subscriber 0: 300",
         "subscriber 1: 300",
     ]
+
+
+def test_the_first_lines_of_the_manual_work(own_broker: Broker) -> None:
+    own_broker.restart("--auto-create-topics")
+    manual = Path(__file__).parents[1] / "README.md"
+    lines = manual.read_text().split("```python\n")[1].split("```")[0]
+    command = [sys.executable, "-u", "-c", lines.replace("localhost:8080", own_broker.address)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as reading:
+        assert reading.stdout is not None
+        assert reading.stdout.readline() == """orders 0 0 b'order-1' b'{"amount": 9.5}'\n"""
+        reading.send_signal(signal.SIGINT)

@@ -130,9 +130,7 @@ def test_compression(broker: Broker, topic: str, compression: Any) -> None:
 
 
 def test_a_topic_is_created_where_the_broker_does_that(own_broker: Broker) -> None:
-    own_broker.stop()
-    own_broker._options = ("--auto-create-topics=3",)
-    own_broker.start()
+    own_broker.restart("--auto-create-topics=3")
     with Producer(bootstrap_servers=own_broker.address) as producer:
         assert producer.partitions_for("new") == {0, 1, 2}
         assert producer.send("new", b"x").result(10).offset == 0

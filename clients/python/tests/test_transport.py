@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -20,6 +24,7 @@ from distributedlog.errors import (
     from_answer,
 )
 from distributedlog.transport.calls import Backoff, Calls
+from distributedlog.transport.lane import ConnectionLostError
 
 
 def calls(broker: ScriptedBroker, **options: Any) -> Calls:
@@ -110,3 +115,38 @@ def test_waits_double_up_to_a_limit() -> None:
         assert full_s / 2 <= wait_s <= full_s
     assert backoff.next_s(5.0) == 5.0
     assert backoff.next_s(500.0) == 10.0
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"409 Conflict"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_an_answer_that_breaks_off_anywhere_is_no_answer(status: bytes, framing: str) -> None:
+    """At each byte: also where what is left of the headers reads like whole ones."""
+    body = json.dumps({"code": "x", "error": "y", "details": {}}).encode()
+    if framing == "length":
+        headers = b"content-type: application/json\r\ncontent-length: %d" % len(body)
+        whole = b"HTTP/1.1 %s\r\n%s\r\n\r\n%s" % (status, headers, body)
+    else:
+        chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        whole = b"HTTP/1.1 %s\r\ntransfer-encoding: chunked\r\n\r\n%s" % (status, chunks)
+    # From the last chunk's "0" on nothing is missing.
+    cuts = range(len(whole) - (4 if framing == "chunks" else 0))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for cut in [*cuts, len(whole)]:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(whole[:cut])
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        client = Calls(ClientConfig(bootstrap_servers=f"127.0.0.1:{listener.getsockname()[1]}"))
+        for _ in cuts:
+            with pytest.raises(ConnectionLostError) as lost:
+                client.once("POST", "/x", b"{}")
+            assert lost.value.sent
+        with contextlib.nullcontext() if status == b"200 OK" else pytest.raises(ServerError, match="y"):
+            client.once("POST", "/x", b"{}")
+        serving.join()
+        client.close()

@@ -21,7 +21,7 @@ pub struct Retry {
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            give_up_after: Duration::from_secs(120),
+            give_up_after: Duration::from_mins(2),
             first_pause: Duration::from_millis(50),
             longest_pause: Duration::from_secs(5),
         }

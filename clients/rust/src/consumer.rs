@@ -25,7 +25,7 @@ use crate::{
 /// How long a goodbye may take.
 const GOODBYE_TIME: Duration = Duration::from_secs(10);
 /// The longest wait that a server takes.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// A consumer of a group. It joins with its first poll.
 ///

@@ -24,7 +24,7 @@ use crate::{ApiError, Error, Result, Retry, address::Address};
 /// What a network and a server may take to answer, beyond what a request waits for on purpose.
 const NETWORK_TIME: Duration = Duration::from_secs(15);
 /// A connection that nobody used for so long is not kept.
-const IDLE_TIME: Duration = Duration::from_secs(60);
+const IDLE_TIME: Duration = Duration::from_mins(1);
 
 #[cfg(feature = "tls")]
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;

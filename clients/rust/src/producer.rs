@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long the number of a topic's partitions is believed.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
+const BELIEVED_FOR: Duration = Duration::from_mins(1);
 /// And of one that is not there, which may be made at any time.
 const MISSING_FOR: Duration = Duration::from_secs(1);
 
@@ -78,7 +78,7 @@ impl ProducerBuilder {
             linger: Duration::from_millis(2),
             max_batch_bytes: 1 << 20,
             max_batch_records: 10_000,
-            delivery_timeout: Duration::from_secs(120),
+            delivery_timeout: Duration::from_mins(2),
             compression: None,
         };
         Self { http, queues, max_buffered_bytes: 64 << 20 }
@@ -144,15 +144,15 @@ impl Producer {
         let fields = record.encoded();
         // One that is larger than all that may wait goes when nothing else does.
         let bytes = u32::try_from(fields.len().clamp(1, self.max_buffered_bytes)).unwrap_or(u32::MAX);
-        let room = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
-        let (fate, pending) = oneshot::channel();
-        let mut topics = self.topics.lock().await;
-        let topic = self.topic(&mut topics, &record.topic).await?;
+        let permit = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Error::Closed)?;
+        let (fate, told) = oneshot::channel();
+        let mut known = self.topics.lock().await;
+        let topic = self.topic(&mut known, &record.topic).await?;
         let partition = topic.partition(&record, self.queue_options.linger);
         let place = TopicPartition::new(topic.name.clone(), partition);
         let queue = topic.queues.entry(partition).or_insert_with(|| self.queue(place));
-        queue.send(Order::Send(Outgoing { fields, fate, room })).map_err(|_| Error::Closed)?;
-        Ok(Pending(pending))
+        queue.send(Order::Send(Outgoing { fields, fate, room: permit })).map_err(|_| Error::Closed)?;
+        Ok(Pending(told))
     }
 
     /// Sends all that was taken without lingering, and waits until the fate of each record is known, by its own

@@ -2,10 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use super::{
-    Core, Open,
-    subscription::{MAX_NAMED, wanted},
-};
+use super::{Core, Open, subscription::wanted};
 use crate::{
     config::{ConsumerOptions, in_range},
     event::Topics,
@@ -161,7 +158,7 @@ impl Core {
     fn may_assign(&self, consumer: ConsumerId, partitions: &[(TopicName, u32)]) -> Result<BTreeSet<LogId>, Refusal> {
         self.must_know(consumer)?;
         self.may_write()?;
-        in_range("topics", u32::try_from(partitions.len()).unwrap_or(u32::MAX), 0, MAX_NAMED)?;
+        in_range("topics", u32::try_from(partitions.len()).unwrap_or(u32::MAX), 0, Topics::MAX_NAMED)?;
         partitions.iter().map(|(topic, partition)| self.find_log(topic, *partition)).collect()
     }
 

@@ -26,6 +26,7 @@ mod patterns;
 mod pause;
 mod poll;
 mod produce;
+mod reach;
 mod read;
 mod rebalance;
 mod receipt;
@@ -35,6 +36,7 @@ mod static_members;
 mod storage;
 mod subscription;
 mod topics;
+mod view;
 mod waiting;
 
 use alloc::{
@@ -47,6 +49,7 @@ pub use check::Violation;
 pub use figures::{Figures, GroupFigures, LogFigures};
 pub use recover::{LogSpec, Recovery};
 pub use topics::TopicView;
+pub use view::{ConsumerView, PollView};
 
 use serde::{Deserialize, Serialize};
 

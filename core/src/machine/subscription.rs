@@ -12,9 +12,6 @@ use crate::{
     time::DurationMs,
 };
 
-/// Topics that one consumer may subscribe to, and partitions that it may take by hand.
-pub(super) const MAX_NAMED: u32 = 10_000;
-
 impl Core {
     /// What a member keeps of its partitions goes on where it stood; what was taken by hand is given up first.
     pub(super) fn change_subscription(
@@ -62,7 +59,7 @@ impl Core {
         match subscription {
             Subscription::Topics(topics) => {
                 Self::not_empty("topics", topics.is_empty())?;
-                in_range("topics", u32::try_from(topics.len()).unwrap_or(u32::MAX), 1, MAX_NAMED)
+                in_range("topics", u32::try_from(topics.len()).unwrap_or(u32::MAX), 1, Topics::MAX_NAMED)
             }
             Subscription::Pattern(pattern) => self.may_match(pattern),
             Subscription::Manual => Ok(()),

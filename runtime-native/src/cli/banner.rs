@@ -9,6 +9,7 @@ use takhin::{
 
 pub(super) struct Banner<'a> {
     pub(super) addresses: &'a [SocketAddr],
+    pub(super) page_path: &'static str,
     pub(super) data_dir: &'a Path,
     pub(super) durability: Durability,
     pub(super) report: &'a RecoveryReport,
@@ -21,6 +22,9 @@ impl Banner<'_> {
         let mut text = format!("Takhin {}\n", env!("CARGO_PKG_VERSION"));
         for address in self.addresses {
             let _ = writeln!(text, "  listening   http://{address}");
+        }
+        if let Some(address) = self.addresses.first() {
+            let _ = writeln!(text, "  page        http://{address}{}", self.page_path);
         }
         let _ = writeln!(text, "  data        {}, {}", self.data_dir.display(), durability(self.durability));
         let _ = writeln!(text, "  recovered   {}", self.recovered());

@@ -1,8 +1,10 @@
 //! The command line: what can be said to `takhin`, and what it says back.
 
+mod access;
 mod banner;
 mod client;
 mod kafka_rest;
+mod key;
 mod listen;
 mod replay;
 mod serve;
@@ -24,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Run the broker until it is told to stop (SIGTERM or Ctrl-C)
     Serve(serve::Serve),
+    /// Make, list and revoke API keys
+    Key(key::KeyArguments),
     /// Run the broker's core in a simulated world full of faults, and look for broken promises
     Simulate(simulate::Simulate),
     /// Replay a trace, and show the first step that differs from what was recorded
@@ -34,9 +38,12 @@ enum Command {
 
 /// The command line as clap knows it, but for one thing: a variable of the environment that is empty counts as unset.
 fn clap_command() -> clap::Command {
-    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let without_empty = move |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(None) } else { arg };
-    Arguments::command().mut_subcommands(move |command| command.mut_args(without_empty))
+    fn without_empty(command: clap::Command) -> clap::Command {
+        let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+        let unset = move |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(None) } else { arg };
+        command.mut_args(unset).mut_subcommands(without_empty)
+    }
+    without_empty(Arguments::command())
 }
 
 /// Runs what the arguments ask for.
@@ -45,6 +52,7 @@ pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Key(key) => key.run(),
         Command::Simulate(simulate) => simulate.run(),
         Command::Replay(replay) => replay.run(),
         Command::Client(client) => return client.run(clap_command()),

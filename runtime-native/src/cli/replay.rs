@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 use console::style;
 use serde_json::Value;
-use takhin_core::trace::TraceError;
+use takhin_core::{digest::Digest, trace::TraceError};
 use takhin_simulation::{ReplayError, replay};
 
 #[derive(Debug, Args)]
@@ -21,7 +21,9 @@ impl Replay {
         let text = fs::read_to_string(&self.file).map_err(|error| format!("can't read {path}: {error}"))?;
         match replay(&text) {
             Ok(steps) => {
-                println!("{} {path}: {steps} steps, the same commands, no promise broken", style("ok").green().bold());
+                let digest = Digest::of(&text).map_err(|error| format!("{path}: {error}"))?;
+                let ok = style("ok").green().bold();
+                println!("{ok} {path}: {steps} steps, the same commands, no promise broken, digest {digest}");
                 Ok(())
             }
             Err(ReplayError::Trace(TraceError::Diverged { n, recorded, actual })) => {

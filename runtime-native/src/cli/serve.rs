@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{banner::Banner, kafka_rest::KafkaRest, listen::listen};
+use super::{access::AccessArguments, banner::Banner, kafka_rest::KafkaRest, listen::listen};
 
 /// File handles that are neither connections nor segments.
 const OTHER_FILES: u64 = 256;
@@ -94,6 +94,9 @@ pub(super) struct Serve {
     offsets_retention_hours: u32,
 
     #[command(flatten)]
+    access: AccessArguments,
+
+    #[command(flatten)]
     kafka_rest: KafkaRest,
 
     /// What to log, as in "info" or "takhin=debug"
@@ -161,12 +164,13 @@ impl Serve {
         let open_files = engine.open_files.min(usize::try_from(files / 4).unwrap_or(usize::MAX));
         let cleanup_interval = Duration::from_millis(self.cleanup_interval_ms);
         let engine = LocalConfig { durability: self.durability.0, open_files, cleanup_interval, ..engine };
-        let http = HttpConfig {
+        let mut http = HttpConfig {
             auto_create_partitions: self.auto_create_topics.0,
             kafka_rest: self.kafka_rest.config(),
             max_connections: connections(files, engine.open_files),
             ..HttpConfig::default()
         };
+        self.access.apply(&mut http, &self.data_dir)?;
         let offsets_retention = DurationMs(self.offsets_retention_hours * 3_600_000);
         let core = Config { offsets_retention, ..Config::default() };
         let trace = TraceConfig { flight_steps: self.flight_recorder, record: self.record.clone(), audit: self.audit };
@@ -178,6 +182,7 @@ impl Serve {
         let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let banner = Banner {
             addresses: &addresses,
+            page_path: http.page_path(),
             data_dir: &self.data_dir,
             durability: self.durability.0,
             report: &report,

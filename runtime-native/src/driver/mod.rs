@@ -35,8 +35,8 @@ use std::{
 
 use smallvec::SmallVec;
 use takhin_core::{
-    ConsumerId, Event, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, StorageError, TopicName,
-    response::Bounds,
+    ConsumerId, Event, GroupName, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, StorageError,
+    TopicName, response::Bounds,
 };
 use tokio::{
     runtime::Handle,
@@ -120,6 +120,11 @@ impl Driver {
     /// If there is no such topic or partition.
     pub fn bounds(&self, topic: &TopicName, partition: u32) -> Result<Bounds, Refusal> {
         self.lock().core.bounds(topic, partition).map(|(_, bounds)| bounds)
+    }
+
+    /// The group of a consumer, if there is such a consumer; `topic` is shown each topic that it can reach.
+    pub fn reach(&self, consumer: ConsumerId, topic: impl FnMut(&TopicName)) -> Option<GroupName> {
+        self.lock().core.reach(consumer, topic).cloned()
     }
 
     /// Asks, and waits for the reply. To drop the future is to hang up.

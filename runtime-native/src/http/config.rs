@@ -1,12 +1,18 @@
 //! What the HTTP side is set to. Every buffer, queue and wait has its bound here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::{keys::KeyRing, limits::Limits};
 
 use super::kafka_rest::KafkaRestConfig;
 
 /// Bounds and habits of the HTTP server.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
+    /// The keys, one of which every request needs then. [`None`]: everybody may do everything.
+    pub keys: Option<Arc<KeyRing>>,
+    /// What each address is held to that asks without a key.
+    pub limits: Limits,
     /// Partitions of a topic that is created because somebody subscribed to it or produced to it. [`None`]: an
     /// unknown topic is an error.
     pub auto_create_partitions: Option<u32>,
@@ -46,9 +52,19 @@ pub struct HttpConfig {
     pub shutdown_grace: Duration,
 }
 
+impl HttpConfig {
+    /// Where the page is: at the root, unless the routes in Kafka's style are there.
+    pub fn page_path(&self) -> &'static str {
+        let root_is_taken = self.kafka_rest.as_ref().is_some_and(|facade| facade.prefix().is_empty());
+        if root_is_taken { "/index.html" } else { "/" }
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
+            keys: None,
+            limits: Limits::default(),
             auto_create_partitions: None,
             kafka_rest: Some(KafkaRestConfig::default()),
             max_body_bytes: 16 << 20,

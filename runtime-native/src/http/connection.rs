@@ -4,7 +4,7 @@
 //! the [`Link`]'s deadline passes, or when its future is dropped. Whatever was under way then is dropped with it:
 //! a handler that waits (the client hung up), an answer that was not written (its receipt says so).
 
-use std::{pin::pin, sync::Arc, task::Poll};
+use std::{net::IpAddr, pin::pin, sync::Arc, task::Poll};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -34,14 +34,14 @@ pub(super) struct Shared {
 }
 
 /// Serves one client. With `refused` every request is answered 503.
-pub(super) async fn serve(stream: TcpStream, shared: Shared, refused: bool) {
+pub(super) async fn serve(stream: TcpStream, peer: IpAddr, shared: Shared, refused: bool) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let Shared { config, router, ids, stats, mut stop } = shared;
     let link = Arc::new(Link::new(&config, refused));
     let socket = Socket::new(stream, Arc::clone(&link), Arc::clone(&config), Arc::clone(&ids));
-    let dispatch = Dispatch::new(router, ids, stats, Arc::clone(&link));
+    let dispatch = Dispatch::new(router, ids, stats, Arc::clone(&link), peer);
     let mut connection = pin!(builder(&config).serve_connection(socket, dispatch));
     let mut stop = pin!(stop.wait_for(|stop| *stop));
     let mut alarm = pin!(sleep_until(Instant::now() + config.header_timeout));

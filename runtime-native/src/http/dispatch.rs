@@ -6,6 +6,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -22,11 +23,12 @@ use axum::{
 };
 use hyper::{body::Incoming, service::Service};
 use tower_service::Service as _;
+use tracing::field;
 use uuid::Uuid;
 
 use super::{
-    error::ApiError, input::query::check_percent_encoding, kafka_rest::KAFKA_JSON, link::Link, output::JSON,
-    stats::HttpStats,
+    error::ApiError, guard::KeyUsed, input::query::check_percent_encoding, kafka_rest::KAFKA_JSON, link::Link,
+    output::JSON, stats::HttpStats,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +40,7 @@ pub(super) struct Dispatch {
     ids: Arc<RequestIds>,
     stats: Arc<HttpStats>,
     link: Arc<Link>,
+    peer: IpAddr,
 }
 
 /// Which request a handler answers.
@@ -47,6 +50,8 @@ pub(super) struct Asked {
     pub(super) link: Arc<Link>,
     /// The request's id.
     pub(super) id: HeaderValue,
+    /// From where: who a request without a key is held to be.
+    pub(super) peer: IpAddr,
 }
 
 /// Names requests that bring no name: unique in this process, and most likely among all.
@@ -87,8 +92,14 @@ fn is_sane(id: &HeaderValue) -> bool {
 }
 
 impl Dispatch {
-    pub(super) fn new(router: Router, ids: Arc<RequestIds>, stats: Arc<HttpStats>, link: Arc<Link>) -> Self {
-        Self { router, ids, stats, link }
+    pub(super) fn new(
+        router: Router,
+        ids: Arc<RequestIds>,
+        stats: Arc<HttpStats>,
+        link: Arc<Link>,
+        peer: IpAddr,
+    ) -> Self {
+        Self { router, ids, stats, link, peer }
     }
 
     async fn route(self, request: Request<Incoming>, id: HeaderValue) -> Response {
@@ -100,11 +111,11 @@ impl Dispatch {
                 .closing()
                 .into_response();
         }
-        if let Err(error) = check_percent_encoding(request.uri()) {
+        if let Err(error) = check_percent_encoding(request.uri()).and_then(|()| check_framing(request.headers())) {
             return error.into_response();
         }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Asked { link: self.link, id });
+        request.extensions_mut().insert(Asked { link: self.link, id, peer: self.peer });
         let mut router = self.router;
         match router.call(request).await {
             Ok(response) => response,
@@ -142,6 +153,23 @@ impl Service<Request<Incoming>> for Dispatch {
     }
 }
 
+/// Refuses what servers on the way may read in another way than this one: where one request ends and the next begins, and
+/// whom it is for. (hyper has refused what contradicts itself, and lets `Transfer-Encoding` win over a length.)
+fn check_framing(headers: &HeaderMap) -> Result<(), ApiError> {
+    let chunked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let message = match (codings.next(), codings.next()) {
+        (Some(_), Some(_)) => "a request has one Transfer-Encoding",
+        (Some(coding), None) if !chunked(coding) => "the only Transfer-Encoding of a request is chunked",
+        _ if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) => {
+            "a request has a Content-Length or a Transfer-Encoding, and not both"
+        }
+        _ if headers.get_all(header::HOST).iter().nth(1).is_some() => "a request has one Host",
+        _ => return Ok(()),
+    };
+    Err(ApiError::malformed("malformed_request", message).closing())
+}
+
 /// Gives an error's response its body.
 fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     if let Some(allow) = response.headers().get(header::ALLOW) {
@@ -155,16 +183,25 @@ fn write_error(response: &mut Response, mut error: ApiError, id: &HeaderValue) {
     *response.body_mut() = body.into();
 }
 
+/// Whether anybody hears of an answer of this status: the text of an error that nobody reads need not be made.
+fn is_logged(status: StatusCode) -> bool {
+    status.is_server_error() || tracing::enabled!(tracing::Level::DEBUG)
+}
+
 fn log(method: &Method, path: &str, id: &HeaderValue, took: Duration, response: &Response) {
     let status = response.status();
     let (id, us) = (id.to_str().unwrap_or_default(), took.as_micros());
-    match response.extensions().get::<ApiError>() {
-        Some(error) if status == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(%method, path, id, us, %error, "answered");
+    let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| field::display(id));
+    // An error repeats what was asked for, so it is quoted: no line of the log is the client's.
+    let error = response.extensions().get::<ApiError>();
+    let text = error.filter(|_| is_logged(status)).map(ToString::to_string);
+    match error {
+        Some(_) if status == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(%method, path, id, key, us, error = text, "answered");
         }
-        Some(error) if status.is_server_error() => tracing::warn!(%method, path, id, us, %error, "answered"),
-        Some(error) => tracing::debug!(%method, path, id, us, %error, "answered"),
-        None => tracing::debug!(%method, path, id, us, status = status.as_u16(), "answered"),
+        Some(_) if status.is_server_error() => tracing::warn!(%method, path, id, key, us, error = text, "answered"),
+        Some(_) => tracing::debug!(%method, path, id, key, us, error = text, "answered"),
+        None => tracing::debug!(%method, path, id, key, us, status = status.as_u16(), "answered"),
     }
 }
 

@@ -9,11 +9,13 @@
 //! that has no body yet; `dispatch`, the only place that knows the request's id, writes the body.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use super::openapi::codes::is_known;
 
 /// What a handler gives back.
 pub(crate) type ApiResult<T = Response> = Result<T, ApiError>;
@@ -34,6 +36,7 @@ struct Inner {
     details: Map<String, Value>,
     retry_after_secs: Option<u32>,
     closes: bool,
+    header: Option<(HeaderName, HeaderValue)>,
     /// Its number for a client of Kafka's REST proxies, which is answered in their shape.
     kafka_rest_code: Option<u32>,
 }
@@ -64,6 +67,7 @@ impl ApiError {
             details: Map::new(),
             retry_after_secs: None,
             closes: false,
+            header: None,
             kafka_rest_code: None,
         };
         Self { inner: Box::new(inner) }
@@ -140,6 +144,13 @@ impl ApiError {
         self
     }
 
+    /// Adds a header of its own.
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.inner.header = Some((name, value));
+        self
+    }
+
     /// The same for a client of Kafka's REST proxies: `{"error_code": 40403, "message": "..."}`.
     #[must_use]
     pub(crate) fn for_kafka_rest(mut self, status: StatusCode, code: u32) -> Self {
@@ -182,6 +193,10 @@ impl ApiError {
             let shape = KafkaRestShape { error_code, message: &self.inner.message };
             return serde_json::to_vec(&shape).expect("a number and a string always serialize");
         }
+        debug_assert!(
+            is_known((self.inner.status.as_u16(), self.inner.code)),
+            "{self} has a code that http/openapi/codes.rs lacks, which lists all"
+        );
         let shape = Shape {
             error: &self.inner.message,
             code: self.inner.code,
@@ -199,6 +214,9 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(seconds) = self.inner.retry_after_secs {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some((name, value)) = &self.inner.header {
+            headers.insert(name, value.clone());
         }
         if self.inner.closes {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

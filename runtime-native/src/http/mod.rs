@@ -4,8 +4,10 @@
 //!   server      accepts connections, ends them
 //!   connection  one client: hyper, the socket, and the clock that gives clients up
 //!   dispatch    one request: its id, its error's body, its line in the log
+//!   guard       who may do what, and how much of it: before each handler
 //!   routes      what is where; takes a request apart (input), asks the driver, writes the answer (output)
 //!   kafka_rest  the same operations for clients of Kafka's REST proxies
+//!   openapi     what is said of all that
 //! ```
 //!
 //! [`serve`] promises:
@@ -19,12 +21,15 @@ mod connection;
 mod delivery;
 mod dispatch;
 mod error;
+mod guard;
 mod in_flight;
 mod input;
 mod kafka_rest;
 mod link;
 mod long_work;
+mod openapi;
 mod output;
+mod page;
 mod refusal;
 mod resume;
 mod room;
@@ -38,5 +43,7 @@ mod tests;
 mod unreadable;
 
 pub use config::HttpConfig;
+pub use guard::{Need, RouteNeeds};
 pub use kafka_rest::{CommitStyle, KafkaRestConfig};
+pub use routes::route_needs;
 pub use server::serve;

@@ -98,7 +98,7 @@ async fn accept(listener: TcpListener, shared: Shared, places: Places) {
                 let shared = shared.clone();
                 connections.spawn(async move {
                     let _open = shared.stats.connection_opened();
-                    connection::serve(stream, shared, refused).await;
+                    connection::serve(stream, peer.ip(), shared, refused).await;
                     drop(place);
                 });
             }

@@ -41,7 +41,7 @@ pub(crate) fn expect(status: u16, code: &str, details: Value) -> (u16, String, V
 #[test]
 fn a_route_that_is_not_there() {
     let (_broker, client) = broker();
-    for path in ["/", "/api", "/api/consumers", "/api/topic", "/api/topics/t/nothing", "/api/health/", "/favicon.ico"] {
+    for path in ["/api", "/api/consumers", "/api/topic", "/api/topics/t/nothing", "/api/health/", "/favicon.ico"] {
         let details = json!({"method": "GET", "path": path});
         assert_eq!(send(&client, "GET", path, None), expect(404, "route_not_found", details), "{path}");
     }

@@ -1,5 +1,6 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
+mod access_matrix;
 mod by_duration;
 mod cleanup;
 mod cli;
@@ -12,15 +13,19 @@ mod full_disk;
 mod group_offsets;
 mod groups;
 mod harness;
+mod hostile;
 mod hostility;
 mod kafka_rest;
 mod kafka_rest_instances;
+mod keys;
+mod limits;
 mod long_poll;
 mod metrics;
 mod pause;
 mod poll_interval;
 mod produce_and_read;
 mod producers;
+mod scopes;
 mod seed_workflow;
 mod seek;
 mod settings;

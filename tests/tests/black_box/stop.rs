@@ -245,7 +245,7 @@ fn health_says_how_it_is() {
     let broker = Broker::start(Options::quick());
     let client = broker.client();
     let whole = |topics: u32, consumers: u32| {
-        json!({"status": "ok", "storage": "ok", "draining": false, "topics": topics, "consumers": consumers,
+        json!({"status": "ok", "storage": "ok", "audit": "ok", "draining": false, "topics": topics, "consumers": consumers,
             "parked_polls": 0})
     };
     assert_eq!(client.get("/api/health"), (200, whole(0, 0)));

@@ -32,7 +32,7 @@ impl Connection {
         match self.once()?.admin().health().await {
             Err(error @ (Error::Connection { .. } | Error::UnexpectedAnswer(_))) => Err(error.into()),
             // Whatever it says, it is there.
-            Ok(_) | Err(_) => self.client(Duration::from_secs(120)),
+            Ok(_) | Err(_) => self.client(Duration::from_mins(2)),
         }
     }
 

@@ -158,7 +158,7 @@ pub(super) fn read_full(file: &dyn DiskFile, bytes: &mut [u8], position: u64) ->
 }
 
 /// Reads a whole file; `None` if it is not there.
-pub(super) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -171,7 +171,7 @@ pub(super) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u
 }
 
 /// Puts a whole file in the place of another so that, whatever happens, one of the two is there.
-pub(super) fn replace_file(disk: &dyn Disk, path: &Path, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
+pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(TEMPORARY);
     let temporary = Path::new(&temporary);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! data/
+//!   keys.json, keys.lock         API keys, which are not the engine's (`crate::keys`)
 //!   takhin.json                  format version and count of starts, replaced at each
 //!   lock                         held while a process has the directory
 //!   logs/orders-0/
@@ -70,6 +71,7 @@ use std::{
 
 pub use config::{Durability, LocalConfig};
 pub use home::OpenError;
+pub(crate) use home::make_root;
 pub use opening::{LogBounds, LogSpec, Opening};
 pub use queue::Submitted;
 pub use reader::Reader;

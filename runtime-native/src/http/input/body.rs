@@ -85,6 +85,12 @@ pub(crate) async fn receive(
     Ok(Received { bytes, room: Some(taken) })
 }
 
+/// Throws a body away as it comes, for a while. Gives whether that was all of it.
+pub(crate) async fn discard(config: &HttpConfig, body: Body) -> bool {
+    let mut intake = Intake::new(config, body);
+    matches!(timeout(DISCARD_TIME, intake.discard()).await, Ok(true))
+}
+
 struct Intake<'a> {
     config: &'a HttpConfig,
     body: Body,
@@ -134,7 +140,7 @@ impl<'a> Intake<'a> {
     async fn refuse_as_too_long(mut self, announced: Option<u64>, discard: bool) -> ApiError {
         if discard {
             // However it ends, the answer is the same.
-            let _: Result<(), _> = timeout(DISCARD_TIME, self.discard()).await;
+            let _ = timeout(DISCARD_TIME, self.discard()).await;
         }
         let max = self.config.max_body_bytes;
         let message = format!("a body may have at most {max} bytes");
@@ -146,7 +152,14 @@ impl<'a> Intake<'a> {
         error.closing()
     }
 
-    async fn discard(&mut self) {
-        while self.received < DISCARD_BYTES && matches!(self.next().await, Ok(Some(_))) {}
+    /// Gives whether that was all of it.
+    async fn discard(&mut self) -> bool {
+        while self.received < DISCARD_BYTES {
+            match self.next().await {
+                Ok(Some(_)) => {}
+                ended => return ended.is_ok(),
+            }
+        }
+        false
     }
 }

@@ -9,12 +9,12 @@ use crate::http::error::ApiError;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in bytes.
-const MAX_KEY_BYTES: usize = 255;
+pub(crate) const MAX_KEY_BYTES: usize = 255;
 /// What keys are hashed under, so that they mean the same in every start. Drawn once.
 const KEYS: Uuid = Uuid::from_u128(0x6f0f_1d5c_93f3_4f2e_a6f4_0a5d_2f6b_7c11);
 /// The greatest epoch and the greatest sequence: Kafka's format has 16 and 32 bits with a sign for them.
-const MAX_EPOCH: i64 = i16::MAX as i64;
-const MAX_SEQUENCE: i64 = i32::MAX as i64;
+pub(crate) const MAX_EPOCH: i64 = i16::MAX as i64;
+pub(crate) const MAX_SEQUENCE: i64 = i32::MAX as i64;
 
 /// A request's `Idempotency-Key`, with what tells its body from another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

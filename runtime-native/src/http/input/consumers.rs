@@ -1,5 +1,6 @@
 //! The bodies of `/api/consumers`, as the core's requests.
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use takhin_core::{
     Assignor, BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, InstanceId,
@@ -9,29 +10,85 @@ use uuid::Uuid;
 
 use super::{
     duration::milliseconds,
-    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_name},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_names},
     one_of::OneOf,
 };
-use crate::http::{error::ApiError, refusal::invalid_name};
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{by_default, exactly_one, number, property},
+    refusal::invalid_name,
+};
 
-/// The body of `POST /subscribe`.
-#[derive(Debug, Deserialize)]
+/// A consumer to be: its group, what it wants of which topics, and how it wants to be treated.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = subscribe_bounds)]
 pub(crate) struct Subscribe {
+    /// The group. 1 to 255 bytes without control characters.
+    #[schemars(with = "GroupName")]
     group_id: String,
+    /// The topics' names.
+    #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
+    /// Instead of `topics`: a regular expression (the syntax of Rust's `regex`, ASCII only) that whole names have to
+    /// match; topics that come later too.
+    #[schemars(with = "Option<TopicPattern>")]
     topic_pattern: Option<String>,
+    /// A UUID of your own: then the very same call can be repeated and is answered again. Else one is drawn.
+    #[schemars(with = "Option<ConsumerId>")]
     consumer_id: Option<String>,
+    /// What you call yourself, shown wherever the consumer is. 1 to 255 bytes without control characters.
+    #[schemars(with = "Option<ClientId>")]
     client_id: Option<String>,
+    /// Which of the group's workers you are: a later consumer with it takes this one's place, which hears
+    /// `consumer_fenced` from then on. 1 to 255 bytes without control characters.
+    #[schemars(with = "Option<InstanceId>")]
     instance_id: Option<String>,
+    /// How partitions are shared out; the group does what most of its members want.
     assignor: Option<OneOf<Assignor>>,
+    /// Where to begin without a committed offset: `earliest`, `latest`, `none`, or `by_duration:` with an ISO 8601
+    /// duration without years and months, as in `by_duration:PT1H`.
     auto_offset_reset: Option<String>,
+    /// How long it may be silent before it is removed.
     session_timeout_ms: Option<i64>,
+    /// How long a member may go without a poll.
     max_poll_interval_ms: Option<i64>,
+    /// How long it may hold on to a partition that it was asked to give up.
     rebalance_timeout_ms: Option<i64>,
+    /// Whether a poll commits what the polls before it delivered.
     auto_commit: Option<bool>,
+    /// How much time lies between two such commits at least.
     auto_commit_interval_ms: Option<i64>,
+    /// Whether topics may be missing; they are assigned once they exist.
     allow_missing: Option<bool>,
+}
+
+fn subscribe_bounds(object: &mut Schema) {
+    let default = ConsumerOptions::default;
+    let impossible = u32::MAX;
+    let numbers = [
+        (ConsumerOptions { session_timeout_ms: impossible, ..default() }, default().session_timeout_ms),
+        (ConsumerOptions { max_poll_interval_ms: impossible, ..default() }, default().max_poll_interval_ms),
+        (ConsumerOptions { rebalance_timeout_ms: impossible, ..default() }, default().rebalance_timeout_ms),
+        (ConsumerOptions { auto_commit_interval_ms: impossible, ..default() }, default().auto_commit_interval_ms),
+    ];
+    for (options, default) in numbers {
+        number(object, options.check(), default);
+    }
+    by_default(object, "auto_commit", default().auto_commit);
+    by_default(object, "auto_offset_reset", "latest");
+    property(object, "auto_offset_reset")["pattern"] = RESETS.into();
+    subscription_bounds(object);
+}
+
+/// What may stand in `auto_offset_reset`.
+const RESETS: &str = r"^(?:earliest|latest|none|by_duration:P(?=.)(?:[0-9]{1,6}W)?(?:[0-9]{1,6}D)?(?:T(?=.)(?:[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,3})?S)?)?)$";
+
+fn subscription_bounds(object: &mut Schema) {
+    property(object, "topics")["minItems"] = 1.into();
+    property(object, "topics")["maxItems"] = Topics::MAX_NAMED.into();
+    by_default(object, "allow_missing", false);
+    exactly_one(object, &["topics", "topic_pattern"]);
 }
 
 /// What `POST /subscribe` asks for.
@@ -112,10 +169,7 @@ pub(crate) fn offset_reset(text: &str) -> Result<OffsetReset, ApiError> {
 /// Names, or a pattern.
 fn topics(names: Option<&[String]>, pattern: Option<&str>) -> Result<Topics, ApiError> {
     match (names, pattern) {
-        (Some(names), None) => {
-            let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-            Ok(Topics::Named(names.iter().enumerate().map(name).collect::<Result<_, _>>()?))
-        }
+        (Some(names), None) => Ok(Topics::Named(topic_names("topics", names)?)),
         (None, Some(pattern)) => Ok(Topics::Matching(TopicPattern::new(pattern))),
         (Some(_), Some(_)) => {
             let message = "a subscription has topics or a topic_pattern, and not both";
@@ -128,12 +182,18 @@ fn topics(names: Option<&[String]>, pattern: Option<&str>) -> Result<Topics, Api
     }
 }
 
-/// The body of `PUT /{id}/subscription`.
-#[derive(Debug, Deserialize)]
+/// Other topics for a consumer.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = subscription_bounds)]
 pub(crate) struct Resubscribe {
+    /// The topics' names.
+    #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
+    /// Instead of `topics`: a regular expression that whole names have to match.
+    #[schemars(with = "Option<TopicPattern>")]
     topic_pattern: Option<String>,
+    /// Whether topics may be missing; they are assigned once they exist.
     allow_missing: Option<bool>,
 }
 
@@ -145,15 +205,36 @@ impl Resubscribe {
     }
 }
 
-/// The body of `POST /{id}/consume`.
-#[derive(Debug, Default, Deserialize)]
+/// A poll.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = consume_bounds)]
 pub(crate) struct Consume {
+    /// How many records at most.
     max_records: Option<i64>,
+    /// How long to wait for records; 0 never waits.
     timeout_ms: Option<i64>,
+    /// How many bytes of records at most; one record always fits.
     max_bytes_total: Option<i64>,
+    /// How many bytes are worth an answer before the timeout; 0 never waits. At most `max_bytes_total`.
     min_bytes: Option<i64>,
+    /// The last `batch_id` that you have, 0 for none: what came after it and got lost is sent again.
     after_batch: Option<u64>,
+}
+
+fn consume_bounds(object: &mut Schema) {
+    let default = PollLimits::default();
+    let impossible = u32::MAX;
+    let numbers = [
+        (PollLimits { max_records: impossible, ..default }, default.max_records),
+        (PollLimits { max_bytes: impossible, ..default }, default.max_bytes),
+        (PollLimits { timeout_ms: impossible, ..default }, default.timeout_ms),
+        (PollLimits { min_bytes: impossible, max_bytes: PollLimits::MAX_BYTES, ..default }, default.min_bytes),
+    ];
+    for (limits, default) in numbers {
+        number(object, limits.check(), default);
+    }
+    property(object, "after_batch")["maximum"] = u64::MAX.into();
 }
 
 impl Consume {
@@ -181,13 +262,21 @@ impl Consume {
     }
 }
 
-/// The body of `POST /{id}/commit`.
-#[derive(Debug, Default, Deserialize)]
+/// What is to be committed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = commit_bounds)]
 pub(crate) struct Commit {
+    /// The next offset to read of each partition, as in `{"orders": {"0": 10}}`. Without it, all that was delivered.
     offsets: Option<OffsetMap>,
+    /// What to remember with some of those offsets, as in `{"orders": {"0": "text"}}`, at most 4,096 bytes each.
     metadata: Option<TextMap>,
+    /// Refuse unless it is the consumer's.
     generation: Option<u64>,
+}
+
+fn commit_bounds(object: &mut Schema) {
+    property(object, "generation")["maximum"] = u64::MAX.into();
 }
 
 impl Commit {
@@ -218,10 +307,11 @@ impl Commit {
     }
 }
 
-/// The body of `PUT /{id}/assignment`.
-#[derive(Debug, Deserialize)]
+/// Partitions that a consumer takes by hand.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Assign {
+    /// As in `{"orders": [0, 1]}`.
     topics: PartitionMap,
 }
 
@@ -232,10 +322,11 @@ impl Assign {
     }
 }
 
-/// The body of `POST /{id}/pause` and `POST /{id}/resume`.
-#[derive(Debug, Default, Deserialize)]
+/// Which partitions to pause, or to resume.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Which {
+    /// As in `{"orders": [0, 1]}`; without it, all that the consumer has.
     partitions: Option<PartitionMap>,
 }
 
@@ -246,8 +337,8 @@ impl Which {
     }
 }
 
-/// The body of requests that have nothing to say.
-#[derive(Debug, Default, Deserialize)]
+/// Nothing.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 

@@ -5,39 +5,77 @@
 //!   which   "partitions": {"orders": [0, 1]}, or "topics": ["orders"], or nothing: all that have a committed offset
 //! ```
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use takhin_core::{OffsetTarget, Refusal, SetOffset, TopicName};
 
-use super::offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_name};
-use crate::http::error::ApiError;
+use super::{
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_names},
+    one_of::OneOf,
+};
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{by_default, one_shape, property},
+};
 
-/// The body of `PUT /{group}/offsets`.
-#[derive(Debug, Deserialize)]
+/// Where a group's offsets are to be put, and of which partitions.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = reset_shapes)]
 pub(crate) struct Reset {
-    to: Option<End>,
+    /// An end of the log.
+    to: Option<OneOf<End>>,
+    /// An offset.
     offset: Option<i64>,
+    /// So many records from the committed offset, as in -10; stays within the log.
     by: Option<i64>,
+    /// The first record that is not older.
     timestamp_ms: Option<i64>,
+    /// Each partition's own offset, as in `{"orders": {"0": 5}}`.
     offsets: Option<OffsetMap>,
+    /// All partitions of these topics. Without it, and without `partitions`, all that have a committed offset.
+    #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
+    /// These partitions, as in `{"orders": [0, 1]}`.
     partitions: Option<PartitionMap>,
+    /// Whether only to say what would be.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// The body of `DELETE /{group}/offsets`.
-#[derive(Debug, Default, Deserialize)]
+fn reset_shapes(object: &mut Schema) {
+    by_default(object, "dry_run", false);
+    property(object, "topics")["minItems"] = 1.into();
+    let mut shapes: Vec<Vec<&str>> = vec![vec!["offsets"]];
+    for place in ["to", "offset", "by", "timestamp_ms"] {
+        shapes.extend([vec![place], vec![place, "topics"], vec![place, "partitions"]]);
+    }
+    one_shape(object, &shapes.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+/// Which of a group's offsets are to be forgotten.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = forget_shapes)]
 pub(crate) struct Forget {
+    /// All partitions of these topics. Without it, and without `partitions`, all that have a committed offset.
+    #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
+    /// These partitions, as in `{"orders": [0, 1]}`.
     partitions: Option<PartitionMap>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+fn forget_shapes(object: &mut Schema) {
+    property(object, "topics")["minItems"] = 1.into();
+    one_shape(object, &[&[], &["topics"], &["partitions"]]);
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum End {
+    /// The first record that there is.
     Earliest,
+    /// After the last one.
     Latest,
 }
 
@@ -92,8 +130,8 @@ impl Reset {
         }
         let which = which(self.topics, self.partitions)?;
         let to = match (self.to, self.offset, self.by, self.timestamp_ms) {
-            (Some(End::Earliest), ..) => OffsetTarget::Earliest,
-            (Some(End::Latest), ..) => OffsetTarget::Latest,
+            (Some(OneOf(End::Earliest)), ..) => OffsetTarget::Earliest,
+            (Some(OneOf(End::Latest)), ..) => OffsetTarget::Latest,
             (_, Some(offset), ..) => OffsetTarget::Offset(offset),
             (_, _, by, None) => OffsetTarget::By(by.unwrap_or_default()),
             (_, _, _, Some(timestamp_ms)) => return Ok((Where::Time(which, timestamp_ms), self.dry_run)),
@@ -115,10 +153,7 @@ fn which(topics: Option<Vec<String>>, partitions: Option<PartitionMap>) -> Resul
         (Some(_), Some(_)) => Err(conflict("partitions", "topics")),
         (None, Some(partitions)) => Ok(Which::Partitions(partitions.check("partitions")?)),
         (Some(names), None) if names.is_empty() => Err(Refusal::Empty { field: "topics".to_owned() }.into()),
-        (Some(names), None) => {
-            let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-            Ok(Which::Topics(names.iter().enumerate().map(name).collect::<Result<_, _>>()?))
-        }
+        (Some(names), None) => Ok(Which::Topics(topic_names("topics", &names)?)),
     }
 }
 
@@ -129,4 +164,20 @@ fn named(topics: bool, partitions: bool) -> Option<&'static str> {
 fn conflict(field: &str, with: &str) -> ApiError {
     let message = format!("{with} or {field}, and not both");
     ApiError::malformed("conflicting_fields", message).with("field", field)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::input::json::object;
+
+    #[test]
+    fn where_to_is_a_string() {
+        for value in [json!(1), json!({"earliest": null})] {
+            let error = object::<Reset>(json!({"to": value}).to_string().as_bytes()).expect_err("no string");
+            assert_eq!((error.code(), &error.details()["field"]), ("invalid_field", &json!("to")), "{value}");
+        }
+    }
 }

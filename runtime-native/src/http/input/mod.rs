@@ -8,6 +8,7 @@ pub(super) mod explain;
 pub(super) mod groups;
 pub(super) mod headers;
 pub(super) mod json;
+pub(super) mod keys;
 pub(super) mod offsets;
 pub(super) mod one_of;
 pub(super) mod path;

@@ -1,15 +1,25 @@
 //! The maps `{topic: {"0": offset}}` and `{topic: [0]}` of commits, seeks and whatever else names partitions.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    marker::PhantomData,
+};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use takhin_core::TopicName;
+use takhin_core::{MAX_METADATA_BYTES, TopicName};
 
 use super::explain::duplicate_key;
-use crate::http::{error::ApiError, refusal::invalid_name};
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{by_partition, by_topic},
+    refusal::invalid_name,
+};
 
 /// A JSON object in its order, each key once. (A map would silently keep the last of two.)
 #[derive(Debug)]
@@ -27,9 +37,14 @@ pub(crate) type OffsetMap = Entries<Entries<i64>>;
 /// What a request says of partitions: `{topic: {"0": "text"}}`.
 pub(crate) type TextMap = Entries<Entries<String>>;
 
+/// How many partitions one request may name: more than anybody has, and few enough to be worked on in a moment. So a
+/// body can't be made to cost more than its length by naming one of them again and again.
+const MAX_NAMED: usize = 100_000;
+
 impl TextMap {
     /// The entries, with names and numbers checked; `field` is where the map stands.
     pub(crate) fn check(self, field: &str) -> Result<BTreeMap<(TopicName, u32), String>, ApiError> {
+        bounded(field, self.0.iter().map(|(_, partitions)| partitions.0.len()).sum())?;
         let mut entries = BTreeMap::new();
         for (topic, partitions) in self.0 {
             let name = topic_name(field, &topic)?;
@@ -55,6 +70,7 @@ pub(crate) struct OffsetEntry {
 impl OffsetMap {
     /// The entries, with names and numbers checked; `field` is where the map stands.
     pub(crate) fn check(self, field: &str) -> Result<Vec<OffsetEntry>, ApiError> {
+        bounded(field, self.0.iter().map(|(_, partitions)| partitions.0.len()).sum())?;
         let mut entries = Vec::new();
         for (topic, partitions) in self.0 {
             let name = topic_name(field, &topic)?;
@@ -71,17 +87,43 @@ impl OffsetMap {
 }
 
 impl PartitionMap {
-    /// The partitions, with names and numbers checked; `field` is where the map stands.
+    /// The partitions, each once, with names and numbers checked; `field` is where the map stands.
     pub(crate) fn check(self, field: &str) -> Result<Vec<(TopicName, u32)>, ApiError> {
+        bounded(field, self.0.iter().map(|(_, numbers)| numbers.len()).sum())?;
         let mut partitions = Vec::new();
         for (topic, numbers) in self.0 {
             let name = topic_name(field, &topic)?;
+            let mut seen = BTreeSet::new();
             for (index, number) in numbers.into_iter().enumerate() {
-                partitions.push((name.clone(), partition_number(&format!("{field}.{topic}[{index}]"), number)?));
+                let number = partition_number(&format!("{field}.{topic}[{index}]"), number)?;
+                if seen.insert(number) {
+                    partitions.push((name.clone(), number));
+                }
             }
         }
         Ok(partitions)
     }
+}
+
+/// Refuses more partitions than one request may name.
+pub(crate) fn bounded(field: &str, named: usize) -> Result<(), ApiError> {
+    if named <= MAX_NAMED {
+        return Ok(());
+    }
+    let bound = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    Err(ApiError::out_of_range(field, bound(named), 0, bound(MAX_NAMED)))
+}
+
+/// Names of topics as a list, as many as one consumer may subscribe to. They are counted as they are given, since to find
+/// out that a million are the same one takes as long as if they were not.
+pub(crate) fn topic_names(field: &str, names: &[String]) -> Result<Vec<TopicName>, ApiError> {
+    const MAX_NAMES: usize = 10_000;
+    if names.len() > MAX_NAMES {
+        let bound = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        return Err(ApiError::out_of_range(field, bound(names.len()), 1, bound(MAX_NAMES)));
+    }
+    let name = |(index, name): (usize, &String)| topic_name(&format!("{field}[{index}]"), name);
+    names.iter().enumerate().map(name).collect()
 }
 
 /// A topic's name as a key of the map `field`.
@@ -103,6 +145,27 @@ fn partition_key(field: &str, topic: &str, key: &str) -> Result<u32, ApiError> {
 pub(crate) fn partition_number(field: &str, partition: i64) -> Result<u32, ApiError> {
     u32::try_from(partition).map_err(|_| ApiError::out_of_range(field, partition, 0, u32::MAX.into()))
 }
+
+macro_rules! map_schema {
+    ($map:ident, $value:expr) => {
+        impl JsonSchema for $map {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($map).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                by_topic(&$value)
+            }
+        }
+    };
+}
+
+map_schema!(OffsetMap, by_partition(&json_schema!({"type": "integer", "format": "int64"})));
+map_schema!(TextMap, by_partition(&json_schema!({"type": "string", "maxLength": MAX_METADATA_BYTES})));
+map_schema!(
+    PartitionMap,
+    json_schema!({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": u32::MAX}})
+);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -159,6 +222,25 @@ mod tests {
         let error = check(r#"{"a b": {"0": 1}}"#).expect_err("a bad name");
         assert_eq!((error.status().as_u16(), error.code()), (422, "invalid_name"));
         assert_eq!(error.details()["value"], "a b");
+    }
+
+    #[test]
+    fn a_partition_named_again_and_again_is_one_and_too_many_are_refused() {
+        let partitions = |json: String| serde_json::from_str::<PartitionMap>(&json).expect("good").check("partitions");
+        let orders = TopicName::new("orders").expect("a good name");
+        let found = partitions(r#"{"orders": [1, 0, 1, 1]}"#.to_owned()).expect("good");
+        assert_eq!(found, [(orders.clone(), 1), (orders, 0)]);
+        let zeros = "0,".repeat(100_000);
+        for more in [format!(r#"{{"orders": [{zeros}0]}}"#), format!(r#"{{"a": [{zeros}0], "b": []}}"#)] {
+            let error = partitions(more).expect_err("too many");
+            assert_eq!((error.code(), &error.details()["value"]), ("out_of_range", &100_001.into()));
+        }
+        let offsets: Vec<_> = (0..=100_000).map(|number| format!("\"{number}\": 1")).collect();
+        let error = check(&format!(r#"{{"orders": {{{}}}}}"#, offsets.join(","))).expect_err("too many");
+        assert_eq!((error.code(), &error.details()["field"]), ("out_of_range", &"offsets".into()));
+        let names = vec!["a".to_owned(); 10_001];
+        assert!(topic_names("topics", &names[1..]).is_ok());
+        assert_eq!(topic_names("topics", &names).expect_err("too many").code(), "out_of_range");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use axum::{
 use takhin_core::{ConsumerId, GroupName, TopicName};
 
 use super::{consumers::consumer_id, query::Query};
-use crate::http::{error::ApiError, refusal::invalid_name};
+use crate::{
+    http::{error::ApiError, refusal::invalid_name},
+    keys::{KeyId, NoKeyId},
+};
 
 /// `/{id}` of a consumer.
 #[derive(Debug)]
@@ -16,6 +19,18 @@ pub(crate) struct ConsumerPath(pub(crate) ConsumerId);
 /// `/{topic}`.
 #[derive(Debug)]
 pub(crate) struct TopicPath(pub(crate) TopicName);
+
+/// The `{topic}` of a path, whatever else it names.
+#[derive(Debug)]
+pub(crate) struct TopicInPath(pub(crate) TopicName);
+
+/// The `{group}` of a path, whatever else it names.
+#[derive(Debug)]
+pub(crate) struct GroupInPath(pub(crate) GroupName);
+
+/// `/{id}` of a key.
+#[derive(Debug)]
+pub(crate) struct KeyPath(pub(crate) KeyId);
 
 /// `/{topic}/partitions/{partition}`.
 #[derive(Debug)]
@@ -51,6 +66,36 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicPath {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for TopicInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let topic = named(parts, state, "topic").await?;
+        Ok(Self(topic_in_path(&topic)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let group = named(parts, state, "group").await?;
+        Ok(Self(group_in_path(&group)?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let [id] = segments(parts, state).await?;
+        let found = id
+            .parse()
+            .map_err(|error: NoKeyId| ApiError::malformed("invalid_key_id", error.to_string()).with("value", id))?;
+        Ok(Self(found))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for PartitionPath {
     type Rejection = ApiError;
 
@@ -70,8 +115,7 @@ impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let [group] = segments(parts, state).await?;
-        let name = GroupName::new(&group).map_err(|error| invalid_name("group", &group, error))?;
-        Ok(Self(name))
+        Ok(Self(group_in_path(&group)?))
     }
 }
 
@@ -88,14 +132,28 @@ fn topic_in_path(topic: &str) -> Result<TopicName, ApiError> {
     TopicName::new(topic).map_err(|error| invalid_name("topic", topic, error))
 }
 
+fn group_in_path(group: &str) -> Result<GroupName, ApiError> {
+    GroupName::new(group).map_err(|error| invalid_name("group", group, error))
+}
+
+/// The parameter of this name, percent-decoded.
+async fn named<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String, ApiError> {
+    let parameters = parameters(parts, state).await?;
+    let found = parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
+    found.ok_or_else(|| ApiError::bug(format!("a route that needs a {name} names none")))
+}
+
+async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, ApiError> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await;
+    parameters.map_err(|_| ApiError::malformed("malformed_url", "the path is not UTF-8 when percent-decoded"))
+}
+
 /// The route's parameters, percent-decoded, in their order.
 pub(crate) async fn segments<S: Send + Sync, const N: usize>(
     parts: &mut Parts,
     state: &S,
 ) -> Result<[String; N], ApiError> {
-    let parameters = RawPathParams::from_request_parts(parts, state)
-        .await
-        .map_err(|_| ApiError::malformed("malformed_url", "the path is not UTF-8 when percent-decoded"))?;
+    let parameters = parameters(parts, state).await?;
     let values: Vec<String> = parameters.iter().map(|(_, value)| value.to_owned()).collect();
     values.try_into().map_err(|_| ApiError::bug("a route's parameters are not those that its handler reads"))
 }

@@ -25,6 +25,7 @@ use takhin_core::{Offset, TopicConfig};
 use super::{
     conditions::{Conditions, IdempotencyKey, Wishes},
     explain::{expect_object, explain, utf8},
+    one_of::OneOf,
     record::{Draft, RecordSeed, Scratch, not_base64},
     text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
 };
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// The latest time that a record may bear: the last millisecond of the year 9999.
-const MAX_TIMESTAMP_MS: i64 = 253_402_300_799_999;
+pub(crate) const MAX_TIMESTAMP_MS: i64 = 253_402_300_799_999;
 
 /// What a request's records are measured by.
 #[derive(Clone, Copy, Debug)]
@@ -365,7 +366,7 @@ impl<'de> Visitor<'de> for BodySeed<'_, '_> {
                 BodyField::Epoch => wishes.epoch = map.next_value()?,
                 BodyField::Sequence => wishes.sequence = map.next_value()?,
                 BodyField::ExpectedOffset => wishes.expected_offset = map.next_value()?,
-                BodyField::Compression => wishes.compression = map.next_value()?,
+                BodyField::Compression => wishes.compression = map.next_value::<Option<OneOf<_>>>()?.map(|word| word.0),
             }
         }
         let found = seen & 1 << BodyField::Records as u8 != 0;

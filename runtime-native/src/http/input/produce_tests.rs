@@ -223,3 +223,13 @@ fn a_stamp_is_that_of_one_partition_and_stands_in_the_batch() {
     assert_eq!(wrong(r#""expected_offset": -1"#, one), (422, "out_of_range", json!("expected_offset")));
     assert_eq!(wrong(r#""sequence": 0, "sequence": 0"#, one).1, "invalid_field");
 }
+
+#[test]
+fn a_compression_is_a_word() {
+    assert_eq!(
+        fault(r#"{"compression": {"none": null}, "records": [{}]}"#),
+        (400, "invalid_field", json!("compression"))
+    );
+    assert_eq!(fault(r#"{"compression": 1, "records": [{}]}"#), (400, "invalid_field", json!("compression")));
+    assert_eq!(fault(r#"{"compression": "rar", "records": [{}]}"#), (422, "invalid_value", json!("compression")));
+}

@@ -8,23 +8,56 @@
 //!                 ... nothing: all partitions; "topic" and "partition": one; "partitions": {"orders": [0, 1]}
 //! ```
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use takhin_core::{ConsumerId, Place, Refusal, Request, SeekTo, TopicName};
 
-use super::offsets::{OffsetEntry, OffsetMap, PartitionMap, partition_number, topic_name};
-use crate::http::error::ApiError;
+use super::{
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, partition_number, topic_name},
+    one_of::OneOf,
+};
+use crate::http::{
+    error::ApiError,
+    openapi::schema::{between, one_shape},
+};
 
-/// The body of `POST /{id}/seek`.
-#[derive(Debug, Deserialize)]
+/// Where to, and which partitions.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = shapes)]
 pub(crate) struct Seek {
+    /// The topic of one partition.
+    #[schemars(with = "Option<TopicName>")]
     topic: Option<String>,
+    /// One partition.
     partition: Option<i64>,
+    /// The next offset to read of that one partition.
     offset: Option<i64>,
+    /// The next offset to read of each partition, as in `{"orders": {"0": 5}}`.
     offsets: Option<OffsetMap>,
-    to: Option<Place>,
+    /// A place that goes by a name.
+    to: Option<OneOf<Place>>,
+    /// The first record that is not older.
     timestamp_ms: Option<i64>,
+    /// Partitions, as in `{"orders": [0, 1]}`.
     partitions: Option<PartitionMap>,
+}
+
+fn shapes(object: &mut Schema) {
+    between(object, "partition", 0, u32::MAX.into());
+    one_shape(
+        object,
+        &[
+            &["topic", "partition", "offset"],
+            &["offsets"],
+            &["to"],
+            &["to", "topic", "partition"],
+            &["to", "partitions"],
+            &["timestamp_ms"],
+            &["timestamp_ms", "topic", "partition"],
+            &["timestamp_ms", "partitions"],
+        ],
+    );
 }
 
 /// What a seek asks for.
@@ -74,7 +107,7 @@ impl Seek {
             (Some(_), None, None) => return Err(missing("partition")),
         };
         match (partitions, self.offset, self.to, self.timestamp_ms) {
-            (partitions, None, Some(to), _) => Ok(Wanted::Now(Request::SeekPlace { consumer, partitions, to })),
+            (partitions, None, Some(OneOf(to)), _) => Ok(Wanted::Now(Request::SeekPlace { consumer, partitions, to })),
             (partitions, None, None, Some(timestamp_ms)) => Ok(Wanted::Time { timestamp_ms, partitions }),
             (Some(named), Some(offset), _, _) => {
                 let entry = |(topic, partition)| OffsetEntry { topic, partition, offset };
@@ -161,6 +194,7 @@ mod tests {
             (json!({"offset": 1, "partitions": {}}), 400, "conflicting_fields", "partitions"),
             (json!({"to": "end", "topic": "orders", "partitions": {}}), 400, "conflicting_fields", "partitions"),
             (json!({"to": "start"}), 422, "invalid_value", "to"),
+            (json!({"to": {"end": null}}), 400, "invalid_field", "to"),
             (json!({"topic": "orders", "partition": -1, "offset": 5}), 422, "out_of_range", "partition"),
             (json!({"to": "end", "partitions": {"orders": [0, -1]}}), 422, "out_of_range", "partitions.orders[1]"),
             (json!({"offsets": {}}), 422, "empty", "offsets"),

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Where the bytes of one part of a record lie.
@@ -31,7 +32,7 @@ impl<'b> Piece<'b> {
 }
 
 /// How a request writes bytes as a JSON string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Encoding {
     /// As UTF-8 text.

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::http::{
     error::{ApiError, ApiResult},
+    guard::Caller,
     input::{consumers::offset_reset, json::object_or_nothing, path::segments},
     output::json,
     routes::App,
@@ -71,9 +72,10 @@ pub(super) async fn create(
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     app.close(consumer).await?;
     rest.instances.forget(&name, consumer);
     Ok(no_content() as Response)

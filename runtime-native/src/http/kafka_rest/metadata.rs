@@ -9,6 +9,7 @@ use takhin_core::{Cleanup, Refusal, TopicConfig, TopicName};
 
 use crate::http::{
     error::ApiResult,
+    guard::Caller,
     input::path::{PartitionPath, TopicPath},
     output::json,
     routes::App,
@@ -58,8 +59,8 @@ pub(super) async fn brokers() -> ApiResult {
     json(&Brokers { brokers: [BROKER] })
 }
 
-pub(super) async fn topics(State(app): State<Arc<App>>) -> ApiResult {
-    let topics = app.topics().await?;
+pub(super) async fn topics(State(app): State<Arc<App>>, caller: Caller) -> ApiResult {
+    let topics = app.topics(&caller).await?;
     json(&topics.iter().map(|topic| &topic.name).collect::<Vec<_>>())
 }
 

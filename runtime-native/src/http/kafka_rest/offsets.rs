@@ -13,11 +13,18 @@ use super::{
     no_content,
     partitions::{Offsets, PartitionOffset, Partitions},
 };
-use crate::http::{
-    error::{ApiError, ApiResult},
-    input::json::{object, object_or_nothing},
-    output::json,
-    routes::App,
+use crate::{
+    http::{
+        error::{ApiError, ApiResult},
+        guard::Caller,
+        input::{
+            json::{object, object_or_nothing},
+            offsets::bounded,
+        },
+        output::json,
+        routes::App,
+    },
+    keys::{Right, Scope},
 };
 
 #[derive(Debug, Serialize)]
@@ -38,11 +45,13 @@ struct CommittedOffset {
 pub(super) async fn commit(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     let given = object_or_nothing::<Offsets>(&body.bytes)?.offsets;
+    bounded("offsets", given.as_ref().map_or(0, Vec::len))?;
     let style = rest.config.commit;
     let entry = |(index, entry): (usize, PartitionOffset)| to_commit(index, entry, style);
     let offsets = given.map(|given| given.into_iter().enumerate().map(entry).collect::<ApiResult<Vec<_>>>());
@@ -60,10 +69,11 @@ pub(super) async fn commit(
 pub(super) async fn committed(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     let asked = match body.bytes.trim_ascii() {
         b"" | b"{}" => None,
         body => Some(object::<Partitions>(body)?.check()?),
@@ -74,6 +84,7 @@ pub(super) async fn committed(
     let mut known: Vec<_> = own.collect();
     if !asked.iter().all(|(topic, partition)| known.iter().any(|(name, n, ..)| (name, n) == (topic, partition))) {
         for (topic, partition) in &asked {
+            caller.may(Scope::Topics, Right::Read, topic)?;
             app.driver.bounds(topic, *partition)?;
         }
         let group = app.group(name.group.clone()).await?;
@@ -88,11 +99,13 @@ pub(super) async fn committed(
 pub(super) async fn seek(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     let given = object::<Offsets>(&body.bytes)?.offsets.unwrap_or_default();
+    bounded("offsets", given.len())?;
     let to = |(index, entry): (usize, PartitionOffset)| {
         let (topic, partition) = entry.log(index)?;
         Ok(SeekTo { topic, partition, offset: entry.offset })
@@ -108,20 +121,22 @@ pub(super) async fn seek(
 pub(super) async fn seek_to_beginning(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     app.seek_to_place(consumer, &body.bytes, Place::Beginning).await
 }
 
 pub(super) async fn seek_to_end(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     app.seek_to_place(consumer, &body.bytes, Place::End).await
 }
 

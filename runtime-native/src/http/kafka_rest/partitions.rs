@@ -1,11 +1,13 @@
 //! Partitions and their offsets in v2's words: lists of `{"topic", "partition"}`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use takhin_core::{TopicName, response::PartitionStatus};
 
 use crate::http::{
     error::ApiResult,
-    input::offsets::{partition_number, topic_name},
+    input::offsets::{bounded, partition_number, topic_name},
 };
 
 /// A body that names partitions.
@@ -60,16 +62,25 @@ impl<'a> From<&'a PartitionStatus> for PartitionView<'a> {
 }
 
 impl Partitions {
-    /// The partitions, with names and numbers checked.
+    /// The partitions, each once, with names and numbers checked.
     pub(super) fn check(self) -> ApiResult<Vec<(TopicName, u32)>> {
-        let check = |(index, partition): (usize, Partition)| {
+        let check = |(index, partition): (usize, Partition)| -> ApiResult<_> {
             let field = format!("partitions[{index}]");
             Ok((
                 topic_name(&format!("{field}.topic"), &partition.topic)?,
                 partition_number(&format!("{field}.partition"), partition.partition)?,
             ))
         };
-        self.partitions.into_iter().enumerate().map(check).collect()
+        bounded("partitions", self.partitions.len())?;
+        let mut seen = BTreeSet::new();
+        let mut partitions = Vec::new();
+        for partition in self.partitions.into_iter().enumerate().map(check) {
+            let partition = partition?;
+            if seen.insert(partition.clone()) {
+                partitions.push(partition);
+            }
+        }
+        Ok(partitions)
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::http::{
     error::{ApiError, ApiResult},
+    guard::Caller,
     input::{
         json::object,
         path::{PartitionPath, TopicPath},
@@ -87,33 +88,36 @@ struct PartitionOffset {
 
 pub(super) async fn to_topic(
     State(app): State<Arc<App>>,
+    caller: Caller,
     topic: TopicPath,
     headers: HeaderMap,
     body: RecordsBody,
 ) -> ApiResult {
-    app.produce_v2(topic, None, &headers, body).await
+    app.produce_v2(&caller, topic, None, &headers, body).await
 }
 
 pub(super) async fn to_partition(
     State(app): State<Arc<App>>,
+    caller: Caller,
     PartitionPath(topic, partition): PartitionPath,
     headers: HeaderMap,
     body: RecordsBody,
 ) -> ApiResult {
     app.driver.bounds(&topic, partition)?;
-    app.produce_v2(TopicPath(topic), Some(partition), &headers, body).await
+    app.produce_v2(&caller, TopicPath(topic), Some(partition), &headers, body).await
 }
 
 impl App {
     async fn produce_v2(
         &self,
+        caller: &Caller,
         TopicPath(topic): TopicPath,
         partition: Option<u32>,
         headers: &HeaderMap,
         RecordsBody(mut body, format): RecordsBody,
     ) -> ApiResult {
         body.bytes = self.read(&body, |json| translated(json, format, partition)).await?.into();
-        let Appended { places, batches, .. } = self.append(topic, headers, body).await?;
+        let Appended { places, batches, .. } = self.append(caller, topic, headers, body).await?;
         let offsets = places.iter().map(|place| of_record(place, &batches)).collect::<Result<_, _>>()?;
         json(&Produced { offsets, key_schema_id: None, value_schema_id: None })
     }

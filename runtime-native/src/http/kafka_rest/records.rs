@@ -26,6 +26,7 @@ use crate::{
     http::{
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         output::{
             consumers::consumed_bytes,
             records::{write_base64, write_number, write_text},
@@ -46,14 +47,16 @@ pub(super) async fn records(
     Extension(rest): Extension<Arc<KafkaRest>>,
     Extension(asked): Extension<Asked>,
     Extension(accepted): Extension<Accepted>,
+    caller: Caller,
     name: InstanceName,
     uri: Uri,
 ) -> ApiResult {
-    let instance = rest.instances.find(&app, &name).await?;
+    let instance = rest.find(&app, &caller, &name).await?;
     let content_type = accepted.records(instance.manner.format)?;
     let limits = limits(instance.manner, number(&uri, "timeout")?, number(&uri, "max_bytes")?);
     let consumer = instance.consumer;
-    let (answer, receipt) = app.poll(consumer, Request::Consume { consumer, limits, after_batch: None }).await?;
+    let (answer, receipt) =
+        app.poll(&caller, consumer, Request::Consume { consumer, limits, after_batch: None }).await?;
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };

@@ -50,7 +50,7 @@ impl KafkaRestConfig {
     }
 
     /// What stands before each path: nothing at the root.
-    pub(super) fn prefix(&self) -> &str {
+    pub(in crate::http) fn prefix(&self) -> &str {
         self.mount.trim_end_matches('/')
     }
 }

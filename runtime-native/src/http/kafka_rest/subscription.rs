@@ -17,11 +17,15 @@ use super::{
     no_content,
     partitions::{PartitionView, Partitions, PartitionsView},
 };
-use crate::http::{
-    error::{ApiError, ApiResult},
-    input::{json::object, offsets::topic_name},
-    output::json,
-    routes::App,
+use crate::{
+    http::{
+        error::{ApiError, ApiResult},
+        guard::Caller,
+        input::{json::object, offsets::topic_names},
+        output::json,
+        routes::App,
+    },
+    keys::{Right, Scope},
 };
 
 #[derive(Debug, Deserialize)]
@@ -39,16 +43,20 @@ struct SubscriptionView<'a> {
 pub(super) async fn set(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     let wanted = object::<Subscription>(&body.bytes)?.check()?;
     if holds(&app.describe(consumer).await?) == Holds::ByHand {
         return Err(other_kind("partitions were assigned to it by hand"));
     }
     match wanted {
-        Some(topics) => app.resubscribe(consumer, topics).await?,
+        Some(topics) => {
+            caller.may_subscribe(&topics)?;
+            app.resubscribe(&caller, consumer, topics).await?;
+        }
         None => app.let_go(consumer).await?,
     }
     Ok(no_content())
@@ -57,18 +65,20 @@ pub(super) async fn set(
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     json(&SubscriptionView { topics: &app.describe(consumer).await?.topics })
 }
 
 pub(super) async fn unsubscribe(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     app.let_go(consumer).await?;
     Ok(no_content())
 }
@@ -76,11 +86,13 @@ pub(super) async fn unsubscribe(
 pub(super) async fn assign(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     let partitions = object::<Partitions>(&body.bytes)?.check()?;
+    partitions.iter().try_for_each(|(topic, _)| caller.may(Scope::Topics, Right::Read, topic))?;
     if holds(&app.describe(consumer).await?) == Holds::Subscription {
         return Err(other_kind("it has subscribed to topics"));
     }
@@ -91,9 +103,10 @@ pub(super) async fn assign(
 pub(super) async fn assignments(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
+    caller: Caller,
     name: InstanceName,
 ) -> ApiResult {
-    let consumer = rest.instances.find(&app, &name).await?.consumer;
+    let consumer = rest.find(&app, &caller, &name).await?.consumer;
     let described = app.describe(consumer).await?;
     let kept = described.partitions.iter().filter(|status| !status.revoking);
     let partitions = kept.map(PartitionView::from).collect();
@@ -138,10 +151,7 @@ impl Subscription {
             }
             (None, Some(pattern)) => Ok(Some(Topics::Matching(TopicPattern::new(&pattern)))),
             (Some(names), None) if names.is_empty() => Ok(None),
-            (Some(names), None) => {
-                let name = |(index, name): (usize, &String)| topic_name(&format!("topics[{index}]"), name);
-                Ok(Some(Topics::Named(names.iter().enumerate().map(name).collect::<Result<_, _>>()?)))
-            }
+            (Some(names), None) => Ok(Some(Topics::Named(topic_names("topics", &names)?))),
         }
     }
 }
@@ -149,10 +159,12 @@ impl Subscription {
 impl App {
     /// Subscribes as Kafka's consumers do: a topic that is missing is made if the server does so, and is waited for
     /// otherwise.
-    async fn resubscribe(&self, consumer: ConsumerId, topics: Topics) -> ApiResult<()> {
+    async fn resubscribe(&self, caller: &Caller, consumer: ConsumerId, topics: Topics) -> ApiResult<()> {
         let change = |allow_missing| Request::ChangeSubscription { consumer, topics: topics.clone(), allow_missing };
-        match self.ask_for_topics(&topics, change(false)).await {
-            Err(error) if error.code() == "topic_not_found" => self.ask_for_topics(&topics, change(true)).await?,
+        match self.ask_for_topics(caller, &topics, change(false)).await {
+            Err(error) if error.code() == "topic_not_found" => {
+                self.ask_for_topics(caller, &topics, change(true)).await?
+            }
             other => other?,
         };
         Ok(())

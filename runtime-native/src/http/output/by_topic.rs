@@ -1,7 +1,12 @@
 //! Maps by topic, as in `{"orders": {"0": 10, "1": 15}}`, and lists by topic, as in `{"orders": [0, 1]}`.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use takhin_core::TopicName;
+
+use crate::http::openapi::schema::{by_partition, by_topic};
 
 /// `{topic: {"partition": value}}`, by name and number.
 #[derive(Debug)]
@@ -32,6 +37,34 @@ impl<'a> Partitions<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for ByTopic<'_, V> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("ByTopicOf{}", V::schema_name()).into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        by_topic(&by_partition(&schemas.subschema_for::<V>()))
+    }
+}
+
+impl JsonSchema for Partitions<'_> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Partitions".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        by_topic(&json_schema!({"type": "array", "items": {"type": "integer", "minimum": 0}}))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use takhin_core::{
     Assignor, ClientId, ConsumerId, GroupName, InstanceId, OffsetReset, TopicName, TopicPattern,
@@ -14,41 +15,63 @@ use super::{
 };
 use crate::{
     driver::Fetched,
-    http::{error::ApiError, input::duration::iso_8601},
+    http::{error::ApiError, input::duration::iso_8601, openapi::records::Record},
 };
 
-/// A consumer: the answer to subscribe, to a change of the assignment, and to a look at it.
-#[derive(Debug, Serialize)]
+/// A consumer: what it is, what it has, and where it is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Consumer")]
 pub(crate) struct ConsumerView<'a> {
+    /// Its id.
     consumer_id: ConsumerId,
+    /// Its group.
     group_id: &'a GroupName,
+    /// What its client calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<&'a ClientId>,
+    /// Which of the group's workers it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_id: Option<&'a InstanceId>,
-    /// Whether only its place is kept.
+    /// Whether it said goodbye, and its place is kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     away: bool,
+    /// The topics that it subscribes to, or has by hand.
     topics: Vec<&'a TopicName>,
+    /// The pattern that it subscribes with.
     #[serde(skip_serializing_if = "Option::is_none")]
     topic_pattern: Option<&'a TopicPattern>,
+    /// Whether it has its partitions by hand.
     manual: bool,
+    /// The partitions that it has.
     assignment: Partitions<'a>,
+    /// The partitions that it is giving up.
     #[serde(skip_serializing_if = "Partitions::is_empty")]
     revoking: Partitions<'a>,
+    /// The partitions that are paused.
     #[serde(skip_serializing_if = "Partitions::is_empty")]
     paused: Partitions<'a>,
+    /// In which generation of its group its partitions last changed.
     generation: u64,
+    /// The next offset of each partition; null where nothing says where to begin.
     positions: ByTopic<'a, Option<u64>>,
+    /// How many records come after that; null where there is no position.
     lag: ByTopic<'a, Option<u64>>,
+    /// How old the next record of each partition is: 0 where there is none, null where it can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     lag_ms: Option<ByTopic<'a, Option<u64>>>,
+    /// Where it begins without a committed offset.
     auto_offset_reset: Cow<'static, str>,
+    /// How long it may be silent.
     session_timeout_ms: u32,
+    /// How long it may go without a poll.
     max_poll_interval_ms: u32,
+    /// How long it may hold on to a partition that it was asked to give up.
     rebalance_timeout_ms: u32,
+    /// Whether a poll commits what the polls before it delivered.
     auto_commit: bool,
+    /// How much time lies between two such commits at least.
     auto_commit_interval_ms: u32,
+    /// How it wants partitions to be shared out.
     assignor: Assignor,
 }
 
@@ -91,7 +114,8 @@ impl<'a> ConsumerView<'a> {
 }
 
 /// `GET /{id}/assignment`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Assignment")]
 pub(crate) struct AssignmentView<'a> {
     assignment: Partitions<'a>,
     generation: u64,
@@ -110,7 +134,7 @@ impl<'a> AssignmentView<'a> {
 }
 
 /// `GET /{id}/subscription`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Subscription<'a> {
     topics: Vec<&'a TopicName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,8 +148,8 @@ impl<'a> Subscription<'a> {
     }
 }
 
-/// `GET /{id}/position` and `GET /{id}/committed`. An offset is null where there is none yet.
-#[derive(Debug, Serialize)]
+/// An offset for each partition; null where there is none yet.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Offsets<'a> {
     offsets: ByTopic<'a, Option<u64>>,
     #[serde(skip_serializing_if = "ByTopic::is_empty")]
@@ -142,8 +166,8 @@ impl<'a> Offsets<'a> {
     }
 }
 
-/// `POST /{id}/seek`.
-#[derive(Debug, Serialize)]
+/// Where the consumer is now.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Sought<'a> {
     success: bool,
     positions: ByTopic<'a, Option<u64>>,
@@ -155,8 +179,8 @@ impl<'a> Sought<'a> {
     }
 }
 
-/// `POST /{id}/pause` and `POST /{id}/resume`: what is paused now.
-#[derive(Debug, Serialize)]
+/// What is paused now.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PausedPartitions<'a> {
     success: bool,
     paused: Partitions<'a>,
@@ -168,8 +192,9 @@ impl<'a> PausedPartitions<'a> {
     }
 }
 
-/// `POST /{id}/commit`.
-#[derive(Debug, Serialize)]
+/// What the group has committed now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Committed")]
 pub(crate) struct CommitDone<'a> {
     success: bool,
     message: &'static str,
@@ -190,7 +215,7 @@ impl<'a> CommitDone<'a> {
 }
 
 /// `POST /{id}/heartbeat`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Heartbeat {
     success: bool,
     generation: u64,
@@ -208,7 +233,7 @@ impl Heartbeat {
 }
 
 /// `DELETE /{id}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Closed {
     success: bool,
     message: &'static str,
@@ -222,22 +247,42 @@ impl Closed {
 }
 
 /// What a poll's answer says after its records.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AfterRecords<'a> {
+    /// When this was answered.
     timestamp: i64,
+    /// What to give as `after_batch` with the next poll.
     batch_id: u64,
+    /// In which generation of its group the consumer's partitions last changed.
     generation: u64,
+    /// What came and what goes, if anything does.
     #[serde(skip_serializing_if = "Option::is_none")]
     rebalance: Option<Rebalance<'a>>,
+    /// The next offset of each partition.
     positions: ByTopic<'a, Option<u64>>,
+    /// How many records come after that.
     lag: ByTopic<'a, Option<u64>>,
+    /// The age of the last record of each partition in this answer; 0 where there is nothing more, null where it has none.
     lag_ms: ByTopic<'a, Option<u64>>,
 }
 
-#[derive(Serialize)]
+/// What came and what goes.
+#[derive(Serialize, JsonSchema)]
 struct Rebalance<'a> {
     assigned: Partitions<'a>,
     revoked: Partitions<'a>,
+}
+
+/// What a poll brought: the schema of what [`consumed`] writes.
+#[derive(JsonSchema)]
+#[schemars(rename = "Consumed")]
+pub(crate) struct ConsumedView {
+    /// The records, of each partition in order.
+    #[allow(dead_code)] // it is written by hand
+    records: Vec<Record>,
+    #[serde(flatten)]
+    #[allow(dead_code)] // it is written behind the records
+    after: AfterRecords<'static>,
 }
 
 /// `POST /{id}/consume`, in one buffer.

@@ -1,5 +1,6 @@
 //! The answers of `/api/consumer-groups`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use takhin_core::{
     Assignor, ConsumerId, Date, GroupName, Offset, TopicName,
@@ -10,16 +11,22 @@ use takhin_core::{
 use super::consumers::ConsumerView;
 
 /// `GET /api/consumer-groups`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Groups<'a> {
     groups: Vec<Summary<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+/// A group in a list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GroupSummary")]
 struct Summary<'a> {
+    /// Its id.
     group_id: &'a GroupName,
+    /// What it is doing.
     state: GroupState,
+    /// How often its assignment was decided.
     generation: u64,
+    /// How many members it has.
     members: u32,
 }
 
@@ -35,38 +42,60 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// `GET /api/consumer-groups/{group}`.
-#[derive(Debug, Serialize)]
+/// A group: who is in it, and how far it is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Group")]
 pub(crate) struct GroupView<'a> {
+    /// Its id.
     group_id: &'a GroupName,
+    /// What it is doing.
     state: GroupState,
+    /// How often its assignment was decided.
     generation: u64,
+    /// How its partitions are shared out.
     assignor: Assignor,
+    /// Why its assignment was decided last.
     last_rebalance: Option<&'a RebalanceReason>,
+    /// When its assignment was decided last.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_rebalance_at: Option<Date>,
+    /// Since when nobody is in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     empty_since: Option<Date>,
+    /// When it will be forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Date>,
+    /// Its members.
     members: Vec<ConsumerView<'a>>,
+    /// Its consumers that have their partitions by hand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     manual: Vec<ConsumerView<'a>>,
+    /// How far it is in each partition.
     partitions: Vec<Progress<'a>>,
 }
 
 /// How far the group is in one partition; null where nothing was committed or nobody owns it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GroupProgress")]
 struct Progress<'a> {
+    /// The topic.
     topic: &'a TopicName,
+    /// The partition.
     partition: u32,
+    /// The committed offset.
     committed: Option<Offset>,
+    /// What was remembered with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a str>,
+    /// Where the log starts.
     start: Offset,
+    /// Where it ends.
     end: Offset,
+    /// How many records come after the committed offset.
     lag: Option<u64>,
+    /// How old the next record is.
     lag_ms: Option<u64>,
+    /// The consumer that has it.
     owner: Option<ConsumerId>,
 }
 
@@ -101,10 +130,13 @@ impl<'a> GroupView<'a> {
 }
 
 /// `PUT` and `DELETE /{group}/offsets`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct OffsetChanges<'a> {
+    /// The group.
     group_id: &'a GroupName,
+    /// Whether nothing was changed.
     dry_run: bool,
+    /// What each committed offset was, and what it is.
     offsets: &'a [OffsetChange],
 }
 
@@ -115,7 +147,8 @@ impl<'a> OffsetChanges<'a> {
 }
 
 /// `DELETE /{group}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "GroupDeleted")]
 pub(crate) struct Deleted<'a> {
     group_id: &'a GroupName,
     message: &'static str,

@@ -4,6 +4,8 @@ pub(super) mod by_topic;
 pub(super) mod consumers;
 pub(super) mod events;
 pub(super) mod groups;
+pub(super) mod health;
+pub(super) mod keys;
 pub(super) mod records;
 pub(super) mod topics;
 

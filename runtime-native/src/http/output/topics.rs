@@ -1,5 +1,6 @@
 //! The answers of `/api/topics`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use takhin_core::{
@@ -18,19 +19,26 @@ use crate::{
 };
 
 /// A topic.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Topic<'a> {
+    /// Its name.
     name: &'a TopicName,
+    /// How many partitions it has.
     partitions: usize,
+    /// Where each partition starts and ends.
     offsets: Vec<PartitionBounds>,
     #[serde(flatten)]
     config: &'a TopicConfig,
 }
 
-#[derive(Debug, Serialize)]
+/// Where a partition's log starts and ends.
+#[derive(Debug, Serialize, JsonSchema)]
 struct PartitionBounds {
+    /// The partition.
     partition: usize,
+    /// Its first offset.
     start: Offset,
+    /// The offset of the record that comes next.
     end: Offset,
 }
 
@@ -48,7 +56,7 @@ impl<'a> Topic<'a> {
 }
 
 /// `GET /api/topics`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Topics<'a> {
     topics: Vec<Topic<'a>>,
 }
@@ -60,7 +68,7 @@ impl<'a> Topics<'a> {
 }
 
 /// `DELETE /api/topics/{topic}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TopicDeleted<'a> {
     pub(crate) name: &'a TopicName,
     pub(crate) message: &'static str,
@@ -69,8 +77,8 @@ pub(crate) struct TopicDeleted<'a> {
 /// What a record takes in [`Produced`], about.
 pub(crate) const PLACE_BYTES: usize = 64;
 
-/// `POST /{topic}/produce`: where each record went, in the request's order.
-#[derive(Debug, Serialize)]
+/// Where each record went, in the request's order.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Produced {
     offsets: Vec<RecordPlace>,
     /// Whether an earlier request had appended all of it.
@@ -78,11 +86,14 @@ pub(crate) struct Produced {
     duplicate: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// Where a record is.
+#[derive(Debug, Serialize, JsonSchema)]
 struct RecordPlace {
+    /// The partition.
     partition: u32,
+    /// The offset.
     offset: u64,
-    /// Left out where only the earlier request's answer knew it.
+    /// Its time. Left out where only the earlier request's answer knew it.
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<i64>,
 }
@@ -149,12 +160,16 @@ pub(crate) fn messages(topic: &TopicName, read: &ReadResult, fetched: Option<&Fe
     out
 }
 
-/// `GET /{topic}/partitions/{partition}/offsets`.
-#[derive(Debug, Serialize)]
+/// Where a partition's log starts and ends, and where a time is in it.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct PartitionOffsets<'a> {
+    /// The topic.
     pub(crate) topic: &'a TopicName,
+    /// The partition.
     pub(crate) partition: u32,
+    /// Its first offset.
     pub(crate) start: Offset,
+    /// The offset of the record that comes next.
     pub(crate) end: Offset,
     /// Only if a time was asked for.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -162,10 +177,13 @@ pub(crate) struct PartitionOffsets<'a> {
 }
 
 /// The first record that is not older than a time; null where all are older.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct AtTime {
+    /// The time that was asked for.
     pub(crate) timestamp_ms: i64,
+    /// The first record that is not older; null if there is none.
     pub(crate) offset: Option<Offset>,
+    /// Its time.
     pub(crate) timestamp: Option<i64>,
 }
 

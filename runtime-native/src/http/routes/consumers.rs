@@ -15,6 +15,7 @@ use crate::{
         delivery::Receipt,
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{
             body::Received,
             consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
@@ -30,13 +31,16 @@ use crate::{
             json, now_ms,
         },
     },
+    keys::{Right, Scope},
 };
 
-pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
+pub(super) async fn subscribe(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
     let wanted = app.read(&body, |json| object::<Subscribe>(json)?.check()).await?;
+    caller.may(Scope::Groups, Right::Read, &wanted.group)?;
+    caller.may_subscribe(&wanted.topics)?;
     tracing::debug!(
         consumer = %wanted.consumer,
-        group = %wanted.group,
+        group = &*wanted.group,
         client_id = wanted.options.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
@@ -47,20 +51,21 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, _: NoQuery, body: Rec
         options: wanted.options,
         allow_missing: wanted.allow_missing,
     };
-    json(&ConsumerView::new(&app.ask_for_topics(&wanted.topics, request).await?))
+    json(&ConsumerView::new(&app.ask_for_topics(&caller, &wanted.topics, request).await?))
 }
 
 /// Waits without the body, whose room others may have meanwhile.
 pub(super) async fn consume(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
     let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
-    let (answer, receipt) = app.poll(id, poll).await?;
+    let (answer, receipt) = app.poll(&caller, id, poll).await?;
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
@@ -117,11 +122,15 @@ pub(super) async fn resume(
 
 pub(super) async fn assign(
     State(app): State<Arc<App>>,
+    caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
     let assign = app.read(&body, |json| object::<Assign>(json)?.check(id)).await?;
+    if let Request::Assign { partitions, .. } = &assign {
+        partitions.iter().try_for_each(|(topic, _)| caller.may(Scope::Topics, Right::Read, topic))?;
+    }
     let consumer = app.consumer(assign).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
@@ -166,13 +175,15 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, ConsumerPath(id): 
 
 pub(super) async fn resubscribe(
     State(app): State<Arc<App>>,
+    caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
     let (topics, allow_missing) = app.read(&body, |json| object::<Resubscribe>(json)?.check()).await?;
+    caller.may_subscribe(&topics)?;
     let change = Request::ChangeSubscription { consumer: id, topics: topics.clone(), allow_missing };
-    let consumer = app.ask_for_topics(&topics, change).await.map_err(ApiError::repeatable)?;
+    let consumer = app.ask_for_topics(&caller, &topics, change).await.map_err(ApiError::repeatable)?;
     json(&ConsumerView::new(&consumer))
 }
 
@@ -185,6 +196,7 @@ impl App {
     /// the way.
     pub(in crate::http) async fn ask_for_topics(
         &self,
+        caller: &Caller,
         topics: &Topics,
         request: Request,
     ) -> Result<ConsumerDescription, ApiError> {
@@ -192,21 +204,27 @@ impl App {
         if self.config.auto_create_partitions.is_some()
             && let (Err(Refusal::TopicNotFound { .. }), Topics::Named(names)) = (&answer, topics)
         {
-            for topic in names {
-                self.ensure_topic(topic).await?;
-            }
+            self.ensure_topics(caller, names).await?;
             answer = self.driver.ask(request).await;
         }
         described(answer?)
     }
 
-    /// Polls, and gives the answer with what stands for it until it got away.
-    pub(in crate::http) async fn poll(&self, consumer: ConsumerId, poll: Request) -> ApiResult<(Answer, Receipt)> {
+    /// Polls for whoever asks, and gives the answer with what stands for it until it got away.
+    pub(in crate::http) async fn poll(
+        &self,
+        caller: &Caller,
+        consumer: ConsumerId,
+        poll: Request,
+    ) -> ApiResult<(Answer, Receipt)> {
         if let Request::Consume { after_batch: None, .. } = poll {
             self.in_flight.landed(consumer).await;
         }
-        let answer = self.driver.ask(poll).await?;
+        let answer = caller.while_known(self.driver.ask(poll)).await??;
         let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        if let Response::Consumed(found) = &answer.response {
+            caller.may_have(found)?;
+        }
         Ok((answer, receipt))
     }
 

@@ -1,6 +1,6 @@
 //! `/api/debug`: what is of use when something has gone wrong.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use axum::{
     Extension,
@@ -19,8 +19,10 @@ use crate::http::{
 };
 
 const JSON_LINES: HeaderValue = HeaderValue::from_static("application/jsonl");
-const DEFAULT_STEPS: i64 = 1_000;
-const MAX_STEPS: i64 = 1_000_000;
+/// How many steps are given to who doesn't say.
+pub(in crate::http) const DEFAULT_STEPS: i64 = 1_000;
+/// How many steps may be asked for.
+pub(in crate::http) const STEPS: RangeInclusive<i64> = 1..=1_000_000;
 
 /// What a step takes as JSON, about.
 const STEP_BYTES: usize = 1 << 10;
@@ -28,8 +30,8 @@ const STEP_BYTES: usize = 1 << 10;
 /// The last steps of the broker's state machine as a trace, which begins with the whole state before them.
 pub(super) async fn trace(State(app): State<Arc<App>>, Extension(asked): Extension<Asked>, uri: Uri) -> ApiResult {
     let wanted = Query::parse(&uri, &["steps"])?.get("steps").unwrap_or(DEFAULT_STEPS);
-    let steps = usize::try_from(wanted).ok().filter(|_| (1..=MAX_STEPS).contains(&wanted));
-    let steps = steps.ok_or_else(|| ApiError::out_of_range("steps", wanted, 1, MAX_STEPS))?;
+    let steps = usize::try_from(wanted).ok().filter(|_| STEPS.contains(&wanted));
+    let steps = steps.ok_or_else(|| ApiError::out_of_range("steps", wanted, *STEPS.start(), *STEPS.end()))?;
     let flight = app.driver.flight();
     let about_bytes = flight.steps().min(steps) * STEP_BYTES;
     let (bytes, room) = app.with_room(about_bytes, || Ok(flight.trace(steps).into_bytes())).await?;

@@ -9,22 +9,29 @@ use takhin_core::{
 };
 
 use super::{App, mismatch};
-use crate::http::{
-    error::{ApiError, ApiResult},
-    input::{
-        body::Received,
-        groups::{Forget, Reset, Where, Which},
-        json::{object, object_or_nothing},
-        path::{GroupPath, NoQuery},
+use crate::{
+    http::{
+        error::{ApiError, ApiResult},
+        guard::Caller,
+        input::{
+            body::Received,
+            groups::{Forget, Reset, Where, Which},
+            json::{object, object_or_nothing},
+            path::{GroupPath, NoQuery},
+        },
+        output::{
+            groups::{Deleted, GroupView, Groups, OffsetChanges},
+            json,
+        },
     },
-    output::{
-        groups::{Deleted, GroupView, Groups, OffsetChanges},
-        json,
-    },
+    keys::{Right, Scope},
 };
 
-pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    json(&Groups::new(&app.groups().await?))
+/// Those that whoever asks may read.
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> ApiResult {
+    let mut groups = app.groups().await?;
+    groups.retain(|summary| caller.has(Scope::Groups, Right::Read, &summary.group));
+    json(&Groups::new(&groups))
 }
 
 pub(super) async fn describe(State(app): State<Arc<App>>, GroupPath(group): GroupPath, _: NoQuery) -> ApiResult {
@@ -46,20 +53,26 @@ pub(super) async fn delete(State(app): State<Arc<App>>, GroupPath(group): GroupP
 
 pub(super) async fn set_offsets(
     State(app): State<Arc<App>>,
+    caller: Caller,
     GroupPath(group): GroupPath,
     _: NoQuery,
     body: Received,
 ) -> ApiResult {
     let (wanted, dry_run) = object::<Reset>(&body.bytes)?.check()?;
+    // The answer tells where each log ends, or what stands at a time.
+    let may_read = |topic: &TopicName| caller.may(Scope::Topics, Right::Read, topic);
     let offsets = match wanted {
-        Where::Given(offsets) => offsets,
+        Where::Given(offsets) => {
+            offsets.iter().try_for_each(|to| may_read(&to.topic))?;
+            offsets
+        }
         Where::Each(which, to) => {
-            let partitions = app.which(&group, which).await?.into_iter();
+            let partitions = app.which(&group, which, may_read).await?.into_iter();
             partitions.map(|(topic, partition)| SetOffset { topic, partition, to }).collect()
         }
         Where::Time(which, timestamp_ms) => {
             let mut offsets = Vec::new();
-            for (topic, partition) in app.which(&group, which).await? {
+            for (topic, partition) in app.which(&group, which, may_read).await? {
                 let to = OffsetTarget::Offset(app.offset_at(&topic, partition, timestamp_ms).await?);
                 offsets.push(SetOffset { topic, partition, to });
             }
@@ -76,7 +89,7 @@ pub(super) async fn delete_offsets(
     body: Received,
 ) -> ApiResult {
     let which = object_or_nothing::<Forget>(&body.bytes)?.check()?;
-    let partitions = app.which(&group, which).await?;
+    let partitions = app.which(&group, which, |_| Ok(())).await?;
     app.change_offsets(Request::DeleteOffsets { group, partitions }).await
 }
 
@@ -95,13 +108,22 @@ impl App {
         }
     }
 
-    /// The partitions meant.
-    async fn which(&self, group: &GroupName, which: Which) -> Result<Vec<(TopicName, u32)>, ApiError> {
+    /// The partitions meant, if whoever asks `may` have their topics.
+    async fn which(
+        &self,
+        group: &GroupName,
+        which: Which,
+        may: impl Fn(&TopicName) -> ApiResult<()>,
+    ) -> Result<Vec<(TopicName, u32)>, ApiError> {
         match which {
-            Which::Partitions(partitions) => Ok(partitions),
+            Which::Partitions(partitions) => {
+                partitions.iter().try_for_each(|(topic, _)| may(topic))?;
+                Ok(partitions)
+            }
             Which::Topics(topics) => {
                 let mut partitions = Vec::new();
                 for topic in topics.into_iter().collect::<BTreeSet<_>>() {
+                    may(&topic)?;
                     let found = self.driver.topic(&topic);
                     let view = found.ok_or_else(|| Refusal::TopicNotFound { topic: topic.clone() })?;
                     partitions.extend((0..view.partitions).map(|partition| (topic.clone(), partition)));
@@ -111,7 +133,7 @@ impl App {
             Which::Committed => {
                 let found = self.group(group.clone()).await?;
                 let committed = found.partitions.into_iter().filter(|at| at.committed.is_some());
-                Ok(committed.map(|at| (at.topic, at.partition)).collect())
+                committed.map(|at| may(&at.topic).map(|()| (at.topic, at.partition))).collect()
             }
         }
     }

@@ -3,37 +3,27 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::json;
 
 use super::App;
-use crate::{
-    driver::Health,
-    http::{
-        error::{ApiError, ApiResult},
-        input::path::NoQuery,
-        output,
+use crate::http::{
+    error::{ApiError, ApiResult},
+    input::path::NoQuery,
+    output::{
+        health::{HealthView, Status, storage},
+        json,
     },
 };
 
 /// Always 200: it tells, and judges nothing.
 pub(super) async fn health(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    let health = app.driver.health();
-    output::json(&json!({
-        "status": if health.storage.is_ok() && health.audit.is_ok() { "ok" } else { "degraded" },
-        "storage": storage(&health),
-        "audit": health.audit.as_ref().err().map_or("ok", String::as_str),
-        "draining": health.draining,
-        "topics": health.topics,
-        "consumers": health.consumers,
-        "parked_polls": health.parked_polls,
-    }))
+    json(&HealthView::new(&app.driver.health()))
 }
 
 /// 200 if requests are welcome here, 503 `not_ready` if they had better go elsewhere.
 pub(super) async fn ready(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
     let health = app.driver.health();
     if health.storage.is_ok() && !health.draining {
-        return output::json(&json!({"status": "ok"}));
+        return json(&Status::OK);
     }
     let message =
         if health.draining { "the server is stopping".to_owned() } else { format!("storage is {}", storage(&health)) };
@@ -46,9 +36,5 @@ pub(super) async fn ready(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult 
 
 /// 200 as long as the process answers at all.
 pub(super) async fn live(_: NoQuery) -> ApiResult {
-    output::json(&json!({"status": "ok"}))
-}
-
-fn storage(health: &Health) -> &str {
-    health.storage.as_ref().err().map_or("ok", String::as_str)
+    json(&Status::OK)
 }

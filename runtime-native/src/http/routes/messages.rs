@@ -19,6 +19,7 @@ use crate::{
         delivery::Receipt,
         dispatch::Asked,
         error::{ApiError, ApiResult},
+        guard::Caller,
         input::{
             body::Received,
             conditions::IdempotencyKey,
@@ -41,12 +42,13 @@ const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
 
 pub(super) async fn produce(
     State(app): State<Arc<App>>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     _: NoQuery,
     headers: HeaderMap,
     body: Received,
 ) -> ApiResult {
-    let Appended { places, batches, recognised } = app.append(topic, &headers, body).await?;
+    let Appended { places, batches, recognised } = app.append(&caller, topic, &headers, body).await?;
     let again = |error: ApiError| if recognised { error.repeatable() } else { error };
     let long = places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
     app.long_work.run(long, || json(&Produced::new(&places, &batches).map_err(again)?)).await
@@ -68,6 +70,7 @@ pub(in crate::http) struct Appended {
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     uri: Uri,
 ) -> ApiResult {
@@ -94,7 +97,7 @@ pub(super) async fn read(
     let offset = app.where_to_begin(&view, partition, &query).await?;
     let topic = view.name;
     let read = Request::Read { topic: topic.clone(), partition, offset, limits };
-    let answer = app.driver.ask(read).await?;
+    let answer = caller.while_known(app.driver.ask(read)).await??;
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
@@ -130,6 +133,7 @@ impl App {
     /// Appends the records of a body. Holds the body's room until then, so that what waits for the disk is bounded too.
     pub(in crate::http) async fn append(
         &self,
+        caller: &Caller,
         topic: TopicName,
         headers: &HeaderMap,
         body: Received,
@@ -155,7 +159,7 @@ impl App {
         let parsed = self.read(&body, |json| parse(json, rules)).await?;
         let _room = body.without_bytes();
         if missing {
-            self.ensure_topic(&name).await?;
+            self.ensure_topics(caller, std::slice::from_ref(&name)).await?;
         }
         // What is recognised when it comes again can be sent again.
         let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());

@@ -2,10 +2,13 @@
 
 mod consumers;
 mod debug;
+mod description;
 mod groups;
 mod health;
+mod keys;
 mod messages;
 mod metrics;
+pub(super) mod route;
 mod stream;
 mod topics;
 
@@ -14,7 +17,7 @@ pub(super) use messages::Appended;
 use std::{
     hash::BuildHasher,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -22,10 +25,9 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequest, Request},
+    extract::{FromRequest, FromRequestParts as _, Request},
     http::{Method, StatusCode, Uri, header},
     response::IntoResponse,
-    routing::{MethodRouter, get, post, put},
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
@@ -36,21 +38,34 @@ use super::{
     config::HttpConfig,
     delivery::{Receipt, TrackedBody},
     error::{ApiError, ApiResult},
+    guard::{Caller, Guard, Guarded, Need, RouteNeeds},
     in_flight::InFlight,
     input::body::{Received, receive},
     kafka_rest,
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
+    openapi::{Document, operations as described},
     output::{JSON, consumers::age, now_ms},
+    page,
     room::Room,
     stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
-use crate::driver::Driver;
+use crate::{
+    driver::Driver,
+    keys::{Right, Scope},
+};
+use route::{Route, Undescribed};
+
+pub(super) use debug::{DEFAULT_STEPS, STEPS};
+#[cfg(test)]
+pub(super) use description::{document, left_out};
+pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
 
 /// What handlers share.
 pub(super) struct App {
     pub(super) driver: Driver,
+    guard: Guard,
     registry: Registry,
     pub(super) config: Arc<HttpConfig>,
     bodies: Room,
@@ -60,6 +75,8 @@ pub(super) struct App {
     streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
+    /// The description of the API, once it was asked for.
+    description: OnceLock<Document>,
     /// Held while a missing topic is created.
     creating: tokio::sync::Mutex<()>,
 }
@@ -76,46 +93,115 @@ impl StickyPartitions {
     }
 }
 
-/// What is asked under which path.
-fn routes() -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
-    let topics = get(topics::list).post(topics::create);
-    let topic = get(topics::describe).delete(topics::delete).patch(topics::alter);
-    vec![
-        ("/api/consumers/subscribe", post(consumers::subscribe)),
-        ("/api/consumers/{id}", get(consumers::describe).delete(consumers::close)),
-        ("/api/consumers/{id}/consume", post(consumers::consume)),
-        ("/api/consumers/{id}/commit", post(consumers::commit)),
-        ("/api/consumers/{id}/seek", post(consumers::seek)),
-        ("/api/consumers/{id}/pause", post(consumers::pause)),
-        ("/api/consumers/{id}/resume", post(consumers::resume)),
-        ("/api/consumers/{id}/stream", get(stream::stream)),
-        ("/api/consumers/{id}/heartbeat", post(consumers::heartbeat)),
-        ("/api/consumers/{id}/position", get(consumers::position)),
-        ("/api/consumers/{id}/committed", get(consumers::committed)),
-        ("/api/consumers/{id}/subscription", get(consumers::subscription).put(consumers::resubscribe)),
-        ("/api/consumers/{id}/assignment", get(consumers::assignment).put(consumers::assign)),
-        ("/api/topics", topics.clone()),
-        ("/api/topics/", topics),
-        ("/api/topics/{topic}", topic),
-        ("/api/topics/{topic}/produce", post(messages::produce)),
-        ("/api/topics/{topic}/messages", get(messages::read)),
-        ("/api/topics/{topic}/partitions/{partition}/offsets", get(messages::offsets)),
-        ("/api/consumer-groups", get(groups::list)),
-        ("/api/consumer-groups/{group}", get(groups::describe).delete(groups::delete)),
-        ("/api/consumer-groups/{group}/offsets", put(groups::set_offsets).delete(groups::delete_offsets)),
-        ("/api/health", get(health::health)),
-        ("/api/health/ready", get(health::ready)),
-        ("/api/health/live", get(health::live)),
-        ("/api/debug/trace", get(debug::trace)),
-        ("/metrics", get(metrics::metrics)),
+/// What is asked under which path, what it needs, and what the description of the API says of it.
+fn routes() -> Vec<Route> {
+    let mut routes = Vec::new();
+    routes.extend(consumer_routes());
+    routes.extend(topic_routes());
+    routes.extend(group_routes());
+    routes.extend(key_routes());
+    routes.extend(server_routes());
+    routes
+}
+
+#[rustfmt::skip]
+fn consumer_routes() -> [Route; 13] {
+    use described::{consumers as said, polls};
+    use Need::{Consumer, InBody};
+    [
+        Route::at("/api/consumers/subscribe").post(InBody, consumers::subscribe, said::subscribe),
+        Route::at("/api/consumers/{id}")
+            .get(Consumer, consumers::describe, said::describe)
+            .delete(Consumer, consumers::close, said::close),
+        Route::at("/api/consumers/{id}/consume").post(Consumer, consumers::consume, polls::consume),
+        Route::at("/api/consumers/{id}/stream").get(Consumer, stream::stream, polls::stream),
+        Route::at("/api/consumers/{id}/commit").post(Consumer, consumers::commit, polls::commit),
+        Route::at("/api/consumers/{id}/seek").post(Consumer, consumers::seek, polls::seek),
+        Route::at("/api/consumers/{id}/pause").post(Consumer, consumers::pause, said::pause),
+        Route::at("/api/consumers/{id}/resume").post(Consumer, consumers::resume, said::resume),
+        Route::at("/api/consumers/{id}/heartbeat").post(Consumer, consumers::heartbeat, said::heartbeat),
+        Route::at("/api/consumers/{id}/position").get(Consumer, consumers::position, polls::position),
+        Route::at("/api/consumers/{id}/committed").get(Consumer, consumers::committed, polls::committed),
+        Route::at("/api/consumers/{id}/subscription")
+            .get(Consumer, consumers::subscription, said::subscription)
+            .put(Consumer, consumers::resubscribe, said::resubscribe),
+        Route::at("/api/consumers/{id}/assignment")
+            .get(Consumer, consumers::assignment, said::assignment)
+            .put(Consumer, consumers::assign, said::assign),
     ]
+}
+
+#[rustfmt::skip]
+fn topic_routes() -> [Route; 6] {
+    use described::{records as said, topics as topic};
+    use Need::{AnyKey, InBody, Topic};
+    use Right::{Admin, Read, Write};
+    [
+        Route::at("/api/topics").get(AnyKey, topics::list, topic::list).post(InBody, topics::create, topic::create),
+        Undescribed::at("/api/topics/").get(AnyKey, topics::list).post(InBody, topics::create).into(),
+        Route::at("/api/topics/{topic}")
+            .get(Topic(Read), topics::describe, topic::describe)
+            .patch(Topic(Admin), topics::alter, topic::alter)
+            .delete(Topic(Admin), topics::delete, topic::delete),
+        Route::at("/api/topics/{topic}/produce").post(Topic(Write), messages::produce, said::produce),
+        Route::at("/api/topics/{topic}/messages").get(Topic(Read), messages::read, said::read),
+        Route::at("/api/topics/{topic}/partitions/{partition}/offsets").get(Topic(Read), messages::offsets, said::offsets),
+    ]
+}
+
+#[rustfmt::skip]
+fn group_routes() -> [Route; 3] {
+    use described::groups as said;
+    use Need::{AnyKey, Group};
+    use Right::{Admin, Read};
+    [
+        Route::at("/api/consumer-groups").get(AnyKey, groups::list, said::list),
+        Route::at("/api/consumer-groups/{group}")
+            .get(Group(Read), groups::describe, said::describe)
+            .delete(Group(Admin), groups::delete, said::delete),
+        Route::at("/api/consumer-groups/{group}/offsets")
+            .put(Group(Admin), groups::set_offsets, said::set_offsets)
+            .delete(Group(Admin), groups::delete_offsets, said::delete_offsets),
+    ]
+}
+
+fn key_routes() -> [Route; 2] {
+    use described::keys as said;
+    let need = Need::Cluster(Right::Admin);
+    [
+        Route::at("/api/keys").get(need, keys::list, said::list).post(need, keys::create, said::create),
+        Route::at("/api/keys/{id}").delete(need, keys::revoke, said::revoke),
+    ]
+}
+
+fn server_routes() -> Vec<Route> {
+    use Need::{Cluster, NoKey, Nothing};
+    use described::server as said;
+    let described = [
+        Route::at("/api/health").get(Nothing, health::health, said::health),
+        Route::at("/api/health/ready").get(Nothing, health::ready, said::ready),
+        Route::at("/api/health/live").get(Nothing, health::live, said::live),
+        Route::at("/api/debug/trace").get(Cluster(Right::Read), debug::trace, said::trace),
+        Route::at("/metrics").get(Cluster(Right::Read), metrics::metrics, said::metrics),
+        Route::at("/openapi.json").get(NoKey, description::description, said::description),
+    ];
+    described.into_iter().chain(description::page()).collect()
+}
+
+/// What every route of a server that is set so needs, for every method that it can be asked with. HEAD needs what GET
+/// does.
+pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
+    let ours = routes().into_iter().flat_map(|route| route.needs_at(""));
+    ours.chain(kafka_rest::needs(config.kafka_rest.as_ref())).collect()
 }
 
 /// All routes, and the counters for them.
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
-    let all = routes();
     let kafka_rest = config.kafka_rest.clone();
-    let paths = all.iter().map(|(path, _)| *path).chain(kafka_rest::paths(kafka_rest.as_ref()));
+    let mut all: Vec<Route> = routes();
+    let page = page::routes(config.page_path() == "/");
+    all.extend(page.map(|(path, methods)| Route::undescribed(path, methods)));
+    let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
     driver.register(&mut registry);
@@ -127,15 +213,19 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         registry,
         bodies,
         answers,
+        guard: Guard::new(&config),
         in_flight: InFlight::default(),
         streams: Streams::default(),
         long_work: LongWork::new(),
         config,
+        description: OnceLock::new(),
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         creating: tokio::sync::Mutex::new(()),
     };
-    let router = all.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
     let router = kafka_rest::nest(router, kafka_rest);
+    let no_route = Guarded { need: Need::AnyKey, handler: no_route };
+    let wrong_method = Guarded { need: Need::AnyKey, handler: wrong_method };
     let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
     (router, Arc::new(stats))
 }
@@ -158,13 +248,40 @@ impl FromRequest<Arc<App>> for Received {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        receive(&app.config, &app.bodies, &parts.headers, body).await
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let received = receive(&app.config, &app.bodies, &parts.headers, body).await?;
+        caller.is_still_known()?;
+        Ok(received)
     }
 }
 
 impl App {
-    /// Creates the topic if it is missing and the server is set to do so.
+    pub(super) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    pub(super) fn config(&self) -> &HttpConfig {
+        &self.config
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Creates those of these topics that are missing, if the server is set to do so; none of them, if whoever asks may
+    /// not create all.
+    async fn ensure_topics(&self, caller: &Caller, names: &[TopicName]) -> Result<(), ApiError> {
+        if self.config.auto_create_partitions.is_some() {
+            let mut missing = names.iter().filter(|name| self.driver.topic(name).is_none());
+            missing.try_for_each(|name| caller.may(Scope::Topics, Right::Admin, name))?;
+        }
+        for name in names {
+            self.ensure_topic(name).await?;
+        }
+        Ok(())
+    }
+
     async fn ensure_topic(&self, name: &TopicName) -> Result<(), ApiError> {
         let Some(partitions) = self.config.auto_create_partitions else {
             return Ok(());

@@ -8,7 +8,7 @@
 //! keeps its position and none of our memory, and what breaks off half written goes back as with any poll. What was
 //! written and not read, the client gets again when it comes back with `Last-Event-ID`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, ops::RangeInclusive, sync::Arc};
 
 use axum::{
     Extension,
@@ -26,6 +26,7 @@ use crate::http::{
     delivery::Receipt,
     dispatch::Asked,
     error::{ApiError, ApiResult},
+    guard::Caller,
     input::{
         consumers::{as_given, or_default},
         path::ConsumerPath,
@@ -44,11 +45,15 @@ use crate::http::{
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const LAST_EVENT_ID: &str = "last-event-id";
-const DEFAULT_HEARTBEAT_MS: i64 = 15_000;
+/// How often a client that doesn't say is told that there is nothing.
+pub(in crate::http) const DEFAULT_HEARTBEAT_MS: i64 = 15_000;
+/// How often that may be asked for.
+pub(in crate::http) const HEARTBEAT_MS: RangeInclusive<i64> = 1_000..=300_000;
 
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
+    caller: Caller,
     ConsumerPath(consumer): ConsumerPath,
     uri: Uri,
     headers: HeaderMap,
@@ -57,7 +62,8 @@ pub(super) async fn stream(
     let place = app.streams.take_place(consumer).await;
     app.resume(consumer, headers.get(LAST_EVENT_ID)).await?;
     let streaming = asked.link.streaming();
-    let first = Stream { app, consumer, limits, after: None, place, streaming, id: asked.id, said: Said::Nothing };
+    let (after, said) = (None, Said::Nothing);
+    let first = Stream { app, caller, consumer, limits, after, place, streaming, id: asked.id, said };
     let chunks = stream::unfold(first, |stream| async {
         let (bytes, stream) = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
@@ -70,8 +76,8 @@ fn limits(uri: &Uri) -> Result<PollLimits, ApiError> {
     let query = Query::parse(uri, &["max_records", "max_bytes_total", "min_bytes", "heartbeat_ms"])?;
     let default = PollLimits::default();
     let heartbeat_ms = query.get("heartbeat_ms").unwrap_or(DEFAULT_HEARTBEAT_MS);
-    if !(1_000..=300_000).contains(&heartbeat_ms) {
-        return Err(ApiError::out_of_range("heartbeat_ms", heartbeat_ms, 1_000, 300_000));
+    if !HEARTBEAT_MS.contains(&heartbeat_ms) {
+        return Err(ApiError::out_of_range("heartbeat_ms", heartbeat_ms, *HEARTBEAT_MS.start(), *HEARTBEAT_MS.end()));
     }
     let limits = PollLimits {
         max_records: or_default(query.get("max_records"), default.max_records),
@@ -106,6 +112,7 @@ impl App {
 /// A stream between two events.
 struct Stream {
     app: Arc<App>,
+    caller: Caller,
     consumer: ConsumerId,
     limits: PollLimits,
     /// The last batch that was written.
@@ -149,10 +156,11 @@ impl Stream {
 
     /// The next event, once it is known what became of the one before it.
     async fn poll(&mut self) -> Result<Bytes, ApiError> {
-        let Self { app, consumer, limits, after, place, streaming, .. } = self;
+        let Self { app, caller, consumer, limits, after, place, streaming, .. } = self;
         let poll = async {
             app.in_flight.settled(*consumer).await;
-            app.event(*consumer, *limits, after, streaming).await
+            caller.may_use(app, *consumer)?;
+            app.event(caller, *consumer, *limits, after, streaming).await
         };
         place.poll(poll).await.unwrap_or_else(|Replaced| Err(Refusal::PollSuperseded { consumer: *consumer }.into()))
     }
@@ -162,17 +170,19 @@ impl App {
     /// The next event of a stream, which has its place.
     async fn event(
         &self,
+        caller: &Caller,
         consumer: ConsumerId,
         limits: PollLimits,
         after: &mut Option<BatchId>,
         streaming: &Streaming,
     ) -> Result<Bytes, ApiError> {
         let poll = Request::Consume { consumer, limits, after_batch: *after };
-        let answer = self.driver.ask(poll).await?;
+        let answer = caller.while_known(self.driver.ask(poll)).await??;
         let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
         let Response::Consumed(found) = &answer.response else {
             return Err(mismatch(&answer.response));
         };
+        caller.may_have(found)?;
         let (records, now_ms) = (answer.records.as_ref(), now_ms());
         let (bytes, room) = self.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
         *after = Some(found.batch);

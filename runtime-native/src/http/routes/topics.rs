@@ -9,27 +9,34 @@ use axum::{
 use takhin_core::{Refusal, Request, Response, TopicName, response::TopicDescription};
 
 use super::{App, mismatch};
-use crate::http::{
-    error::{ApiError, ApiResult},
-    input::{
-        body::Received,
-        json::object,
-        path::{NoQuery, TopicPath},
-        topics::TopicBody,
+use crate::{
+    http::{
+        error::{ApiError, ApiResult},
+        guard::Caller,
+        input::{
+            body::Received,
+            json::object,
+            path::{NoQuery, TopicPath},
+            topics::TopicBody,
+        },
+        output::{
+            json,
+            topics::{Topic, TopicDeleted, Topics},
+        },
     },
-    output::{
-        json,
-        topics::{Topic, TopicDeleted, Topics},
-    },
+    keys::{Right, Scope},
 };
 
-pub(super) async fn list(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    json(&Topics::new(&app.topics().await?))
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> ApiResult {
+    json(&Topics::new(&app.topics(&caller).await?))
 }
 
-pub(super) async fn create(State(app): State<Arc<App>>, _: NoQuery, body: Received) -> ApiResult {
+pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
     let wanted = object::<TopicBody>(&body.bytes)?;
-    let topic = app.topic(wanted.create()?, |refusal| wanted.refused(refusal)).await?;
+    let create = wanted.create()?;
+    let Request::CreateTopic { name, .. } = &create else { return Err(ApiError::bug("this creates no topic")) };
+    caller.may(Scope::Topics, Right::Admin, name)?;
+    let topic = app.topic(create, |refusal| wanted.refused(refusal)).await?;
     let mut response = json(&Topic::new(&topic))?;
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
@@ -61,9 +68,13 @@ pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPa
 }
 
 impl App {
-    pub(in crate::http) async fn topics(&self) -> Result<Vec<TopicDescription>, ApiError> {
+    /// Those that whoever asks may read.
+    pub(in crate::http) async fn topics(&self, caller: &Caller) -> Result<Vec<TopicDescription>, ApiError> {
         match self.driver.ask(Request::ListTopics).await?.response {
-            Response::Topics(topics) => Ok(topics),
+            Response::Topics(mut topics) => {
+                topics.retain(|topic| caller.has(Scope::Topics, Right::Read, &topic.name));
+                Ok(topics)
+            }
             other => Err(mismatch(&other)),
         }
     }

@@ -3,6 +3,7 @@
 mod delivery;
 mod errors;
 mod limits;
+mod openapi;
 mod seed;
 mod stop;
 mod world;

@@ -73,6 +73,7 @@ impl Auditor {
     }
 
     pub(super) fn offsets_deleted(&mut self, name: &GroupName, logs: &BTreeSet<LogId>) {
+        self.deleted_in = self.decided;
         if let Some(entry) = self.groups.get_mut(name) {
             entry.offsets.retain(|log, _| !logs.contains(log));
         }
@@ -81,6 +82,7 @@ impl Auditor {
 
     /// A group goes because somebody says so, or since nobody was in it for long enough.
     pub(super) fn group_deleted(&mut self, name: &GroupName) -> Result<(), Violation> {
+        self.deleted_in = self.decided;
         let Some(entry) = self.groups.get_mut(name) else { return Ok(()) };
         must!(entry.consumers.is_empty(), CommitsReadBack, "{name} is forgotten, and somebody is in it");
         entry.offsets.clear();

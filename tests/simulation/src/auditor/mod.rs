@@ -85,6 +85,8 @@ pub struct Auditor {
     silence: BTreeSet<(Timestamp, ConsumerId)>,
     /// The highest generation of a group that is no more.
     floor: Generation,
+    /// The last fact by which offsets were deleted: a crash that loses it brings them back.
+    deleted_in: FactSeq,
     /// Whether nothing was decided since the start.
     is_fresh: bool,
 }
@@ -113,6 +115,7 @@ impl Auditor {
             members: BTreeMap::new(),
             silence: BTreeSet::new(),
             floor: Generation::default(),
+            deleted_in: FactSeq::default(),
             is_fresh: true,
         }
     }

@@ -98,7 +98,7 @@ class Keeper:
         self._calls.close()
 
     def _due_s(self) -> float:
-        if self._membership.consumer_id is None or self._membership.expired or self._membership.fenced:
+        if self._membership.is_over:
             return self._interval_s
         return self._heard_at + self._interval_s - time.monotonic()
 

@@ -103,9 +103,10 @@ class Life(Generic[K, V]):
     def unsubscribe(self) -> None:
         """Leaves the group, after the commit that ``auto_commit`` owes, and reads nothing until it is told what."""
         with self._guard:
-            if self._membership.consumer_id is not None:
+            if not self._membership.is_over:
                 self._commit_last(self._progress.given())
                 self._membership.leave(self.config.api_timeout_ms / 1000)
+            self._membership.consumer_id = None
             self._progress.dropped(list(self._progress.positions))
             self._membership.subscription = Subscription()
 
@@ -170,7 +171,7 @@ class Life(Generic[K, V]):
     def _end(self, points: dict[TopicPartition, int], timeout_ms: int | None) -> None:
         timeout_s = (self.config.api_timeout_ms if timeout_ms is None else timeout_ms) / 1000
         try:
-            if self._membership.consumer_id is not None and not (self._membership.expired or self._membership.fenced):
+            if not self._membership.is_over:
                 try:
                     self._commit_last(points)
                 finally:
@@ -182,7 +183,7 @@ class Life(Generic[K, V]):
 
     def _want(self, subscription: Subscription) -> None:
         membership = self._membership
-        if membership.consumer_id is None or membership.expired:
+        if membership.is_over:
             positions = membership.join(subscription)
         else:
             self._commit_last(self._progress.given())

@@ -68,6 +68,11 @@ class Membership:
         self._generation = 0
 
     @property
+    def is_over(self) -> bool:
+        """Whether the broker knows of no such consumer any more, as far as is known here."""
+        return self.consumer_id is None or self.expired or self.fenced
+
+    @property
     def path(self) -> str:
         return f"/api/consumers/{self.consumer_id}"
 

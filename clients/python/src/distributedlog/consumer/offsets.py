@@ -41,6 +41,9 @@ class Offsets(Life[K, V]):
                 return
             points = self._points(offsets)
             self._committing(lambda: self._keeper.settle(self.config.api_timeout_ms / 1000))
+            if not points:
+                # To the broker this would mean all that it delivered, be it lost on its way.
+                return
             plain = {partition: point.offset for partition, point in points.items()}
             metadata = {partition: point.metadata for partition, point in points.items() if point.metadata}
             self._committing(lambda: self._membership.commit(plain, metadata))

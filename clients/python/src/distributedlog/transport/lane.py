@@ -85,7 +85,8 @@ class Lane:
                 timeout=urllib3.Timeout(connect=self._connect_timeout_s, read=timeout_s),
             )
             headers = response.headers
-            has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
+            chunked = headers.get("Transfer-Encoding", "").lower() == "chunked"
+            has_length = chunked or headers.get("Content-Length", "").isdecimal()
             return Answer(response.status, response.data, has_length, _seconds(headers.get("Retry-After")))
         except (HTTPError, OSError) as error:
             self._check_interruption()

@@ -1,0 +1,150 @@
+//! The description of the API: whole, as its documentation says, and served.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::world::World;
+use crate::http::{
+    openapi::codes::is_known,
+    routes::{document, left_out},
+};
+
+const PAGE: &str = include_str!("../../../../docs/http-api.md");
+
+fn description() -> Value {
+    serde_json::from_slice(&document().bytes).expect("JSON")
+}
+
+/// All operations, with method and path.
+fn operations(description: &Value) -> Vec<(String, &str, &Value)> {
+    let paths = description["paths"].as_object().expect("paths");
+    let each = paths.iter().flat_map(|(path, methods)| {
+        let methods = methods.as_object().expect("methods");
+        methods.iter().map(move |(method, operation)| (method.to_uppercase(), path.as_str(), operation))
+    });
+    each.collect()
+}
+
+fn texts<'v>(values: &'v Value, field: &str) -> BTreeSet<&'v str> {
+    values.as_array().into_iter().flatten().filter_map(|value| value[field].as_str()).collect()
+}
+
+#[test]
+fn only_another_name_and_the_page_are_left_out_of_the_description() {
+    assert_eq!(left_out(), ["/api/topics/", "/api/docs", "/api/docs/page.js", "/api/docs/page.css"]);
+}
+
+#[test]
+fn every_operation_is_described_whole() {
+    let description = description();
+    let headings = texts(&description["tags"], "name");
+    let operations = operations(&description);
+    let ids: BTreeSet<_> = operations.iter().filter_map(|(.., said)| said["operationId"].as_str()).collect();
+    assert_eq!(ids.len(), operations.len(), "every operation has an id of its own");
+    for (method, path, said) in &operations {
+        let what = format!("{method} {path}");
+        assert!(headings.contains(said["tags"][0].as_str().expect("a tag")), "{what}");
+        assert!(!said["summary"].as_str().expect("a summary").is_empty(), "{what}");
+        let parameters = said["parameters"].as_array().into_iter().flatten();
+        let in_path: BTreeSet<_> =
+            parameters.filter(|it| it["in"] == "path").filter_map(|it| it["name"].as_str()).collect();
+        let template: BTreeSet<_> = path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}')).collect();
+        assert_eq!(in_path, template, "{what}");
+        let responses = said["responses"].as_object().expect("answers");
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{what}");
+        for link in responses.values().filter_map(|response| response["links"].as_object()).flat_map(|it| it.values()) {
+            assert!(ids.contains(link["operationId"].as_str().expect("an operation")), "{what}: {link}");
+        }
+    }
+}
+
+#[test]
+fn every_error_described_is_one_that_there_is() {
+    let description = description();
+    let shared = description["components"]["responses"].as_object().expect("answers with errors");
+    for (name, response) in shared {
+        let status = name["Error".len()..].split('_').next().and_then(|it| it.parse().ok()).expect("a status");
+        let codes = &response["content"]["application/json"]["schema"]["properties"]["code"]["enum"];
+        for code in codes.as_array().expect("codes") {
+            let code = code.as_str().expect("a word").to_owned().leak();
+            assert!(is_known((status, code)), "{status} {code}");
+        }
+    }
+}
+
+/// As the documentation spells them: the routes of a consumer without what they have in common.
+fn spellings(method: &str, path: &str) -> [String; 2] {
+    [format!("`{method} {path}`"), format!("`{method} {}`", path.strip_prefix("/api/consumers").unwrap_or(path))]
+}
+
+#[test]
+fn every_operation_is_in_the_documentation_and_the_other_way_round() {
+    let description = description();
+    let operations = operations(&description);
+    let mut known = BTreeSet::new();
+    for (method, path, _) in &operations {
+        let spelled = spellings(method, path);
+        assert!(spelled.iter().any(|it| PAGE.contains(it.as_str())), "docs/http-api.md has no {method} {path}");
+        known.extend(spelled);
+    }
+    known.insert("`GET /api/docs`".to_owned());
+    for told in PAGE.split('`').skip(1).step_by(2) {
+        let method = told.split(' ').next().unwrap_or_default();
+        if ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method) && told.contains('/') {
+            assert!(known.contains(&format!("`{told}`")), "docs/http-api.md has {told}, which there isn't");
+        }
+    }
+}
+
+#[test]
+fn every_parameter_and_field_is_in_the_documentation() {
+    let description = description();
+    let spelled = |name: &str| [format!("`{name}`"), format!("`{name}: "), format!("\"{name}\"")];
+    let is_told = |name: &str| spelled(name).iter().any(|spelling| PAGE.contains(spelling.as_str()));
+    for (method, path, said) in operations(&description) {
+        for parameter in said["parameters"].as_array().into_iter().flatten().filter(|it| it["in"] != "path") {
+            let name = parameter["name"].as_str().expect("a name");
+            assert!(is_told(name), "docs/http-api.md lacks {name} of {method} {path}");
+        }
+    }
+    for (schema, said) in description["components"]["schemas"].as_object().expect("schemas") {
+        for name in said["properties"].as_object().into_iter().flatten().map(|(name, _)| name) {
+            assert!(is_told(name), "docs/http-api.md lacks {name} of {schema}");
+        }
+    }
+}
+
+#[test]
+fn the_description_is_sent_once_to_a_client_that_keeps_it() {
+    let world = World::new();
+    let first = world.client().ask("GET", "/openapi.json", "");
+    assert_eq!(first.status, 200);
+    assert_eq!(first.json()["openapi"], "3.1.0");
+    let tag = first.header("etag").expect("a tag").to_owned();
+    let with_tag = |tags: &str| {
+        let mut client = world.client();
+        client.send(&format!("GET /openapi.json HTTP/1.1\r\nHost: takhin\r\nIf-None-Match: {tags}\r\n\r\n"));
+        client.answer()
+    };
+    let again = with_tag(&format!("\"x\", W/{tag}"));
+    assert_eq!((again.status, again.header("etag"), again.body.len()), (304, Some(tag.as_str()), 0));
+    assert_eq!(with_tag("\"x\"").status, 200);
+}
+
+#[test]
+fn the_page_is_served_and_may_ask_this_server_only() {
+    let world = World::new();
+    for (path, content_type) in [
+        ("/api/docs", "text/html; charset=utf-8"),
+        ("/api/docs/page.js", "text/javascript; charset=utf-8"),
+        ("/api/docs/page.css", "text/css; charset=utf-8"),
+    ] {
+        let answer = world.client().ask("GET", path, "");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{path}");
+        let policy = answer.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+        let text = String::from_utf8(answer.body.clone()).expect("text");
+        assert!(!text.contains("://"), "{path} names another host");
+    }
+}

@@ -1,0 +1,242 @@
+/** What one can do on the page, as one does it: with buttons, keys, files and links. */
+
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from "vitest";
+import { close, empty, events, filter, launch, menu, open, settled, type Watched } from "./page";
+import { trace } from "./trace";
+
+let browser: Browser;
+let watched: Watched;
+let page: Page;
+const files = mkdtempSync(join(tmpdir(), "takhin-files-"));
+
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+beforeEach(async () => {
+  watched = await open(browser);
+  page = watched.page;
+  await settled(page);
+});
+afterEach(() => close(watched));
+
+async function add(what: string, values: Record<string, string> = {}): Promise<void> {
+  await page.getByRole("button", { name: `+ ${what}` }).click();
+  for (const [label, value] of Object.entries(values)) await page.getByLabel(label).fill(value);
+  await page.getByRole("button", { name: "Do it" }).click();
+}
+
+async function fault(name: string): Promise<void> {
+  await menu(page, "Fault", name);
+  const go = page.getByRole("button", { name: "Do it" });
+  if (await go.isVisible()) await go.click();
+}
+
+async function until(what: string): Promise<void> {
+  await menu(page, "Run until", what);
+}
+
+/** A world with two consumers that share a topic. */
+async function world(): Promise<void> {
+  await empty(page);
+  await add("topic");
+  await page.getByText("orders is there").waitFor({ state: "attached", timeout: 1000 }).catch(() => undefined);
+  await page.keyboard.press("Space");
+  await page.locator(".world h3", { hasText: "orders" }).waitFor();
+  await page.keyboard.press("Space");
+  await settled(page);
+  await add("producer", { "Sends every": "200" });
+  await add("consumer", { "Session timeout": "3000" });
+  await add("consumer", { "Session timeout": "3000" });
+  await until("a new generation");
+  await until("a new generation");
+  await page.locator(".member", { hasText: "c2" }).waitFor();
+}
+
+test("a world is made by hand, and goes on by itself", async () => {
+  await world();
+  await until("somebody wakes");
+  await page.locator(".said", { hasText: /wakes with \d+ record/ }).waitFor();
+  expect(await page.locator(".world").textContent()).toContain("billing");
+});
+
+test("why a poll woke: produce, append, wake; there and back with [ and ]", async () => {
+  await world();
+  await until("somebody wakes");
+  await page.locator(".said", { hasText: "wakes" }).waitFor();
+  const why = page.locator(".inspector .section", { hasText: "Why" }).first();
+  await why.getByText(/produces 1 record/).waitFor();
+  await why.getByText(/has offset/).waitFor();
+  await page.keyboard.press("[");
+  await page.locator(".said", { hasText: "has offset" }).waitFor();
+  await page.keyboard.press("[");
+  await page.locator(".said", { hasText: "produces" }).waitFor();
+  await page.keyboard.press("]");
+  await page.locator(".said", { hasText: "has offset" }).waitFor();
+  expect(await page.locator(".changes li").count()).toBeGreaterThan(0);
+});
+
+test("what is done in the past makes a branch; the other one stays, and both can be compared", async () => {
+  await world();
+  await until("somebody wakes");
+  await page.keyboard.press("Space");
+  await page.waitForTimeout(1200);
+  await page.keyboard.press("Space");
+  await settled(page);
+  await page.keyboard.press("Shift+ArrowLeft");
+  await fault("Kill a client");
+  await page.getByText(/Branch B begins here/).first().waitFor();
+  await until("a consumer expires");
+  await page.locator(".said", { hasText: "session expired" }).waitFor();
+  await page.getByLabel("Compare with").selectOption({ label: "with branch A" });
+  await page.locator(".compare-bar", { hasText: "different from" }).waitFor();
+  await page.keyboard.press("b");
+  await filter(page, "kind:expired");
+  await page.getByText("No event matches the filter.").waitFor();
+});
+
+test("a broken promise stops the run, and is marked", async () => {
+  await world();
+  await until("somebody wakes");
+  await page.getByLabel("Speed").first().selectOption("5");
+  await page.keyboard.press("Space");
+  await page.waitForTimeout(1500);
+  await page.keyboard.press("Space");
+  await settled(page);
+  await fault("Crash, and the disk lied");
+  await page.keyboard.press("Space");
+  await page.locator(".message.bad", { hasText: "A promise is broken" }).waitFor();
+  await settled(page);
+  await page.locator(".row.broken").first().waitFor();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("n");
+  await page.locator(".headline .message.bad").waitFor();
+});
+
+test("every fault can be had, and nothing breaks but what it says", async () => {
+  await world();
+  await until("somebody wakes");
+  const faults = await page.locator("#fault-menu .menu-item").allTextContents();
+  for (const name of faults.filter((one) => one !== "Crash, and the disk lied")) {
+    await fault(name);
+    await page.keyboard.press("ArrowRight");
+  }
+  await filter(page, "kind:fault");
+  expect(await events(page).count()).toBeGreaterThan(4);
+  await filter(page, "kind:violation");
+  await page.getByText("No event matches the filter.").waitFor();
+});
+
+test("the list is the picture in words, and can be gone through with keys", async () => {
+  await world();
+  await until("somebody wakes");
+  await filter(page, "kind:rebalanced group:billing");
+  await page.locator(".events-head .soft", { hasText: "2 of" }).waitFor();
+  const grid = page.getByRole("grid", { name: "Events" });
+  await grid.focus();
+  await page.keyboard.press("Home");
+  await page.locator(".said", { hasText: "c1 joined" }).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.locator(".said", { hasText: "c2 joined" }).waitFor();
+});
+
+test("a link holds the whole run", async () => {
+  await world();
+  await until("somebody wakes");
+  const where = await page.locator(".said").textContent();
+  await page.keyboard.press("s");
+  await page.getByText("The link is copied").first().waitFor();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  expect(link.length).toBeLessThan(1900);
+  const other = await open(browser, new URL(link).hash);
+  await other.page.getByText("This run came with the link").first().waitFor();
+  await filter(other.page, "kind:woke");
+  await other.page.locator(".row .text", { hasText: where?.slice(0, 20) ?? "?" }).first().waitFor();
+  await close(other);
+});
+
+test("a link that can't be read says so, and is no demonstration", async () => {
+  const other = await open(browser, "#v1.AAAA");
+  await other.page.getByText(/This link can't be opened/).first().waitFor();
+  expect(await other.page.locator(".caption").count()).toBe(0);
+  await close(other);
+});
+
+test("what is taken away can be brought back: trace, scenario, picture, test", async () => {
+  await world();
+  await until("somebody wakes");
+  for (const [item, name] of [["Trace (JSON Lines)", "takhin-trace.jsonl"], ["Scenario (JSON)", "takhin-scenario.json"], ["Picture (SVG)", "takhin.svg"]] as const) {
+    const download = page.waitForEvent("download");
+    await menu(page, "Export", item);
+    await (await download).saveAs(join(files, name));
+  }
+  expect(readFileSync(join(files, "takhin.svg"), "utf8")).toMatch(/^<svg .*orders\/0.*<\/svg>\n$/s);
+  await menu(page, "Export", "Copy as test");
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("assert_eq!(run.digest()");
+  await page.locator("input[type=file]").setInputFiles(join(files, "takhin-trace.jsonl")).catch(async () => {
+    await page.getByRole("tab", { name: "Replay" }).click();
+    await page.locator("input[type=file]").setInputFiles(join(files, "takhin-trace.jsonl"));
+  });
+  await page.locator(".facts .badge.good").waitFor();
+  await page.locator("input[type=file]").setInputFiles(join(files, "takhin-scenario.json"));
+  await page.getByText("The scenario is open.").first().waitFor();
+});
+
+test("a trace that differs shows its first step that does", async () => {
+  const text = trace("crash");
+  const line = text.split("\n").findIndex((one) => one.includes('"fetched"') && one.includes('"reply"'));
+  const changed = text.split("\n").map((one, at) => (at === line ? one.replace('"generation":', '"generation":9') : one)).join("\n");
+  writeFileSync(join(files, "changed.jsonl"), changed);
+  await page.getByRole("tab", { name: "Replay" }).click();
+  await page.locator("input[type=file]").setInputFiles(join(files, "changed.jsonl"));
+  await page.locator(".facts .badge.bad").waitFor();
+  await page.locator(".headline .soft", { hasText: `#${line} ·` }).waitFor();
+  await page.getByText("Differs from what was recorded").waitFor();
+});
+
+test.each([
+  ["not a trace", "hello", "line 1"],
+  ["another version", '{"format":99,"version":"9","boot":0,"config":{}}', "has format 99"],
+  ["nothing", "", "empty"],
+])("a file that is %s is refused in words", async (_name, content, words) => {
+  writeFileSync(join(files, "wrong.jsonl"), content);
+  await page.getByRole("tab", { name: "Replay" }).click();
+  await page.locator("input[type=file]").setInputFiles(join(files, "wrong.jsonl"));
+  await page.getByRole("alert").filter({ hasText: words }).waitFor();
+});
+
+test("the server's own last steps are replayed, and are the same", async () => {
+  const origin = inject("origin");
+  await page.request.post(`${origin}/api/topics`, { data: { name: `from-page-${Date.now()}` } });
+  const other = await open(browser, "#trace=/api/debug/trace");
+  await other.page.locator(".facts .badge.good").waitFor();
+  await close(other);
+});
+
+test("a trace on another host is not asked for", async () => {
+  const other = await open(browser, "#trace=https://example.com/trace");
+  await other.page.getByRole("alert").filter({ hasText: "another server" }).waitFor();
+  await close(other);
+});
+
+test("the page is sent with its policy, and its parts for ever", async () => {
+  const index = await page.request.get(`${inject("origin")}/`);
+  expect(index.headers()["content-security-policy"]).toContain("default-src 'none'");
+  const script = /src="\.\/(assets\/[^"]+\.js)"/.exec(await index.text())?.[1];
+  const asset = await page.request.get(`${inject("origin")}/${script}`, { headers: { "accept-encoding": "gzip" } });
+  expect(asset.headers()).toMatchObject({ "content-encoding": "gzip", "cache-control": "public, max-age=31536000, immutable" });
+});
+
+test("help lists keys and signs, and a theme that is chosen stays", async () => {
+  await page.keyboard.press("?");
+  await page.getByRole("dialog").getByText("to the cause, to the effect").waitFor();
+  await page.keyboard.press("Escape");
+  const button = page.getByRole("button", { name: "Use the dark theme" });
+  await button.click();
+  await page.reload();
+  await page.getByRole("button", { name: "Use the light theme" }).waitFor();
+});
