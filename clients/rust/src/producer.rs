@@ -158,16 +158,16 @@ impl Producer {
     /// Sends all that was taken without lingering, and waits until the fate of each record is known, by its own
     /// [`Pending`].
     pub async fn flush(&self) {
-        let mut flushes = Vec::new();
+        let mut ends = Vec::new();
         for queue in self.topics.lock().await.values().flat_map(|topic| topic.queues.values()) {
-            let (flush, flushed) = oneshot::channel();
-            if queue.send(Order::Flush(flush)).is_ok() {
-                flushes.push(flushed);
+            let (until_sent, end) = oneshot::channel();
+            if queue.send(Order::Flush(until_sent)).is_ok() {
+                ends.push(end);
             }
         }
-        for flushed in flushes {
-            // It is dropped, and not sent, once all is done.
-            let _ = flushed.await;
+        for end in ends {
+            // The other side is dropped, and nothing sent, once all is done.
+            let _ = end.await;
         }
     }
 
