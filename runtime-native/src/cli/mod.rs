@@ -3,6 +3,7 @@
 mod access;
 mod backup;
 mod banner;
+mod client;
 mod kafka_rest;
 mod key;
 mod listen;
@@ -36,6 +37,8 @@ enum Command {
     Restore(backup::Restore),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
+    #[command(flatten)]
+    Client(client::ClientCommand),
 }
 
 /// The command line as clap knows it, but for one thing: a variable of the environment that is empty counts as unset.
@@ -59,6 +62,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Client(client) => return client.run(clap_command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ mod backup;
 mod batches;
 mod by_duration;
 mod cleanup;
+mod cli;
 mod commits;
 mod consumer_ids;
 mod crash;
