@@ -34,11 +34,11 @@ export function labelled(label: string, field: HTMLElement, attributes: Record<s
   return h("label", { class: "lv-label", ...attributes }, h("span", {}, label), field);
 }
 
-/** A table with a caption for those who can't see it; rows go into `body`. It scrolls sideways by itself. */
-export function table(caption: string, columns: string[]): { element: HTMLElement; body: HTMLTableSectionElement } {
+/** A table with a caption for those who can't see it; rows go into `body`. It scrolls by itself. The first `texts` columns are texts, the others figures. */
+export function table(caption: string, columns: string[], texts = 1): { element: HTMLElement; body: HTMLTableSectionElement } {
   const body = h("tbody");
   const head = columns.map((column) => h("th", { scope: "col" }, column));
-  const element = h("table", { class: "lv-table" }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, h("tr", {}, ...head)), body);
+  const element = h("table", { class: "lv-table", "data-text": texts }, h("caption", { class: "visually-hidden" }, caption), h("thead", {}, h("tr", {}, ...head)), body);
   return { element: h("div", { class: "lv-scroll", tabindex: 0, role: "region", "aria-label": caption }, element), body };
 }
 

@@ -45,13 +45,14 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
   const reset = h("button", { class: "button", onclick: () => group && resetOffsets(at, group) }, "Reset offsets");
   const lag = h("span", { class: "lv-figure" }, "–");
   const how = h("span", { class: "soft" });
-  const line = spark(seen.total, "Lag in the last 5 minutes", 320, 44);
+  const line = spark(seen.total, "Lag", 320, 44);
+  const period = h("p", { class: "soft lv-period" });
   const last = h("p", {}, "…");
   const nobody = h("p", { class: "lv-none", hidden: true });
 
-  const members = table("Members", ["Member", "Partitions", "Lag", "Session", "Commits"]);
+  const members = table("Members", ["Member", "Partitions", "Lag", "Session", "Commits"], 2);
   const memberRows = new Keyed<Shown<Member>>(members.body, ({ item }) => item.consumer_id, memberRow);
-  const parts = table("Partitions of the group", ["Partition", "Owner", "Committed", "End", "Lag", "Behind", "Last 5 min"]);
+  const parts = table("Partitions of the group", ["Partition", "Owner", "Committed", "End", "Lag", "Behind", "Trend"], 2);
   const partRows = new Keyed<Shown<GroupPartition>>(parts.body, ({ item }) => `${item.topic}/${item.partition}`, partitionRow);
   const history = h("ol", { class: "lv-history" });
   const historyRows = new Keyed<Shown<Rebalance>>(history, ({ item }) => `${item.generation}@${item.at}`, rebalanceRow);
@@ -131,6 +132,7 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
     say(lag, count(seen.total.latest));
     say(how, `records behind${direction(seen.total.perSecond()) ? `, ${direction(seen.total.perSecond())}` : ""}`);
     line.draw(now);
+    say(period, `the last ${span(seen.total.window(now))}, at most ${count(seen.total.greatest)}`);
     const since = group.last_rebalance_at === null ? "" : `, ${span(Math.max(0, Date.now() - group.last_rebalance_at))} ago`;
     say(last, `Last: ${rebalanced(group.last_rebalance, called)}${since}.`);
     memberRows.show(all.map((item) => ({ item, now })));
@@ -150,7 +152,7 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
       h(
         "div",
         { class: "lv-split" },
-        h("section", { class: "lv-block", "aria-label": "Lag" }, h("h3", {}, "Lag"), h("p", { class: "lv-lag" }, lag, how), line.element),
+        h("section", { class: "lv-block", "aria-label": "Lag" }, h("h3", {}, "Lag"), h("p", { class: "lv-lag" }, lag, how), line.element, period),
         h("section", { class: "lv-block", "aria-label": "Rebalances" }, h("h3", {}, "Rebalances ", h("span", { class: "soft" }, "as this page saw them")), last, history),
       ),
       h("section", { class: "lv-block", "aria-label": "Members" }, h("h3", {}, "Members"), nobody, members.element),

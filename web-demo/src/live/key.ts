@@ -21,7 +21,7 @@ export function keyForm(api: Api, changed: () => void): KeyForm {
   const forget = h("button", { class: "button", type: "button", onclick: () => take("") }, "Forget it");
   const element = h(
     "form",
-    { class: "lv-key", hidden: true },
+    { class: "lv-credential", hidden: true },
     said,
     h("div", { class: "lv-row" }, h("label", { class: "check" }, "API key", field), h("button", { class: "button primary", type: "submit" }, "Use it"), forget),
     h("p", { class: "soft" }, "It is kept in this tab until it is closed, and sent to this server only."),

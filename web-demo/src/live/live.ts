@@ -34,7 +34,10 @@ export function liveView(): View {
   const state = h("span", { class: "badge" }, "asking …");
   const figures = h("span", { class: "facts" });
   const steps = h("input", { class: "field lv-steps", type: "number", value: 1000, min: 1, max: MOST_STEPS, "aria-label": "How many steps to replay" });
-  const replay = h("button", { class: "button", onclick: () => void replayLast() }, "Replay the last steps here");
+  const replay = h("button", { class: "button", onclick: () => void replayLast() });
+  const named = () => say(replay, `Replay the last ${many(asked(), "step")} here`);
+  steps.addEventListener("input", named);
+  named();
   const side = lists(at);
   const back = h("button", { class: "button lv-back", onclick: () => choose(null) }, "‹ All topics and groups");
   const place = h("div", { class: "lv-place" });
@@ -46,7 +49,7 @@ export function liveView(): View {
   const element = h(
     "div",
     { class: "lv" },
-    h("div", { class: "toolbar" }, state, figures, h("span", { class: "spacer" }), key.button, h("span", { class: "with-unit" }, replay, steps)),
+    h("div", { class: "toolbar" }, state, figures, h("span", { class: "spacer" }), key.button, steps, replay),
     key.element,
     h("div", { class: "lv-body" }, side.element, h("div", { class: "lv-right" }, back, place)),
     notice,
@@ -58,10 +61,10 @@ export function liveView(): View {
   async function round(nth: number): Promise<void> {
     const overview = nth % OVERVIEW_EVERY === 0 || !heard;
     if (overview || away) await health();
-    const asked: Promise<void>[] = [];
-    if (overview) asked.push(listTopics(), listGroups());
-    if (detail) asked.push(look(detail));
-    const broken = (await Promise.allSettled(asked)).find((one) => one.status === "rejected");
+    const asks: Promise<void>[] = [];
+    if (overview) asks.push(listTopics(), listGroups());
+    if (detail) asks.push(look(detail));
+    const broken = (await Promise.allSettled(asks)).find((one) => one.status === "rejected");
     if (broken) throw broken.reason;
     notice.hidden = true;
   }
@@ -164,10 +167,9 @@ export function liveView(): View {
   }
 
   async function replayLast(): Promise<void> {
-    const wanted = Math.min(MOST_STEPS, Math.max(1, Math.round(Number(steps.value) || 1000)));
     replay.disabled = true;
     try {
-      const trace = await api.text(`${path("debug", "trace")}?steps=${wanted}`);
+      const trace = await api.text(`${path("debug", "trace")}?steps=${asked()}`);
       if (trace.trim() === "") throw new Error("The server keeps no steps (--flight-recorder 0)");
       shell?.replay(trace, "this server's last steps");
     } catch (error) {
@@ -176,6 +178,10 @@ export function liveView(): View {
     } finally {
       replay.disabled = false;
     }
+  }
+
+  function asked(): number {
+    return Math.min(MOST_STEPS, Math.max(1, Math.round(Number(steps.value) || 1000)));
   }
 
   function looked(now: boolean): void {

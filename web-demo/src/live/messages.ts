@@ -131,8 +131,8 @@ export function messages(at: Console, name: string): Messages {
     newer.disabled = !loaded || tailing || next >= end;
     if (tailing) return;
     const which = text.value ? `${many(records.length, "match", "matches")} in ` : "";
-    const stretch = seen === 0 ? "no records" : `${many(seen, "record")}, from offset ${count(from)} to before ${count(next)}`;
-    const all = end === start ? "The partition is empty." : `The partition has ${count(start)} to before ${count(end)}.`;
+    const stretch = seen === 0 ? "no records" : `${many(seen, "record")}, offsets ${count(from)} to ${count(next - 1)}`;
+    const all = end === start ? "The partition is empty." : `The partition goes from ${count(start)} to ${count(end - 1)}.`;
     if (loaded) say(said, `${which}${stretch}. ${all}`);
   }
 

@@ -1,7 +1,7 @@
 /** A trend drawn as a small line. */
 
-import { WINDOW_MS, type Trend } from "./trend";
-import { count } from "./words";
+import type { Trend } from "./trend";
+import { count, span } from "./words";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -24,7 +24,7 @@ export function spark(trend: Trend, label: string, width: number, height: number
     element,
     draw(now) {
       line.setAttribute("d", trend.path(now, width, height));
-      element.setAttribute("aria-label", `${label}: ${count(trend.latest)} now, at most ${count(trend.greatest)} in ${WINDOW_MS / 60_000} minutes`);
+      element.setAttribute("aria-label", `${label}: ${count(trend.latest)} now, at most ${count(trend.greatest)} in the last ${span(trend.window(now))}`);
     },
   };
 }

@@ -32,7 +32,7 @@ export function topicDetail(at: Console, name: string): Detail {
 
   function update(topic: Topic): void {
     const total = topic.offsets.reduce((sum, { start, end }) => sum + end - start, 0);
-    say(about, `${many(topic.partitions, "partition")} · ${many(total, "record")} · ${setting("cleanup", topic["cleanup"])}`);
+    say(about, `${many(topic.partitions, "partition")} · ${many(total, "record")}`);
     keyed.show(topic.offsets);
     const shown = Object.entries(topic).filter(([key]) => !["name", "partitions", "offsets"].includes(key));
     const flat = shown.map(([key, value]) => `${key}=${String(value)}`).join();

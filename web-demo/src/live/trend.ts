@@ -2,6 +2,8 @@
 
 /** How long samples are kept and shown. */
 export const WINDOW_MS = 300_000;
+/** At first less is shown, but no less than this. */
+const SHORTEST_MS = 30_000;
 /** Samples farther apart than this were not taken one after the other: the line breaks. */
 const GAP_MS = 6_000;
 
@@ -38,13 +40,20 @@ export class Trend {
     return ((last.value - first.value) * 1000) / (last.at - first.at);
   }
 
+  /** The time that is shown at this moment: back to the first sample, within bounds. */
+  window(now: number): number {
+    const first = this.samples[0]?.at ?? now;
+    return Math.min(WINDOW_MS, Math.max(SHORTEST_MS, now - first));
+  }
+
   /** The line as an SVG path, `width` for the whole window with `now` at its right end, 0 at the bottom. */
   path(now: number, width: number, height: number): string {
     const top = Math.max(1, this.greatest);
+    const window = this.window(now);
     let previous = -Infinity;
     let out = "";
     for (const { at, value } of this.samples) {
-      const x = width - ((now - at) / WINDOW_MS) * width;
+      const x = width - ((now - at) / window) * width;
       if (x >= 0) out += `${at - previous > GAP_MS ? "M" : "L"}${x.toFixed(1)} ${(height - (value / top) * height).toFixed(1)}`;
       previous = at;
     }
