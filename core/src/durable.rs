@@ -107,9 +107,10 @@ impl Durable {
                     record.config = *config;
                 }
             }
-            Fact::PartitionsAdded { topic, partitions } => {
+            Fact::PartitionsAdded { topic, partitions, config } => {
                 if let Some(record) = self.topics.get_mut(topic) {
                     record.partitions = *partitions;
+                    record.config = config.unwrap_or(record.config);
                 }
             }
             Fact::TopicDeleted { topic } => self.forget_topic(*topic),

@@ -50,6 +50,9 @@ pub enum Fact {
         topic: TopicId,
         /// How many it has now.
         partitions: u32,
+        /// How its logs are kept from then on, all of it, if that was changed with them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        config: Option<TopicConfig>,
     },
     /// A topic is no more, nor is any offset or assignment of it.
     TopicDeleted {

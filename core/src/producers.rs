@@ -38,13 +38,19 @@ impl ProducerId {
     /// The greatest that a client can choose: every JSON reader knows it exactly.
     pub const MAX_CHOSEN: u64 = (1 << 53) - 1;
     const KEYED: u64 = 1 << 62;
+    const COUNTING: u64 = 1 << 61;
 
     /// The producer that stands for an idempotency key of this hash. It writes one batch only.
     pub fn keyed(hash: u64) -> Self {
         Self(Self::KEYED | hash & (Self::KEYED - 1))
     }
 
-    /// Whether it stands for an idempotency key.
+    /// The producer that counts the records of an upload whose idempotency key has this hash.
+    pub fn counting(hash: u64) -> Self {
+        Self(Self::COUNTING | hash & (Self::COUNTING - 1))
+    }
+
+    /// Whether it stands for an idempotency key, and so for one batch.
     pub fn is_keyed(self) -> bool {
         self.0 & Self::KEYED != 0
     }

@@ -134,6 +134,27 @@ impl Client {
         Ok(Whole { status: response.status().as_u16(), headers: response.headers().clone(), body })
     }
 
+    /// Sends a request as [`Self::send`] does, and gives the answer's body as it is.
+    ///
+    /// # Errors
+    /// As for [`Self::request`].
+    pub fn send_for_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<(u16, http::HeaderMap, Vec<u8>), ureq::Error> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response =
+            if body.is_empty() { self.agent.run(request.body(())?) } else { self.agent.run(request.body(body)?) }?;
+        let bytes = response.body_mut().with_config().limit(u64::MAX).read_to_vec()?;
+        Ok((response.status().as_u16(), response.headers().clone(), bytes))
+    }
+
     /// GETs `path` with these headers, and gives the body's lines as they come; or the error that is answered instead.
     ///
     /// # Errors

@@ -42,6 +42,10 @@ pub(super) struct Pending {
     pub(super) partitions: u32,
     pub(super) after: FactSeq,
     pub(super) logs_created: bool,
+    /// What is set together with them. It is decided, and holds once they can be used: if they can't be made, nothing
+    /// was ever kept by it.
+    #[serde(default)]
+    pub(super) change: TopicConfigChange,
 }
 
 /// What a producer needs to know of a topic.
@@ -80,7 +84,8 @@ impl Core {
         }
         let id = TopicId::from(request);
         let after = self.record(Fact::TopicCreated { topic: id, name: name.clone(), partitions, config });
-        let pending = Pending { request, partitions, after, logs_created: false };
+        let change = TopicConfigChange::default();
+        let pending = Pending { request, partitions, after, logs_created: false, change };
         let topic = Topic { id, usable: 0, pending: Some(pending), config, configured: after };
         self.topics.insert(name.clone(), topic);
         self.becoming.insert(after, id);
@@ -102,14 +107,21 @@ impl Core {
             Ok(decided) => decided,
             Err(refusal) => return self.refuse(request, refusal),
         };
-        let after = self.record(Fact::TopicConfigured { topic: id, config });
-        self.outbox.configure_logs(id, config);
-        if let Some(topic) = self.topics.get_mut(&name) {
-            (topic.config, topic.configured) = (config, after);
+        if let Some(partitions) = partitions {
+            return self.grow(request, name, partitions, change);
         }
-        match partitions {
-            Some(partitions) => self.add_partitions(request, name, partitions),
-            None => self.describe_topic(request, &name),
+        self.configure(&name, id, config);
+        self.describe_topic(request, &name);
+    }
+
+    /// What was decided with partitions that are still being made stays decided.
+    fn configure(&mut self, name: &TopicName, id: TopicId, config: TopicConfig) {
+        let pending = self.topics.get(name).and_then(|topic| topic.pending);
+        let decided = pending.map_or(config, |pending| pending.change.applied_to(&config));
+        let after = self.record(Fact::TopicConfigured { topic: id, config: decided });
+        self.outbox.configure_logs(id, config);
+        if let Some(topic) = self.topics.get_mut(name) {
+            (topic.config, topic.configured) = (config, after);
         }
     }
 
@@ -152,12 +164,18 @@ impl Core {
     }
 
     pub(super) fn add_partitions(&mut self, request: RequestId, name: TopicName, partitions: u32) {
+        self.grow(request, name, partitions, TopicConfigChange::default());
+    }
+
+    /// Adds partitions, and changes settings with them: one fact decides both.
+    fn grow(&mut self, request: RequestId, name: TopicName, partitions: u32, change: TopicConfigChange) {
         let topic = match self.may_grow(&name, partitions) {
             Ok(topic) => topic,
             Err(refusal) => return self.refuse(request, refusal),
         };
-        let after = self.record(Fact::PartitionsAdded { topic: topic.id, partitions });
-        let pending = Pending { request, partitions, after, logs_created: false };
+        let config = (!change.is_nothing()).then(|| change.applied_to(&topic.config));
+        let after = self.record(Fact::PartitionsAdded { topic: topic.id, partitions, config });
+        let pending = Pending { request, partitions, after, logs_created: false, change };
         self.topics.insert(name.clone(), Topic { pending: Some(pending), ..topic });
         self.becoming.insert(after, topic.id);
         self.requests.insert(request, Open::Topic);
@@ -212,18 +230,32 @@ impl Core {
         topic.usable = pending.partitions;
         topic.pending = None;
         self.becoming.remove(&pending.after);
+        self.settle_config(name, &pending);
         if self.requests.remove(&pending.request).is_some() {
-            let description = self.topic_description(name);
-            self.reply(pending.request, Response::Topic(description));
+            self.describe_topic(pending.request, name);
         }
         self.rebalance_subscribers(name);
+    }
+
+    /// What was decided with new partitions holds from now on, beside what was set meanwhile.
+    fn settle_config(&mut self, name: &TopicName, pending: &Pending) {
+        let Some(topic) = self.topics.get_mut(name).filter(|_| !pending.change.is_nothing()) else { return };
+        topic.config = pending.change.applied_to(&topic.config);
+        topic.configured = topic.configured.max(pending.after);
+        let (topic, config) = (topic.id, topic.config);
+        if self.outbox.decided() > self.outbox.persisted() {
+            // What was set meanwhile may still wait, and must not come last.
+            self.outbox.configure_logs(topic, config);
+        } else {
+            self.outbox.send(Command::ConfigureLogs { topic, config });
+        }
     }
 
     /// The logs could not be made: what was decided is taken back.
     fn give_up_partitions(&mut self, name: &TopicName, error: StorageError) {
         let Some(topic) = self.topics.get_mut(name) else { return };
         let Some(pending) = topic.pending.take() else { return };
-        let (id, usable) = (topic.id, topic.usable);
+        let (id, usable, config) = (topic.id, topic.usable, topic.config);
         self.becoming.remove(&pending.after);
         let after = if usable == 0 {
             self.topics.remove(name);
@@ -231,7 +263,8 @@ impl Core {
             self.outbox.delete_logs(id, name.clone(), pending.partitions);
             after
         } else {
-            self.record(Fact::PartitionsAdded { topic: id, partitions: usable })
+            let config = (!pending.change.is_nothing()).then_some(config);
+            self.record(Fact::PartitionsAdded { topic: id, partitions: usable, config })
         };
         if self.requests.remove(&pending.request).is_some() && !planted!(self, FailedCreationUnanswered) {
             let refusal = Refusal::StorageUnavailable { error, applied: Applied::Nothing };

@@ -1,6 +1,7 @@
 //! The command line: what can be said to `takhin`, and what it says back.
 
 mod access;
+mod backup;
 mod banner;
 mod client;
 mod kafka_rest;
@@ -30,6 +31,10 @@ enum Command {
     Key(key::KeyArguments),
     /// Run the broker's core in a simulated world full of faults, and look for broken promises
     Simulate(simulate::Simulate),
+    /// Take a backup of a server that runs, or of a data directory that no server has
+    Backup(backup::Backup),
+    /// Make a data directory of a backup, or look whether the backup is good
+    Restore(backup::Restore),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
     #[command(flatten)]
@@ -54,6 +59,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Key(key) => key.run(),
         Command::Simulate(simulate) => simulate.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Replay(replay) => replay.run(),
         Command::Client(client) => return client.run(clap_command()),
     };

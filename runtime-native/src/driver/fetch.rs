@@ -1,7 +1,8 @@
 //! Carrying out a fetch: from memory at once, from the disk on a thread that may wait.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
+use bytes::Bytes;
 use takhin_core::{
     Applied, FetchedPart, LogId, Offset, Parts, ReadError as CoreReadError, Refusal, StorageError, TopicName,
 };
@@ -38,6 +39,22 @@ impl Fetched {
     pub fn bytes(&self) -> usize {
         self.parts.iter().map(|(_, outcome)| outcome.bytes).sum()
     }
+
+    /// The batches of a read with [`Driver::ask_stored`](super::Driver::ask_stored): their bytes, and which of these are
+    /// of which log.
+    pub fn into_stored(self) -> (Bytes, Vec<(LogId, Range<usize>)>) {
+        let spans = self.parts.iter().map(|(log, outcome)| (*log, self.chunk.stored(outcome))).collect();
+        (self.chunk.into_bytes(), spans)
+    }
+}
+
+/// In which form records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One by one.
+    Records,
+    /// Batches as they are stored.
+    Stored,
 }
 
 /// To read and check more than this from memory may take a millisecond, in which the other requests of the thread go
@@ -45,27 +62,31 @@ impl Fetched {
 const LONG_READ_BYTES: u32 = 2 << 20;
 
 /// Carries out a plan.
-pub(super) async fn carry_out(reader: &Reader, plan: Plan) -> (Parts<FetchedPart>, Fetched) {
-    let at_once = || read(reader, &plan, ReadMode::NoWait);
+pub(super) async fn carry_out(reader: &Reader, plan: Plan, form: Form) -> (Parts<FetchedPart>, Fetched) {
+    let at_once = || read(reader, &plan, form, ReadMode::NoWait);
     let done = if plan.max_bytes > LONG_READ_BYTES { tokio::task::block_in_place(at_once) } else { at_once() };
     if let Some(done) = done {
         return done;
     }
     let reader = reader.clone();
-    let waited = tokio::task::spawn_blocking(move || read(&reader, &plan, ReadMode::Blocking)).await;
+    let waited = tokio::task::spawn_blocking(move || read(&reader, &plan, form, ReadMode::Blocking)).await;
     waited.ok().flatten().unwrap_or_default()
 }
 
 /// Reads part after part until a limit is reached. [`None`] if the first part would have to wait for the disk; a
 /// later one that would is left to the next fetch, unless the plan wants the whole.
-fn read(reader: &Reader, plan: &Plan, mode: ReadMode) -> Option<(Parts<FetchedPart>, Fetched)> {
+fn read(reader: &Reader, plan: &Plan, form: Form, mode: ReadMode) -> Option<(Parts<FetchedPart>, Fetched)> {
     let mut fetched = Fetched::default();
     let mut parts = Parts::new();
     let mut left = Left { records: plan.max_records, bytes: plan.max_bytes as usize, any: false };
     for part in &plan.parts {
         let (log, from) = (part.log, part.from);
         let part = ReadPart { log, from, to: part.to, max_bytes: left.bytes, max_records: left.records };
-        match reader.read(&part, mode, &mut fetched.chunk) {
+        let read = match form {
+            Form::Records => reader.read(&part, mode, &mut fetched.chunk),
+            Form::Stored => reader.read_stored(&part, mode, &mut fetched.chunk),
+        };
+        match read {
             Ok(outcome) if plan.whole && mode == ReadMode::NoWait && outcome.next < part.to => return None,
             Ok(outcome) => {
                 if left.take(&outcome).is_break() {

@@ -18,6 +18,7 @@
 //! The driver knows neither HTTP nor disks.
 
 mod audit;
+mod backup;
 mod clock;
 mod fetch;
 mod flight;
@@ -43,7 +44,9 @@ use tokio::{
     sync::{Notify, oneshot},
 };
 
+pub use backup::{Backup, BackupError};
 pub use fetch::Fetched;
+use fetch::Form;
 pub use flight::Flight;
 pub use start::{DriverConfig, StartError, Started, TraceConfig};
 pub use takhin_core::TopicView;
@@ -132,7 +135,16 @@ impl Driver {
     /// # Errors
     /// The core's refusal.
     pub async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
-        self.ask_with(request, Bodies::new()).await
+        self.ask_with(request, Bodies::new(), Form::Records).await
+    }
+
+    /// The same for a poll or a read whose records are wanted in batches as they are stored, which are read whole: the
+    /// first may begin before what was asked for, and limits hold but for the batch with which they are reached.
+    ///
+    /// # Errors
+    /// As for [`Driver::ask`].
+    pub async fn ask_stored(&self, request: Request) -> Result<Answer, Refusal> {
+        self.ask_with(request, Bodies::new(), Form::Stored).await
     }
 
     /// Appends a batch to each of some partitions of a topic, if each of those ends at `expected_offset` or none is
@@ -154,10 +166,10 @@ impl Driver {
             producer: batch.producer(),
         });
         let batches: Parts<ProduceBatch> = batches.collect();
-        self.ask_with(Request::Produce { topic, batches }, bodies).await
+        self.ask_with(Request::Produce { topic, batches }, bodies, Form::Records).await
     }
 
-    async fn ask_with(&self, request: Request, bodies: Bodies) -> Result<Answer, Refusal> {
+    async fn ask_with(&self, request: Request, bodies: Bodies, form: Form) -> Result<Answer, Refusal> {
         let (mut call, mut next) = self.begin(request, bodies);
         loop {
             match next {
@@ -167,7 +179,7 @@ impl Driver {
                 }
                 Next::Now(Message::Fetch(plan)) => {
                     call.write();
-                    let (parts, fetched) = fetch::carry_out(&self.shared.reader, plan.clone()).await;
+                    let (parts, fetched) = fetch::carry_out(&self.shared.reader, plan.clone(), form).await;
                     next = self.fetched(&mut call, plan.id, parts, fetched);
                 }
                 Next::Wait(receiver) => {

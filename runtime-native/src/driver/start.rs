@@ -253,9 +253,13 @@ fn recover(config: Config, opening: &Opening) -> Result<(Recovery, BTreeSet<Topi
 }
 
 fn checkpoint(through: FactSeq, state: &Durable) -> WriteOp {
+    WriteOp::Checkpoint { through, snapshot: encoded(through, state) }
+}
+
+/// A snapshot as it is kept.
+pub(super) fn encoded(through: FactSeq, state: &Durable) -> Vec<u8> {
     let snapshot = Snapshot { format: SNAPSHOT_FORMAT, through, state };
-    let snapshot = serde_json::to_vec(&snapshot).expect("a snapshot is plain data");
-    WriteOp::Checkpoint { through, snapshot }
+    serde_json::to_vec(&snapshot).expect("a snapshot is plain data")
 }
 
 /// What a completion means to the broker.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use takhin_core::Offset;
 
 use crate::record::{RecordRef, Records, records};
@@ -36,6 +37,18 @@ impl Chunk {
     pub fn records(&self, outcome: &ReadOutcome) -> ChunkRecords<'_> {
         let bytes = self.bytes[..self.filled].get(outcome.span.clone()).unwrap_or_default();
         ChunkRecords { records: records(bytes), from: outcome.from, left: outcome.records }
+    }
+
+    /// The whole batches of a [stored read](super::local::Reader::read_stored), as a place in [`Chunk::into_bytes`].
+    pub fn stored(&self, outcome: &ReadOutcome) -> Range<usize> {
+        let end = outcome.span.end.min(self.filled);
+        outcome.span.start.min(end)..end
+    }
+
+    /// All that it holds, without a copy.
+    pub fn into_bytes(mut self) -> Bytes {
+        self.bytes.truncate(self.filled);
+        self.bytes.into()
     }
 
     /// How many bytes it holds.

@@ -76,6 +76,11 @@ pub enum WriteOp {
         /// How many partitions it has.
         partitions: u32,
     },
+    /// Hold all logs as they are once what was submitted before is written, for a backup.
+    Hold {
+        /// Where to say what is held.
+        reply: tokio::sync::oneshot::Sender<std::io::Result<local::backup::Held>>,
+    },
     /// Keep a snapshot that stands for all facts up to and with `through`, which need not be kept any longer.
     Checkpoint {
         /// The last fact in it.
@@ -92,7 +97,7 @@ impl WriteOp {
             Self::Append { batch, .. } => batch.bytes().len(),
             Self::Persist { facts, .. } => facts.iter().map(|(_, fact)| fact.len() + size_of::<FactSeq>()).sum(),
             Self::Checkpoint { snapshot, .. } => snapshot.len(),
-            Self::CreateLogs { .. } | Self::ConfigureLogs { .. } | Self::DeleteLogs { .. } => 0,
+            Self::Hold { .. } | Self::CreateLogs { .. } | Self::ConfigureLogs { .. } | Self::DeleteLogs { .. } => 0,
         };
         size_of::<Self>() + payload
     }

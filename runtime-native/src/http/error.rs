@@ -94,6 +94,13 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", what)
     }
 
+    /// Says the line in which the fault is.
+    #[must_use]
+    pub(crate) fn in_line(mut self, line: u64) -> Self {
+        self.inner.message = format!("line {line}: {}", self.inner.message);
+        self.with("line", line)
+    }
+
     /// The same in other words.
     #[must_use]
     pub(crate) fn saying(mut self, message: &str) -> Self {

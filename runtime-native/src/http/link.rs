@@ -36,12 +36,20 @@ struct State {
     read_deadline: Option<Instant>,
     write_deadline: Option<Instant>,
     answer_ready: bool,
-    /// Whether the answer is one that goes on for as long as it likes.
-    streaming: bool,
+    goes_on: GoesOn,
     /// Of the answers that were handed to the connection and are not wholly written.
     receipts: Vec<Receipt>,
     /// Whether any of them was handed over since the socket last looked whether the client is there.
     unwatched: bool,
+}
+
+/// What goes on for as long as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GoesOn {
+    Nothing,
+    Answer,
+    /// The request as well: then a client may leave the answer unread as long as it sends.
+    Both,
 }
 
 /// What the connection waits for.
@@ -70,7 +78,7 @@ impl Link {
                 read_deadline: Some(Instant::now() + config.header_timeout),
                 write_deadline: None,
                 answer_ready: false,
-                streaming: false,
+                goes_on: GoesOn::Nothing,
                 receipts: Vec::new(),
                 unwatched: false,
             }),
@@ -102,6 +110,9 @@ impl Link {
             state.phase = Phase::Head;
             state.read_deadline = Some(Instant::now() + self.header_timeout);
         }
+        if state.goes_on == GoesOn::Both && state.write_deadline.is_some() {
+            state.write_deadline = Some(Instant::now() + self.write_stall_timeout);
+        }
     }
 
     /// A request's head is whole.
@@ -124,7 +135,13 @@ impl Link {
 
     /// The request's answer goes on until what this gives is dropped.
     pub(super) fn streaming(self: &Arc<Self>) -> Streaming {
-        self.state().streaming = true;
+        self.state().goes_on = GoesOn::Answer;
+        Streaming(Arc::clone(self))
+    }
+
+    /// The same where the request goes on as well.
+    pub(super) fn uploading(self: &Arc<Self>) -> Streaming {
+        self.state().goes_on = GoesOn::Both;
         Streaming(Arc::clone(self))
     }
 
@@ -163,7 +180,7 @@ impl Link {
     pub(super) fn flushed(&self) {
         let mut state = self.state();
         state.write_deadline = None;
-        if state.answer_ready && !state.streaming && state.phase == Phase::Busy {
+        if state.answer_ready && state.goes_on == GoesOn::Nothing && state.phase == Phase::Busy {
             state.phase = Phase::Idle;
             state.read_deadline = Some(Instant::now() + self.idle_timeout);
         }
@@ -186,6 +203,6 @@ impl Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.0.state().streaming = false;
+        self.0.state().goes_on = GoesOn::Nothing;
     }
 }

@@ -5,20 +5,20 @@
 //! * What is large is there compressed, by brotli and gzip; who takes neither gets it unpacked.
 //! * The page may load nothing from anywhere but here, and run nothing but its own scripts and wasm.
 
-use std::{fmt::Write as _, io::Read as _, sync::Arc};
+use std::{fmt::Write as _, io::Read as _};
 
 use axum::{
     extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse,
-    routing::{MethodRouter, get},
 };
 use flate2::read::GzDecoder;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::{
     error::{ApiError, ApiResult},
-    routes::App,
+    guard::Need,
+    routes::{Route, Undescribed},
 };
 
 /// All of the page.
@@ -36,11 +36,16 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// What is where. The root may be another's: then the page is at `/index.html` alone.
-pub(super) fn routes(has_root: bool) -> impl Iterator<Item = (&'static str, MethodRouter<Arc<App>>)> {
-    let root = has_root.then(|| ("/", get(index)));
-    let others = [("/index.html", get(index)), ("/icon.svg", get(icon)), ("/assets/{file}", get(asset))];
-    root.into_iter().chain(others)
+/// What is where. The root may be another's: then the page is at `/index.html` alone. Who has no key may see the page, which
+/// asks for one.
+pub(super) fn routes(has_root: bool) -> impl Iterator<Item = Route> {
+    let index_at = |path| Undescribed::at(path).get(Need::NoKey, index);
+    let others = [
+        index_at("/index.html"),
+        Undescribed::at("/icon.svg").get(Need::NoKey, icon),
+        Undescribed::at("/assets/{file}").get(Need::NoKey, asset),
+    ];
+    has_root.then(|| index_at("/")).into_iter().chain(others).map(Route::from)
 }
 
 async fn index(headers: HeaderMap) -> ApiResult {

@@ -159,6 +159,17 @@ pub struct EncodedBatch {
 }
 
 impl EncodedBatch {
+    /// A batch of these bytes, of which the rest is known to be so.
+    pub(super) fn of(
+        bytes: Vec<u8>,
+        records: u32,
+        max_timestamp: i64,
+        producer: Option<ProducerStamp>,
+        unpacked_bytes: usize,
+    ) -> Self {
+        Self { bytes, records, max_timestamp, producer, unpacked_bytes }
+    }
+
     /// The batch as it is stored and sent.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

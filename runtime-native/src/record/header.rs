@@ -16,6 +16,7 @@ const UNCOUNTED: usize = 12;
 const MIN_RECORD_BYTES: usize = 7;
 const MAGIC: i8 = 2;
 const COMPRESSION: i16 = 0b111;
+const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 
 /// What is wrong with a batch.
@@ -165,6 +166,16 @@ impl BatchHeader {
         self.attributes & CONTROL != 0
     }
 
+    /// Whether it is part of a transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.attributes & TRANSACTIONAL != 0
+    }
+
+    /// Whether its attributes say anything but a compression.
+    pub fn has_other_attributes(&self) -> bool {
+        self.attributes & !COMPRESSION != 0
+    }
+
     /// The codec that its records are compressed with, 0 for none.
     pub fn compression(&self) -> i16 {
         self.attributes & COMPRESSION
@@ -234,6 +245,12 @@ pub(super) fn write_retained(batch: &mut [u8], records: u32, compression: i16) {
     batch[8..12].copy_from_slice(&length.to_be_bytes());
     batch[21..23].copy_from_slice(&attributes.to_be_bytes());
     batch[57..61].copy_from_slice(&records.to_be_bytes());
+    write_checksum(batch);
+}
+
+/// Takes out of the header at the front of `batch` what a producer is recognised by.
+pub(super) fn write_no_producer(batch: &mut [u8]) {
+    batch[43..57].fill(0xff);
     write_checksum(batch);
 }
 

@@ -9,6 +9,7 @@
 //! * [`BatchBuilder`] writes the records of one request for one partition straight into one buffer.
 //! * [`BatchHeader`] reads and checks what stands before the records; [`records`] walks over them without a copy.
 //! * [`retain`] takes records out of a batch, and [`filler`] stands for batches that are gone.
+//! * [`EncodedBatch::from_client`] takes a batch that a client made.
 //! * [`unpack`] gives a batch whose records are compressed as one whose records are not.
 //! * [`partition_for_key`] picks the partition that Kafka's own producers would pick.
 //!
@@ -27,6 +28,9 @@ mod reader;
 mod retain;
 #[cfg(test)]
 mod retain_tests;
+mod stored;
+#[cfg(test)]
+mod stored_tests;
 #[cfg(test)]
 mod tests;
 mod varint;
@@ -37,3 +41,4 @@ pub use header::{BatchError, BatchHeader, HEADER_BYTES, MAX_BATCH_BYTES};
 pub use partition::{murmur2, partition_for_key};
 pub use reader::{Headers, RecordRef, Records, records};
 pub use retain::{Retained, filler, retain};
+pub use stored::NotTaken;

@@ -1,6 +1,8 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
 mod access_matrix;
+mod backup;
+mod batches;
 mod by_duration;
 mod cleanup;
 mod cli;
@@ -19,6 +21,7 @@ mod kafka_rest;
 mod kafka_rest_instances;
 mod keys;
 mod limits;
+mod lines;
 mod long_poll;
 mod metrics;
 mod pause;
@@ -35,4 +38,5 @@ mod stream;
 mod subscription;
 mod topics;
 mod traces;
+mod upload;
 mod wrong_bodies;

@@ -1,6 +1,9 @@
 //! How a topic's logs are kept: set at its creation or later, checked, durable, and told to the engine.
 
-use takhin_core::{Cleanup, Compression, Fact, Refusal, Request, Response, TopicConfig, TopicConfigChange, TopicId};
+use takhin_core::{
+    Applied, Cleanup, Command, Compression, Event, Fact, Refusal, Request, Response, StorageError, TopicConfig,
+    TopicConfigChange, TopicId,
+};
 use takhin_core::{Durable, response::TopicDescription};
 use takhin_tests::script::{Script, Work, topic};
 
@@ -65,6 +68,47 @@ fn settings_and_partitions_change_together() {
     let id = script.configure("orders", change, Some(3));
     let Ok(Response::Topic(after)) = script.answer(id) else { panic!("not changed") };
     assert_eq!((after.config.segment_bytes, after.partitions.len()), (4096, 3));
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn settings_stay_as_they_were_where_the_partitions_asked_for_with_them_cannot_be_made() {
+    let mut script = Script::default();
+    script.create("orders", 1);
+    script.hold(Work::CreateLogs);
+    let change = TopicConfigChange { retention_ms: Some(1000), ..TopicConfigChange::default() };
+    let id = script.configure("orders", change, Some(3));
+    let meanwhile = TopicConfigChange { segment_bytes: Some(4096), ..TopicConfigChange::default() };
+    let other = script.configure("orders", meanwhile, None);
+    assert!(script.answer(other).is_ok());
+    for command in script.take(Work::CreateLogs) {
+        let Command::CreateLogs { topic, partitions, .. } = command else { continue };
+        script.event(Event::LogsCreated { topic, partitions, result: Err(StorageError::Full) });
+    }
+    assert!(matches!(script.refusal(id), Refusal::StorageUnavailable { applied: Applied::Nothing, .. }));
+    let config = TopicConfig { segment_bytes: 4096, ..TopicConfig::default() };
+    assert_eq!(described(&mut script, "orders").config, config);
+    script.crash();
+    assert_eq!(described(&mut script, "orders").config, config);
+    assert_eq!(described(&mut script, "orders").partitions.len(), 1);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn what_is_set_while_partitions_are_made_stands_beside_what_was_set_with_them() {
+    let mut script = Script::default();
+    script.create("orders", 1);
+    script.hold(Work::CreateLogs);
+    let change = TopicConfigChange { retention_ms: Some(1000), ..TopicConfigChange::default() };
+    let id = script.configure("orders", change, Some(3));
+    assert_eq!(described(&mut script, "orders").config, TopicConfig::default(), "nothing is kept by it yet");
+    let meanwhile = TopicConfigChange { segment_bytes: Some(4096), ..TopicConfigChange::default() };
+    script.configure("orders", meanwhile, None);
+    script.release(Work::CreateLogs);
+    let config = TopicConfig { segment_bytes: 4096, retention_ms: 1000, ..TopicConfig::default() };
+    assert!(matches!(script.answer(id), Ok(Response::Topic(topic)) if topic.config == config));
+    script.crash();
+    assert_eq!(described(&mut script, "orders").config, config);
     insta::assert_snapshot!(script.story());
 }
 

@@ -22,6 +22,8 @@ const MAX_WINDOW_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Collector<'a> {
     part: &'a ReadPart,
+    /// Whether batches are taken whole and as they are stored.
+    stored: bool,
     chunk: &'a mut Chunk,
     outcome: ReadOutcome,
     /// Where the first batch wanted begins in the chunk.
@@ -39,7 +41,7 @@ enum Next {
     Pass(BatchHeader),
     /// More bytes are needed to tell, this many in all.
     More(usize),
-    /// A batch behind all that is wanted.
+    /// A batch behind all that is wanted, or that is too much.
     Beyond,
     /// No batch, or not the one that must be there.
     Damaged,
@@ -59,7 +61,13 @@ impl<'a> Collector<'a> {
     pub(super) fn new(part: &'a ReadPart, chunk: &'a mut Chunk) -> Self {
         let outcome = ReadOutcome::nothing(part.from, chunk.filled());
         let full = part.max_records == 0;
-        Self { part, chunk, outcome, first: None, window: FIRST_WINDOW_BYTES, full }
+        Self { part, stored: false, chunk, outcome, first: None, window: FIRST_WINDOW_BYTES, full }
+    }
+
+    /// Takes batches whole and as they are stored.
+    #[must_use]
+    pub(super) fn of_stored(self) -> Self {
+        Self { stored: true, ..self }
     }
 
     /// Whether nothing more is wanted.
@@ -139,6 +147,17 @@ impl<'a> Collector<'a> {
                     }
                     at += header.bytes;
                 }
+                Next::Take(header) if self.stored => {
+                    if header.verify(rest).is_err() {
+                        return self.after_damage(at);
+                    }
+                    self.take_stored(at, &header);
+                    step.pass(&header);
+                    at += header.bytes;
+                    if self.full {
+                        return Ok((at, HEADER_BYTES));
+                    }
+                }
                 Next::Take(header) if header.compression() != 0 => return self.unpack_window(at, size, step),
                 Next::Take(header) => {
                     if header.verify(rest).is_err() || !self.take(at, &header) {
@@ -217,6 +236,10 @@ impl<'a> Collector<'a> {
         if header.last_offset < self.outcome.next {
             return Next::Pass(header);
         }
+        let too_much = || self.outcome.bytes.saturating_add(header.bytes) > self.part.max_bytes;
+        if self.stored && self.first.is_some() && too_much() {
+            return Next::Beyond;
+        }
         if rest.len() < header.bytes { Next::More(header.bytes) } else { Next::Take(header) }
     }
 
@@ -227,6 +250,18 @@ impl<'a> Collector<'a> {
         }
         self.full = true;
         Ok((at, HEADER_BYTES))
+    }
+
+    /// Takes the batch at `at` as it is. Its records are counted by their offsets.
+    fn take_stored(&mut self, at: usize, header: &BatchHeader) {
+        let part = self.part;
+        let (from, next) = (header.base_offset.max(self.outcome.next), header.end_offset().min(part.to));
+        let offsets = u32::try_from(next.0.saturating_sub(from.0)).unwrap_or(u32::MAX);
+        self.first.get_or_insert(at);
+        self.outcome.records = self.outcome.records.saturating_add(header.records.min(offsets));
+        self.outcome.bytes += header.bytes;
+        self.outcome.next = next;
+        self.full = self.outcome.records >= part.max_records || self.outcome.bytes >= part.max_bytes;
     }
 
     /// Takes what is wanted of the batch at `at`, which is whole and not compressed; false if it is damaged.

@@ -36,6 +36,10 @@ impl Files {
         Self { disk, limit: limit.max(8), open: Mutex::default() }
     }
 
+    pub(super) fn shared_disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
+    }
+
     pub(super) fn disk(&self) -> &dyn Disk {
         &*self.disk
     }

@@ -100,15 +100,19 @@ impl Home {
                 return Err(OpenError::ManifestMissing(path));
             }
         }
-        let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, boot: boot.0 })
-            .map_err(|error| OpenError::ManifestDamaged { path: path.clone(), why: error.to_string() })?;
-        disk::replace_file(disk, &path, &mut [IoSlice::new(&manifest)]).map_err(at(&path))?;
+        write_manifest(disk, &layout, boot.0).map_err(at(&path))?;
         for directory in directories {
             disk.create_dir(&directory).map_err(at(&directory))?;
         }
         disk.sync_dir(layout.root()).map_err(at(layout.root()))?;
         Ok(Self { layout, boot, _lock: lock })
     }
+}
+
+/// Says durably what the directory is, and that it was started `boot` times before.
+pub(super) fn write_manifest(disk: &dyn Disk, layout: &Layout, boot: u32) -> io::Result<()> {
+    let manifest = serde_json::to_vec_pretty(&Manifest { format: FORMAT, boot })?;
+    disk::replace_file(disk, &layout.manifest(), &mut [IoSlice::new(&manifest)])
 }
 
 /// Makes the directory, and those above it, durably.

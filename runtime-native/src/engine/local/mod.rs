@@ -29,6 +29,7 @@
 
 mod anchors;
 mod aside;
+pub mod backup;
 mod checkpoint;
 mod cleaner;
 mod collect;

@@ -72,10 +72,29 @@ impl Reader {
     /// # Errors
     /// See [`ReadError`]; nothing has been appended to `out` then.
     pub fn read(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
+        self.read_as(part, mode, false, out)
+    }
+
+    /// The same, of batches as they are stored: whole, compressed if they are, from the one that holds `part.from` to
+    /// the one with which a limit is reached. [`Chunk::stored`] gives them.
+    ///
+    /// # Errors
+    /// As for [`Reader::read`].
+    pub fn read_stored(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
+        self.read_as(part, mode, true, out)
+    }
+
+    fn read_as(
+        &self,
+        part: &ReadPart,
+        mode: ReadMode,
+        stored: bool,
+        out: &mut Chunk,
+    ) -> Result<ReadOutcome, ReadError> {
         let log = self.shared.log(part.log).ok_or(ReadError::Deleted)?;
         let (mut segments, start) = (log.segments(), out.filled());
         loop {
-            let error = match self.read_segments(&log, &segments, part, mode, out) {
+            let error = match self.read_segments(&log, &segments, (part, stored), mode, out) {
                 Err(error @ (ReadError::Corrupt { .. } | ReadError::Failed(_))) => error,
                 settled => return settled,
             };
@@ -94,7 +113,7 @@ impl Reader {
         &self,
         log: &Log,
         segments: &[Arc<Segment>],
-        part: &ReadPart,
+        (part, stored): (&ReadPart, bool),
         mode: ReadMode,
         out: &mut Chunk,
     ) -> Result<ReadOutcome, ReadError> {
@@ -103,7 +122,8 @@ impl Reader {
             return Err(ReadError::BeforeStart { start });
         };
         let start = out.filled();
-        let mut collector = Collector::new(part, out);
+        let collector = Collector::new(part, out);
+        let mut collector = if stored { collector.of_stored() } else { collector };
         for (at, segment) in segments.iter().enumerate().skip(first) {
             if collector.is_full() {
                 break;

@@ -265,10 +265,15 @@ pub(super) fn owner(text: &[u8]) -> Option<TopicId> {
 
 const OWNER: &str = "topic_id: ";
 
+/// What says whose a log's directory is.
+pub(super) fn owner_text(topic: TopicId) -> String {
+    format!("version: 0\n{OWNER}{}\n", topic.0)
+}
+
 /// Notes whose a log's directory is. Not durable before the first checkpoint, and needless until then: what a
 /// crash leaves without it is moved aside, and the journal has all of its records.
 pub(super) fn write_owner(disk: &dyn Disk, directory: &Path, topic: TopicId) -> io::Result<()> {
-    let text = format!("version: 0\n{OWNER}{}\n", topic.0);
+    let text = owner_text(topic);
     let path: PathBuf = metadata_file(directory);
     let file = disk.open(&path, true)?;
     file.set_len(0)?;

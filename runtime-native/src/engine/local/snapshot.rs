@@ -43,6 +43,11 @@ pub(super) struct Snapshot {
 
 /// Writes a snapshot, durably.
 pub(super) fn write(disk: &dyn Disk, directory: &Path, snapshot: &Snapshot) -> io::Result<()> {
+    disk::replace_file(disk, &path(directory, snapshot.number), &mut [IoSlice::new(&encode(snapshot)?)])
+}
+
+/// A snapshot as it is kept.
+pub(super) fn encode(snapshot: &Snapshot) -> io::Result<Vec<u8>> {
     let count = u32::try_from(snapshot.bounds.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut head = Vec::with_capacity(MAGIC.len() + 24 + BOUND_BYTES * snapshot.bounds.len());
     head.extend_from_slice(&snapshot.through.0.to_be_bytes());
@@ -53,8 +58,12 @@ pub(super) fn write(disk: &dyn Disk, directory: &Path, snapshot: &Snapshot) -> i
     head.extend_from_slice(&u32::try_from(producers.len()).map_err(|_| io::ErrorKind::InvalidInput)?.to_be_bytes());
     head.extend_from_slice(&producers);
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&head), &snapshot.state).to_be_bytes();
-    let mut parts = [&MAGIC[..], &checksum, &head, &snapshot.state].map(IoSlice::new);
-    disk::replace_file(disk, &path(directory, snapshot.number), &mut parts)
+    Ok([&MAGIC[..], &checksum, &head, &snapshot.state].concat())
+}
+
+/// Whether these bytes are a snapshot's, all of them.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    parse(bytes, 0).is_some()
 }
 
 /// Reads a snapshot; `None` if it is damaged.

@@ -19,6 +19,11 @@ use super::{
 
 const START: &str = "start: ";
 
+/// What says where a log begins.
+pub(super) fn start_text(start: Offset) -> String {
+    format!("version: 0\n{START}{}\n", start.0)
+}
+
 fn start_file(directory: &Path) -> PathBuf {
     directory.join("log-start")
 }
@@ -30,7 +35,7 @@ fn start_file(directory: &Path) -> PathBuf {
 /// The start could not be noted, and nothing was removed. Files that could not be removed are left to the next start.
 pub(super) fn trim(shared: &Shared, log: &Log, start: Offset) -> io::Result<()> {
     let disk = shared.files.disk();
-    let text = format!("version: 0\n{START}{}\n", start.0);
+    let text = start_text(start);
     disk::replace_file(disk, &start_file(&log.directory), &mut [IoSlice::new(text.as_bytes())])?;
     let _replacing = log.begin_replacing();
     for segment in log.forget_before(start) {

@@ -169,6 +169,11 @@ impl Writer {
                     self.write_group(&mut appends);
                     self.delete_logs(topic, &name, partitions, background);
                 }
+                WriteOp::Hold { reply } => {
+                    self.write_group(&mut appends);
+                    // Who no longer waits wants nothing held.
+                    let _ = reply.send(self.hold());
+                }
                 WriteOp::Checkpoint { through, snapshot } => {
                     self.write_group(&mut appends);
                     self.begin_checkpoint(through, snapshot, background);

@@ -40,6 +40,11 @@ impl IdempotencyKey {
         u32::try_from(self.hash.checked_rem(partitions.into()).unwrap_or(0)).unwrap_or(0)
     }
 
+    /// Who counts the records of an upload with this key.
+    pub(crate) fn counting_producer(self) -> ProducerId {
+        ProducerId::counting(self.hash)
+    }
+
     fn stamp(self) -> ProducerStamp {
         ProducerStamp { producer: ProducerId::keyed(self.hash), epoch: 0, sequence: self.body }
     }
@@ -47,19 +52,19 @@ impl IdempotencyKey {
 
 /// What a body says beside its records.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wishes {
-    pub(super) producer_id: Option<i64>,
-    pub(super) epoch: Option<i64>,
-    pub(super) sequence: Option<i64>,
-    pub(super) expected_offset: Option<i64>,
-    pub(super) compression: Option<Compression>,
+pub(crate) struct Wishes {
+    pub(crate) producer_id: Option<i64>,
+    pub(crate) epoch: Option<i64>,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) expected_offset: Option<i64>,
+    pub(crate) compression: Option<Compression>,
 }
 
 /// What has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Conditions {
-    pub(super) producer: Option<ProducerStamp>,
-    pub(super) expected_offset: Option<Offset>,
+pub(crate) struct Conditions {
+    pub(crate) producer: Option<ProducerStamp>,
+    pub(crate) expected_offset: Option<Offset>,
 }
 
 impl Wishes {
@@ -69,7 +74,7 @@ impl Wishes {
     }
 
     /// Checks them, and that they go together.
-    pub(super) fn check(&self, key: Option<IdempotencyKey>) -> Result<Conditions, ApiError> {
+    pub(crate) fn check(&self, key: Option<IdempotencyKey>) -> Result<Conditions, ApiError> {
         let expected_offset = self.expected_offset.map(|offset| in_range("expected_offset", offset, i64::MAX));
         let expected_offset = expected_offset.transpose()?.map(Offset);
         let given = [("epoch", self.epoch), ("sequence", self.sequence), ("producer_id", self.producer_id)];

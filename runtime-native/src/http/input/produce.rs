@@ -26,7 +26,7 @@ use super::{
     conditions::{Conditions, IdempotencyKey, Wishes},
     explain::{expect_object, explain, utf8},
     one_of::OneOf,
-    record::{Draft, RecordSeed, Scratch, not_base64},
+    record::{Draft, Named, RecordSeed, Scratch, not_base64},
     text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
 };
 use crate::{
@@ -104,16 +104,18 @@ fn locate(text: &str, rules: Rules<'_>) -> String {
 }
 
 /// Where records go as they are parsed.
-struct Sink<'c> {
+pub(super) struct Sink<'c> {
     rules: Rules<'c>,
     body_bytes: usize,
-    builders: SmallVec<[(u32, BatchBuilder); 1]>,
+    /// Whether each record stands in a line of its own.
+    in_lines: bool,
+    pub(super) builders: SmallVec<[(u32, BatchBuilder); 1]>,
     batch_of: FxHashMap<u32, u32>,
     places: Vec<Place>,
     wishes: Wishes,
     /// The first record that could have gone to another partition as well.
     anywhere: Option<usize>,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
     /// What ended the parsing, if it was no fault of the JSON's shape.
     fault: Option<ApiError>,
 }
@@ -123,6 +125,7 @@ impl<'c> Sink<'c> {
         Self {
             rules,
             body_bytes,
+            in_lines: false,
             builders: SmallVec::new(),
             batch_of: FxHashMap::default(),
             places: Vec::new(),
@@ -131,6 +134,16 @@ impl<'c> Sink<'c> {
             scratch: Scratch::new(rules.config.max_headers_per_record),
             fault: None,
         }
+    }
+
+    /// The same for records each of which stands in a line of its own.
+    pub(super) fn of_lines(rules: Rules<'c>, bytes: usize) -> Self {
+        Self { in_lines: true, ..Self::new(rules, bytes) }
+    }
+
+    /// How errors call the next record.
+    pub(super) fn named(&self) -> Named {
+        if self.in_lines { Named::InLine } else { Named::At(self.places.len()) }
     }
 
     fn finish(mut self) -> Result<ParsedRecords, ApiError> {
@@ -156,7 +169,7 @@ impl<'c> Sink<'c> {
     /// Refuses records for several partitions, and records of which only chance says where they go.
     fn one_partition(&self) -> Result<(), ApiError> {
         if let Some(index) = self.anywhere {
-            let field = field(index, "partition");
+            let field = Named::At(index).field("partition");
             let message = format!("{field} is needed: with a sequence or an expected_offset no record may go anywhere");
             return Err(ApiError::unacceptable("partition_needed", &field, message));
         }
@@ -170,68 +183,84 @@ impl<'c> Sink<'c> {
 
     fn take(&mut self, draft: Draft<'_>) -> Result<(), ApiError> {
         let index = self.places.len();
-        let Rules { config, now_ms, topic, .. } = self.rules;
-        if index == config.max_records_per_request {
+        if index == self.rules.config.max_records_per_request {
             let message = format!("a request may have at most {index} records");
             return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_records", message)
                 .with("field", "records")
                 .with("max", index));
         }
-        let timestamp_ms = draft.timestamp.unwrap_or(now_ms);
+        let parts = self.parts(draft)?;
+        if parts.goes_anywhere && self.rules.partitions > 1 {
+            self.anywhere.get_or_insert(index);
+        }
+        self.put(&parts)
+    }
+
+    /// Checks a record whose headers are in the scratch, and says what it is to be stored as.
+    pub(super) fn parts<'b>(&mut self, draft: Draft<'b>) -> Result<RecordParts<'b>, ApiError> {
+        let key = self.key(draft.key, draft.key_encoding)?;
+        let value = self.value(draft.value, draft.value_encoding)?;
+        self.check(key, value, draft.partition, draft.timestamp)
+    }
+
+    /// The same where key and value are at hand.
+    pub(super) fn check<'b>(
+        &mut self,
+        key: Option<Piece<'b>>,
+        value: Option<Piece<'b>>,
+        partition: Option<i64>,
+        timestamp: Option<i64>,
+    ) -> Result<RecordParts<'b>, ApiError> {
+        let Rules { now_ms, topic, .. } = self.rules;
+        let timestamp_ms = timestamp.unwrap_or(now_ms);
         if !(0..=MAX_TIMESTAMP_MS).contains(&timestamp_ms) {
-            let field = field(index, "timestamp");
+            let field = self.named().field("timestamp");
             return Err(ApiError::out_of_range(&field, timestamp_ms, 0, MAX_TIMESTAMP_MS));
         }
-        let key = self.key(index, draft.key, draft.key_encoding)?;
         if key.is_none() && topic.cleanup.compacts() {
-            let field = field(index, "key");
+            let field = self.named().field("key");
             let message = format!("{field} is needed: the topic keeps the latest record of each key");
             return Err(ApiError::unacceptable("key_needed", &field, message));
         }
-        let value = self.value(index, draft.value, draft.value_encoding)?;
-        let partition = self.partition(index, draft.partition, key.as_ref())?;
-        if draft.partition.is_none() && key.is_none() && self.rules.partitions > 1 {
-            self.anywhere.get_or_insert(index);
-        }
-        let batch = self.batch(partition);
+        let goes_anywhere = partition.is_none() && key.is_none();
+        let partition = self.partition(partition, key.as_ref())?;
+        let has_own_timestamp = timestamp.is_some();
+        Ok(RecordParts { key, value, partition, goes_anywhere, timestamp_ms, has_own_timestamp })
+    }
 
+    /// Puts a record into the batch of its partition.
+    pub(super) fn put(&mut self, parts: &RecordParts<'_>) -> Result<(), ApiError> {
+        let RecordParts { partition, timestamp_ms, has_own_timestamp, .. } = *parts;
+        let (named, topic) = (self.named(), self.rules.topic);
+        let batch = self.batch(partition);
         let scratch = &self.scratch;
-        let key = key.as_ref().map(|piece| piece.bytes(&scratch.bytes));
-        let value = value.as_ref().map(|piece| piece.bytes(&scratch.bytes));
+        let key = parts.key.as_ref().map(|piece| piece.bytes(&scratch.bytes));
+        let value = parts.value.as_ref().map(|piece| piece.bytes(&scratch.bytes));
         let headers = scratch.headers();
         let header_bytes = headers.clone().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
         let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + header_bytes.sum::<usize>();
         let max_bytes = usize::try_from(topic.max_message_bytes).unwrap_or(usize::MAX);
         if bytes > max_bytes {
-            return Err(too_large(index, bytes, max_bytes));
+            return Err(too_large(named, bytes, max_bytes));
         }
         let builder = &mut self.builders[batch as usize].1;
-        let has_own_timestamp = draft.timestamp.is_some();
-        self.places.push(Place { batch, index: builder.records(), timestamp_ms, has_own_timestamp });
+        if !self.in_lines {
+            self.places.push(Place { batch, index: builder.records(), timestamp_ms, has_own_timestamp });
+        }
         builder.push(timestamp_ms, key, value, headers).map_err(|error| {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "batch_too_large", error.to_string())
-                .with("field", format!("records[{index}]"))
+                .with("field", named.to_string())
         })
     }
 
-    fn key<'b>(
-        &mut self,
-        index: usize,
-        key: Option<Piece<'b>>,
-        encoding: Encoding,
-    ) -> Result<Option<Piece<'b>>, ApiError> {
+    fn key<'b>(&mut self, key: Option<Piece<'b>>, encoding: Encoding) -> Result<Option<Piece<'b>>, ApiError> {
         match (key, encoding) {
-            (Some(key), Encoding::Base64) => self.decode(index, "key", &key).map(Some),
+            (Some(key), Encoding::Base64) => self.decode("key", &key).map(Some),
             (key, _) => Ok(key),
         }
     }
 
-    fn value<'b>(
-        &mut self,
-        index: usize,
-        value: Option<&'b RawValue>,
-        encoding: Encoding,
-    ) -> Result<Option<Piece<'b>>, ApiError> {
+    fn value<'b>(&mut self, value: Option<&'b RawValue>, encoding: Encoding) -> Result<Option<Piece<'b>>, ApiError> {
         let Some(json) = value.map(RawValue::get) else {
             return Ok(None);
         };
@@ -239,29 +268,30 @@ impl<'c> Sink<'c> {
         match (string, encoding) {
             (None, Encoding::Text) => Ok(Some(Piece::Body(json.as_bytes()))),
             (None, Encoding::Base64) => {
-                let field = field(index, "value");
+                let field = self.named().field("value");
                 let message = format!("{field} must be a string, since value_encoding is base64");
                 Err(ApiError::malformed("invalid_field", message).with("field", field))
             }
             (Some(raw), _) => {
                 let piece = unescape(raw, &mut self.scratch.bytes).map_err(|LoneSurrogate| {
-                    let field = field(index, "value");
+                    let field = self.named().field("value");
                     let message = format!("{field}: {LoneSurrogate}");
                     ApiError::malformed("invalid_field", message).with("field", field)
                 })?;
                 if encoding == Encoding::Base64 {
-                    return self.decode(index, "value", &piece).map(Some);
+                    return self.decode("value", &piece).map(Some);
                 }
                 Ok(Some(piece))
             }
         }
     }
 
-    fn decode<'b>(&mut self, index: usize, name: &str, text: &Piece<'b>) -> Result<Piece<'b>, ApiError> {
-        decode_base64(text, &mut self.scratch.bytes).map_err(|error| not_base64(&field(index, name), &error))
+    fn decode<'b>(&mut self, name: &str, text: &Piece<'b>) -> Result<Piece<'b>, ApiError> {
+        let field = self.named().field(name);
+        decode_base64(text, &mut self.scratch.bytes).map_err(|error| not_base64(&field, &error))
     }
 
-    fn partition(&self, index: usize, given: Option<i64>, key: Option<&Piece<'_>>) -> Result<u32, ApiError> {
+    fn partition(&self, given: Option<i64>, key: Option<&Piece<'_>>) -> Result<u32, ApiError> {
         let Rules { partitions, sticky_partition, .. } = self.rules;
         let Some(given) = given else {
             let by_key = |key: &Piece<'_>| partition_for_key(key.bytes(&self.scratch.bytes), partitions);
@@ -270,7 +300,7 @@ impl<'c> Sink<'c> {
         match u32::try_from(given) {
             Ok(partition) if partition < partitions => Ok(partition),
             Ok(_) => {
-                let field = field(index, "partition");
+                let field = self.named().field("partition");
                 let message = format!("{field} is {given}, and the topic has {partitions} partitions, from 0");
                 Err(ApiError::new(StatusCode::NOT_FOUND, "partition_not_found", message)
                     .with("field", field)
@@ -279,7 +309,7 @@ impl<'c> Sink<'c> {
             }
             Err(_) => {
                 let max = i64::from(partitions) - 1;
-                Err(ApiError::out_of_range(&field(index, "partition"), given, 0, max))
+                Err(ApiError::out_of_range(&self.named().field("partition"), given, 0, max))
             }
         }
     }
@@ -296,16 +326,24 @@ impl<'c> Sink<'c> {
     }
 }
 
-fn field(index: usize, name: &str) -> String {
-    format!("records[{index}].{name}")
-}
-
-fn too_large(index: usize, bytes: usize, max: usize) -> ApiError {
-    let message = format!("records[{index}] has {bytes} bytes, and a record may have at most {max}");
+fn too_large(record: Named, bytes: usize, max: usize) -> ApiError {
+    let message = format!("{record} has {bytes} bytes, and a record may have at most {max}");
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "record_too_large", message)
-        .with("field", format!("records[{index}]"))
+        .with("field", record.to_string())
         .with("bytes", bytes)
         .with("max_bytes", max)
+}
+
+/// A record that was found good, and where it goes.
+#[derive(Debug)]
+pub(super) struct RecordParts<'b> {
+    key: Option<Piece<'b>>,
+    value: Option<Piece<'b>>,
+    pub(super) partition: u32,
+    /// Whether neither its key nor itself says where it goes.
+    goes_anywhere: bool,
+    timestamp_ms: i64,
+    has_own_timestamp: bool,
 }
 
 struct BodySeed<'s, 'c>(&'s mut Sink<'c>);
@@ -396,8 +434,8 @@ impl<'de> Visitor<'de> for RecordsSeed<'_, '_> {
                 Ok(Some(draft)) => draft,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    let index = self.0.places.len();
-                    self.0.fault = self.0.scratch.fault.take().map(|fault| fault.explain(index));
+                    let named = self.0.named();
+                    self.0.fault = self.0.scratch.fault.take().map(|fault| fault.explain(named));
                     return Err(error);
                 }
             };

@@ -1,4 +1,4 @@
-//! Query parameters: known ones, each once, all of them whole numbers.
+//! Query parameters: known ones, each once, whole numbers but for those of which it is said.
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
@@ -9,33 +9,63 @@ use crate::http::error::ApiError;
 #[derive(Debug)]
 pub(crate) struct Query {
     values: Vec<(&'static str, i64)>,
+    texts: Vec<(&'static str, String)>,
 }
 
 impl Query {
     /// Parses the query of a route that knows the parameters `known`.
     pub(crate) fn parse(uri: &Uri, known: &[&'static str]) -> Result<Self, ApiError> {
-        let mut values: Vec<(&'static str, i64)> = Vec::new();
+        Self::parse_with(uri, known, &[])
+    }
+
+    /// The same where the parameters `texts` may be any text.
+    pub(crate) fn parse_with(uri: &Uri, known: &[&'static str], texts: &[&'static str]) -> Result<Self, ApiError> {
+        let mut query = Self { values: Vec::new(), texts: Vec::new() };
         let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (given, value) = (decode(name)?, decode(value)?);
-            let Some(&name) = known.iter().find(|known| **known == given) else {
+            let mut all = known.iter().chain(texts);
+            let Some(&name) = all.find(|known| **known == given) else {
                 let message = format!("unknown query parameter {given:?}");
                 return Err(ApiError::malformed("unknown_parameter", message)
                     .with("parameter", given)
-                    .with("known", known.to_vec()));
+                    .with("known", known.iter().chain(texts).copied().collect::<Vec<_>>()));
             };
-            if values.iter().any(|(seen, _)| *seen == name) {
+            if query.get(name).is_some() || query.text(name).is_some() {
                 let message = format!("query parameter {name:?} is given twice");
                 return Err(ApiError::malformed("invalid_parameter", message).with("parameter", name));
+            }
+            if texts.contains(&name) {
+                query.texts.push((name, value));
+                continue;
             }
             let number = value.parse().map_err(|_| {
                 let message = format!("query parameter {name:?} must be a whole number, and is {value:?}");
                 ApiError::malformed("invalid_parameter", message).with("parameter", name).with("value", value)
             })?;
-            values.push((name, number));
+            query.values.push((name, number));
         }
-        Ok(Self { values })
+        Ok(query)
+    }
+
+    /// The text of a parameter that may be any, if it was given.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What a parameter says that is one of some words.
+    pub(crate) fn one_of<T: Copy>(&self, name: &str, words: &[(&'static str, T)]) -> Result<Option<T>, ApiError> {
+        let Some(given) = self.text(name) else { return Ok(None) };
+        let found = words.iter().find(|(word, _)| *word == given);
+        found.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| {
+            let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let message = format!("query parameter {name:?} must be one of {}, and is {given:?}", allowed.join(", "));
+            ApiError::malformed("invalid_parameter", message)
+                .with("parameter", name)
+                .with("value", given)
+                .with("allowed", allowed)
+        })
     }
 
     /// The value of a parameter, if it was given.

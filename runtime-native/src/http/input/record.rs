@@ -26,6 +26,34 @@ pub(super) struct Scratch {
     pub(super) fault: Option<Fault>,
 }
 
+/// How errors call a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// By its place in the request's `records`.
+    At(usize),
+    /// It stands in a line of its own, and the line is named beside it.
+    InLine,
+}
+
+impl Named {
+    /// The path of one of its fields.
+    pub(super) fn field(self, name: &str) -> String {
+        match self {
+            Self::At(index) => format!("records[{index}].{name}"),
+            Self::InLine => name.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(index) => write!(f, "records[{index}]"),
+            Self::InLine => f.write_str("the record"),
+        }
+    }
+}
+
 /// What is wrong with a record that is JSON of the right shape.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -38,22 +66,21 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// How it is answered, in the record `index` of a request.
-    pub(super) fn explain(self, index: usize) -> ApiError {
+    /// How it is answered, in a record of this name.
+    pub(super) fn explain(self, record: Named) -> ApiError {
         match self {
             Self::HeadersTwice => {
-                let message = format!("records[{index}] has headers and headers_list, and may have one of them");
-                ApiError::malformed("conflicting_fields", message)
-                    .with("field", format!("records[{index}].headers_list"))
+                let message = format!("{record} has headers and headers_list, and may have one of them");
+                ApiError::malformed("conflicting_fields", message).with("field", record.field("headers_list"))
             }
             Self::TooManyHeaders { field, headers, max } => {
-                let field = format!("records[{index}].{field}");
+                let field = record.field(field);
                 let message = format!("{field} has {headers} headers, and a record may have at most {max}");
                 let out_of_range = ApiError::unacceptable("out_of_range", &field, message);
                 out_of_range.with("value", headers).with("min", 0).with("max", max)
             }
             Self::HeaderNotBase64 { entry, error } => {
-                not_base64(&format!("records[{index}].headers_list[{entry}].value"), &error)
+                not_base64(&record.field(&format!("headers_list[{entry}].value")), &error)
             }
         }
     }

@@ -248,7 +248,7 @@ impl Closed {
 
 /// What a poll's answer says after its records.
 #[derive(Serialize, JsonSchema)]
-struct AfterRecords<'a> {
+pub(crate) struct AfterRecords<'a> {
     /// When this was answered.
     timestamp: i64,
     /// What to give as `after_batch` with the next poll.
@@ -301,7 +301,7 @@ pub(crate) fn write_consumed(
 ) -> Result<(), ApiError> {
     out.extend_from_slice(b"{\"records\":[");
     let mut first = true;
-    let mut last_timestamps: BTreeMap<(&TopicName, u32), i64> = BTreeMap::new();
+    let mut last_timestamps = LastTimestamps::new();
     for part in &consumed.parts {
         let Some(fetched) = fetched else {
             return Err(ApiError::bug("a poll's answer came without its records"));
@@ -318,24 +318,33 @@ pub(crate) fn write_consumed(
         last_timestamps.extend(last_timestamp.map(|timestamp| ((&part.topic, part.log.partition), timestamp)));
     }
     out.extend_from_slice(b"],");
-    let rebalance = consumed.rebalance.as_ref().map(|change| Rebalance {
-        assigned: Partitions::new(change.assigned.iter().map(|(topic, partition)| (topic, *partition))),
-        revoked: Partitions::new(change.revoked.iter().map(|(topic, partition)| (topic, *partition))),
-    });
-    let after = AfterRecords {
-        timestamp: now_ms,
-        batch_id: consumed.batch.0,
-        generation: consumed.generation.0,
-        rebalance,
-        positions: positions(&consumed.positions),
-        lag: lag(&consumed.positions),
-        lag_ms: ByTopic::new(consumed.positions.iter().map(|status| {
+    append_fields(out, &AfterRecords::new(consumed, &last_timestamps, now_ms))
+}
+
+/// When the last record of each partition in an answer is of.
+pub(crate) type LastTimestamps<'a> = BTreeMap<(&'a TopicName, u32), i64>;
+
+impl<'a> AfterRecords<'a> {
+    pub(crate) fn new(consumed: &'a Consumed, last_timestamps: &LastTimestamps<'_>, now_ms: i64) -> Self {
+        let rebalance = consumed.rebalance.as_ref().map(|change| Rebalance {
+            assigned: Partitions::new(change.assigned.iter().map(|(topic, partition)| (topic, *partition))),
+            revoked: Partitions::new(change.revoked.iter().map(|(topic, partition)| (topic, *partition))),
+        });
+        let lag_ms = consumed.positions.iter().map(|status| {
             let last = || last_timestamps.get(&(&status.topic, status.partition)).copied();
             let behind = if status.position == Some(status.end) { Some(0) } else { last().map(|at| age(at, now_ms)) };
             (&status.topic, status.partition, behind)
-        })),
-    };
-    append_fields(out, &after)
+        });
+        Self {
+            timestamp: now_ms,
+            batch_id: consumed.batch.0,
+            generation: consumed.generation.0,
+            rebalance,
+            positions: positions(&consumed.positions),
+            lag: lag(&consumed.positions),
+            lag_ms: ByTopic::new(lag_ms),
+        }
+    }
 }
 
 /// How old something is; 0 if it is of the future.

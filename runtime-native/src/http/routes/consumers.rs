@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, response::Response as HttpResponse};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response as HttpResponse};
 use takhin_core::{
     ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription, PartitionStatus},
@@ -20,6 +20,7 @@ use crate::{
             body::Received,
             consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
             json::{object, object_or_nothing},
+            media::Form,
             path::{ConsumerPath, NoQuery},
             seek::{Seek, Wanted},
         },
@@ -61,10 +62,17 @@ pub(super) async fn consume(
     caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
+    headers: HeaderMap,
     body: Received,
 ) -> ApiResult {
+    let form = Form::accepted(&headers);
     let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
+    match form {
+        Form::Json => {}
+        Form::Lines => return app.consume_in_lines(&caller, id, poll, asked).await,
+        Form::Batches => return app.consume_in_batches(&caller, id, poll, asked).await,
+    }
     let (answer, receipt) = app.poll(&caller, id, poll).await?;
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
@@ -217,10 +225,31 @@ impl App {
         consumer: ConsumerId,
         poll: Request,
     ) -> ApiResult<(Answer, Receipt)> {
+        self.settle_before(consumer, &poll).await;
+        let answer = caller.while_known(self.driver.ask(poll)).await??;
+        self.with_receipt(caller, consumer, answer)
+    }
+
+    /// The same for batches as they are stored.
+    pub(super) async fn poll_stored(
+        &self,
+        caller: &Caller,
+        consumer: ConsumerId,
+        poll: Request,
+    ) -> ApiResult<(Answer, Receipt)> {
+        self.settle_before(consumer, &poll).await;
+        let answer = caller.while_known(self.driver.ask_stored(poll)).await??;
+        self.with_receipt(caller, consumer, answer)
+    }
+
+    /// A poll that doesn't say what arrived waits for what becomes of the answer before it.
+    async fn settle_before(&self, consumer: ConsumerId, poll: &Request) {
         if let Request::Consume { after_batch: None, .. } = poll {
             self.in_flight.landed(consumer).await;
         }
-        let answer = caller.while_known(self.driver.ask(poll)).await??;
+    }
+
+    fn with_receipt(&self, caller: &Caller, consumer: ConsumerId, answer: Answer) -> ApiResult<(Answer, Receipt)> {
         let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
         if let Response::Consumed(found) = &answer.response {
             caller.may_have(found)?;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Uri},
+    extract::{Request as HttpRequest, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, request::Parts as HttpParts},
 };
 use takhin_core::{
     Offset, Parts, PollLimits, Refusal, Request, Response, TopicConfig, TopicName,
     response::{Bounds, ProducedBatch},
 };
 
-use super::{App, mismatch};
+use super::{App, lines::LongRead, mismatch};
 use crate::{
     driver::TopicView,
     http::{
@@ -24,8 +24,9 @@ use crate::{
             body::Received,
             conditions::IdempotencyKey,
             consumers::{as_given, or_default},
+            media::Form,
             offsets::partition_number,
-            path::{NoQuery, PartitionPath, TopicPath},
+            path::{PartitionPath, TopicPath},
             produce::{Place, Rules, parse},
             query::Query,
         },
@@ -38,17 +39,41 @@ use crate::{
 };
 
 /// The offset to read from next.
-const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
+pub(super) const X_NEXT_OFFSET: HeaderName = HeaderName::from_static("x-next-offset");
 
+/// Records in, in whatever form they come.
 pub(super) async fn produce(
     State(app): State<Arc<App>>,
+    Extension(asked): Extension<Asked>,
     caller: Caller,
     TopicPath(topic): TopicPath,
-    _: NoQuery,
-    headers: HeaderMap,
+    request: HttpRequest,
+) -> ApiResult {
+    let (parts, body) = request.into_parts();
+    let HttpParts { uri, headers, .. } = &parts;
+    match Form::sent(headers) {
+        Form::Lines => app.upload(caller, topic, asked, uri, headers, body).await,
+        Form::Batches => {
+            let query = Query::parse_with(uri, &["partition"], &["ignore_producer"])?;
+            let body = app.receive(&caller, headers, body).await?;
+            app.produce_batches(&caller, topic, &query, body).await
+        }
+        Form::Json => {
+            Query::parse(uri, &[])?;
+            let body = app.receive(&caller, headers, body).await?;
+            produce_json(app, &caller, topic, headers, body).await
+        }
+    }
+}
+
+async fn produce_json(
+    app: Arc<App>,
+    caller: &Caller,
+    topic: TopicName,
+    headers: &HeaderMap,
     body: Received,
 ) -> ApiResult {
-    let Appended { places, batches, recognised } = app.append(&caller, topic, &headers, body).await?;
+    let Appended { places, batches, recognised } = app.append(caller, topic, headers, body).await?;
     let again = |error: ApiError| if recognised { error.repeatable() } else { error };
     let long = places.len() * PLACE_BYTES >= LONG_TO_WRITE_BYTES;
     app.long_work.run(long, || json(&Produced::new(&places, &batches).map_err(again)?)).await
@@ -65,38 +90,38 @@ pub(in crate::http) struct Appended {
 }
 
 /// `partition` may be left out where the topic has but one. Reading begins at `offset`, or at the first record not
-/// older than `timestamp_ms`, or else at the log's start. It gives at most `limit` records and 1 MiB, but one record
-/// always, and waits `wait_ms` for the first if the log has none yet.
+/// older than `timestamp_ms`, or else at the log's start. It gives at most `limit` records and `max_bytes`, but one record
+/// always, and waits `wait_ms` for the first if the log has none yet. In lines it is bounded by `limit` alone.
 pub(super) async fn read(
     State(app): State<Arc<App>>,
     Extension(asked): Extension<Asked>,
     caller: Caller,
     TopicPath(topic): TopicPath,
     uri: Uri,
+    headers: HeaderMap,
 ) -> ApiResult {
-    let query = Query::parse(&uri, &["partition", "offset", "timestamp_ms", "limit", "wait_ms"])?;
-    let (limit, wait_ms) = (query.get("limit"), query.get("wait_ms"));
-    let limits = PollLimits {
-        max_records: or_default(limit, PollLimits::default().max_records),
-        timeout_ms: or_default(wait_ms, 0),
-        ..PollLimits::default()
-    };
-    limits.check().map_err(|refusal| {
-        let refusal = in_words_of_the_query(refusal);
-        as_given(refusal, &[("limit", limit), ("wait_ms", wait_ms)])
-    })?;
-    let view = app.look_up(topic)?;
-    let partition = match query.get("partition") {
-        Some(given) => partition_number("partition", given)?,
-        None if view.partitions == 1 => 0,
-        None => {
-            let message = format!("topic {:?} has {} partitions: name one", view.name, view.partitions);
-            return Err(ApiError::malformed("missing_parameter", message).with("parameter", "partition"));
-        }
-    };
+    let form = Form::accepted(&headers);
+    let query = if form == Form::Lines {
+        Query::parse_with(
+            &uri,
+            &["partition", "offset", "timestamp_ms", "limit", "wait_ms", "heartbeat_ms"],
+            &["follow"],
+        )
+    } else {
+        Query::parse(&uri, &["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms"])
+    }?;
+    if form == Form::Lines {
+        let read = app.long_read(topic, &query).await?;
+        return app.read_in_lines(caller, read, asked).await;
+    }
+    let limits = limits(&query)?;
+    let (view, partition) = app.which_log(topic, &query)?;
     let offset = app.where_to_begin(&view, partition, &query).await?;
     let topic = view.name;
     let read = Request::Read { topic: topic.clone(), partition, offset, limits };
+    if form == Form::Batches {
+        return app.read_in_batches(&caller, read, asked).await;
+    }
     let answer = caller.while_known(app.driver.ask(read)).await??;
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
@@ -106,6 +131,19 @@ pub(super) async fn read(
     let mut response = app.write(messages_bytes(&topic, found, records), Receipt::of_read(), asked.link, write).await?;
     response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
     Ok(response)
+}
+
+fn limits(query: &Query) -> Result<PollLimits, ApiError> {
+    let given = ["limit", "max_bytes", "wait_ms"].map(|name| (name, query.get(name)));
+    let [(_, limit), (_, max_bytes), (_, wait_ms)] = given;
+    let limits = PollLimits {
+        max_records: or_default(limit, PollLimits::default().max_records),
+        max_bytes: or_default(max_bytes, PollLimits::default().max_bytes),
+        timeout_ms: or_default(wait_ms, 0),
+        ..PollLimits::default()
+    };
+    limits.check().map_err(|refusal| as_given(in_words_of_the_query(refusal), &given))?;
+    Ok(limits)
 }
 
 pub(super) async fn offsets(
@@ -130,6 +168,42 @@ pub(super) async fn offsets(
 }
 
 impl App {
+    /// A read in lines, which is as long as it is asked for.
+    async fn long_read(&self, topic: TopicName, query: &Query) -> Result<LongRead, ApiError> {
+        let in_range = |name: &'static str, default: i64, min: i64, max: i64| {
+            let value = query.get(name).unwrap_or(default);
+            if (min..=max).contains(&value) { Ok(value) } else { Err(ApiError::out_of_range(name, value, min, max)) }
+        };
+        let limit = in_range("limit", i64::MAX, 1, i64::MAX)?;
+        let wait_ms = in_range("wait_ms", 0, 0, 300_000)?;
+        let heartbeat_ms = in_range("heartbeat_ms", 15_000, 1_000, 300_000)?;
+        let follow = query.one_of("follow", &[("true", true), ("false", false)])?.unwrap_or(false);
+        let (view, partition) = self.which_log(topic, query)?;
+        let until = self.driver.bounds(&view.name, partition)?.end;
+        Ok(LongRead {
+            next: self.where_to_begin(&view, partition, query).await?,
+            topic: view.name,
+            partition,
+            left: limit.unsigned_abs(),
+            until,
+            wait_ms: u32::try_from(wait_ms).unwrap_or_default(),
+            follow: follow.then(|| u32::try_from(heartbeat_ms).unwrap_or_default()),
+        })
+    }
+
+    fn which_log(&self, topic: TopicName, query: &Query) -> Result<(TopicView, u32), ApiError> {
+        let view = self.look_up(topic)?;
+        let partition = match query.get("partition") {
+            Some(given) => partition_number("partition", given)?,
+            None if view.partitions == 1 => 0,
+            None => {
+                let message = format!("topic {:?} has {} partitions: name one", view.name, view.partitions);
+                return Err(ApiError::malformed("missing_parameter", message).with("parameter", "partition"));
+            }
+        };
+        Ok((view, partition))
+    }
+
     /// Appends the records of a body. Holds the body's room until then, so that what waits for the disk is bounded too.
     pub(in crate::http) async fn append(
         &self,
@@ -202,7 +276,7 @@ impl App {
     }
 }
 
-fn as_signed(offset: Offset) -> Result<i64, ApiError> {
+pub(super) fn as_signed(offset: Offset) -> Result<i64, ApiError> {
     i64::try_from(offset.0).map_err(|_| ApiError::bug(format!("offset {} is impossible", offset.0)))
 }
 
@@ -212,6 +286,7 @@ fn in_words_of_the_query(refusal: Refusal) -> Refusal {
         Refusal::OutOfRange { field, value, min, max } => {
             let field = match field.as_str() {
                 "max_records" => "limit".to_owned(),
+                "max_bytes_total" => "max_bytes".to_owned(),
                 "timeout_ms" => "wait_ms".to_owned(),
                 _ => field,
             };

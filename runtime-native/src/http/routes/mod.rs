@@ -1,16 +1,21 @@
 //! What is where.
 
+mod backup;
+mod batches;
+mod batches_in;
 mod consumers;
 mod debug;
 mod description;
 mod groups;
 mod health;
 mod keys;
+mod lines;
 mod messages;
 mod metrics;
 pub(super) mod route;
 mod stream;
 mod topics;
+mod upload;
 
 pub(super) use messages::Appended;
 
@@ -26,13 +31,13 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::IntoResponse,
 };
 use prometheus_client::registry::Registry;
 use rustc_hash::FxBuildHasher;
 use takhin_core::{Offset, TopicConfig, TopicName};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     config::HttpConfig,
@@ -55,7 +60,7 @@ use crate::{
     driver::Driver,
     keys::{Right, Scope},
 };
-use route::{Route, Undescribed};
+pub(super) use route::{Route, Undescribed};
 
 pub(super) use debug::{DEFAULT_STEPS, STEPS};
 #[cfg(test)]
@@ -75,6 +80,8 @@ pub(super) struct App {
     streams: Streams,
     long_work: LongWork,
     sticky: StickyPartitions,
+    /// Whose turn it is to take a backup.
+    backup: Arc<Semaphore>,
     /// The description of the API, once it was asked for.
     description: OnceLock<Document>,
     /// Held while a missing topic is created.
@@ -181,6 +188,7 @@ fn server_routes() -> Vec<Route> {
         Route::at("/api/health").get(Nothing, health::health, said::health),
         Route::at("/api/health/ready").get(Nothing, health::ready, said::ready),
         Route::at("/api/health/live").get(Nothing, health::live, said::live),
+        Route::at("/api/backup").get(Cluster(Right::Admin), backup::backup, said::backup),
         Route::at("/api/debug/trace").get(Cluster(Right::Read), debug::trace, said::trace),
         Route::at("/metrics").get(Cluster(Right::Read), metrics::metrics, said::metrics),
         Route::at("/openapi.json").get(NoKey, description::description, said::description),
@@ -191,7 +199,7 @@ fn server_routes() -> Vec<Route> {
 /// What every route of a server that is set so needs, for every method that it can be asked with. HEAD needs what GET
 /// does.
 pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
-    let ours = routes().into_iter().flat_map(|route| route.needs_at(""));
+    let ours = routes().into_iter().chain(page::routes(config.page_path() == "/")).flat_map(|route| route.needs_at(""));
     ours.chain(kafka_rest::needs(config.kafka_rest.as_ref())).collect()
 }
 
@@ -199,8 +207,7 @@ pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
 pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
     let kafka_rest = config.kafka_rest.clone();
     let mut all: Vec<Route> = routes();
-    let page = page::routes(config.page_path() == "/");
-    all.extend(page.map(|(path, methods)| Route::undescribed(path, methods)));
+    all.extend(page::routes(config.page_path() == "/"));
     let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
     let mut registry = Registry::with_prefix("takhin");
@@ -220,6 +227,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         config,
         description: OnceLock::new(),
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
+        backup: Arc::new(Semaphore::new(1)),
         creating: tokio::sync::Mutex::new(()),
     };
     let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
@@ -250,7 +258,14 @@ impl FromRequest<Arc<App>> for Received {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
-        let received = receive(&app.config, &app.bodies, &parts.headers, body).await?;
+        app.receive(&caller, &parts.headers, body).await
+    }
+}
+
+impl App {
+    /// Takes in the body of somebody who may still send it once it is whole.
+    async fn receive(&self, caller: &Caller, headers: &HeaderMap, body: Body) -> ApiResult<Received> {
+        let received = receive(&self.config, &self.bodies, headers, body).await?;
         caller.is_still_known()?;
         Ok(received)
     }

@@ -83,7 +83,12 @@ impl Auditor {
             Fact::TopicCreated { topic, name, partitions, config } => {
                 self.topics.add(*topic, name, *partitions, !config.cleanup.compacts());
             }
-            Fact::PartitionsAdded { topic, partitions } => self.topics.grow(*topic, *partitions),
+            Fact::PartitionsAdded { topic, partitions, config } => {
+                self.topics.grow(*topic, *partitions);
+                if config.is_some_and(|config| config.cleanup.compacts()) {
+                    self.topics.may_have_gaps(*topic);
+                }
+            }
             Fact::TopicConfigured { topic, config } if config.cleanup.compacts() => self.topics.may_have_gaps(*topic),
             Fact::TopicDeleted { topic } => self.forget_topic(*topic),
             Fact::ConsumerCreated { consumer, group, options, subscription } => {

@@ -350,6 +350,14 @@ impl Disk for FaultyDisk {
         state.rename_in(from, Change::Remove(before))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(Op::Create, to)?;
+        let node = state.find(from)?;
+        let (directory, name) = split(to);
+        state.rename_in(directory, Change::Put(name, node))
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Op::Remove, path)?;

@@ -29,7 +29,8 @@ pub(crate) fn produce() -> Operation {
         .about(
             "Answered when all records are durable. If one is wrong, none is written, and the error names it, as in \
              `records[3].partition`. With a sequence or an expected offset all records go to one partition. Where the \
-             topic is missing it is created, if the server is set to do so.",
+             topic is missing it is created, if the server is set to do so. As `application/x-ndjson` records come one a \
+             line, for as long as they come, and as `application/vnd.kafka.record-batches` in Kafka's batches.",
         )
         .of_topic()
         .parameter(key)
@@ -62,6 +63,7 @@ pub(crate) fn produce() -> Operation {
             (413, "too_many_records"),
             (413, "record_too_large"),
             (413, "batch_too_large"),
+            (413, "line_too_long"),
             (422, "empty"),
             (422, "out_of_range"),
             (422, "invalid_value"),
@@ -69,6 +71,8 @@ pub(crate) fn produce() -> Operation {
             (422, "key_needed"),
             (422, "partition_needed"),
             (422, "several_partitions"),
+            (422, "damaged_batch"),
+            (422, "invalid_batch"),
             (422, "invalid_idempotency_key"),
             (422, "idempotency_key_reused"),
             (429, "too_many"),
@@ -78,14 +82,18 @@ pub(crate) fn produce() -> Operation {
 
 pub(crate) fn read() -> Operation {
     let default = PollLimits::default();
-    let [max_records, _, _, timeout_ms] = poll_limits();
+    let [max_records, max_bytes, _, timeout_ms] = poll_limits();
     let records = Answer::json::<Vec<Record>>(200, "The records.").header(
         "X-Next-Offset",
         "The offset to go on from.",
         &json!({"type": "integer", "format": "int64", "minimum": 0}),
     );
     Operation::new("readMessages", TAG, "Read a partition without a consumer")
-        .about("At most 1 MiB of records, but one record always.")
+        .about(
+            "At most `max_bytes` of records, but one record always. With `Accept: application/x-ndjson` one record a line, \
+             as many as there are, and with `follow=true` those that come; with \
+             `Accept: application/vnd.kafka.record-batches` Kafka's batches as they are stored.",
+        )
         .of_topic()
         .parameter(number("partition", "The partition. May be left out if there is but one.", 0..=u32::MAX.into()))
         .parameter(number(
@@ -95,6 +103,7 @@ pub(crate) fn read() -> Operation {
         ))
         .parameter(number("timestamp_ms", "Begin at the first record that is not older.", i64::MIN..=i64::MAX))
         .parameter(number("limit", "How many records at most.", max_records).by_default(default.max_records))
+        .parameter(number("max_bytes", "How many bytes of records at most.", max_bytes).by_default(default.max_bytes))
         .parameter(number("wait_ms", "How long to wait at the log's end.", timeout_ms).by_default(0))
         .answer(records)
         .errors(codes::QUERY)

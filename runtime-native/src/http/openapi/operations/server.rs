@@ -31,6 +31,14 @@ pub(crate) fn live() -> Operation {
         .errors(codes::QUERY)
 }
 
+pub(crate) fn backup() -> Operation {
+    Operation::new("backup", TAG, "Take a backup")
+        .about("All that there is at one moment, in an archive for `takhin restore`, while the server goes on.")
+        .answer(Answer::of::<String>(200, "application/zstd", "The archive: a tar file, packed with zstd."))
+        .errors(codes::QUERY)
+        .errors(&[(503, "backup_running"), (503, "backup_failed")])
+}
+
 pub(crate) fn trace() -> Operation {
     Operation::new("trace", TAG, "The last steps of the broker's state machine")
         .about(
