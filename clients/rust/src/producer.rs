@@ -158,16 +158,16 @@ impl Producer {
     /// Sends all that was taken without lingering, and waits until the fate of each record is known, by its own
     /// [`Pending`].
     pub async fn flush(&self) {
-        let mut ends = Vec::new();
+        let mut waiting = Vec::new();
         for queue in self.topics.lock().await.values().flat_map(|topic| topic.queues.values()) {
-            let (until_sent, end) = oneshot::channel();
-            if queue.send(Order::Flush(until_sent)).is_ok() {
-                ends.push(end);
+            let (done, all_done) = oneshot::channel();
+            if queue.send(Order::Flush(done)).is_ok() {
+                waiting.push(all_done);
             }
         }
-        for end in ends {
-            // The other side is dropped, and nothing sent, once all is done.
-            let _ = end.await;
+        for all_done in waiting {
+            // It is dropped, and not sent, once all is done.
+            let _ = all_done.await;
         }
     }
 

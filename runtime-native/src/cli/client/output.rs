@@ -75,8 +75,7 @@ impl Table {
                 let padding = " ".repeat(width - console::measure_text_width(cell));
                 let is_number = self.rows.iter().all(|row| row[column] == "-" || row[column].parse::<f64>().is_ok());
                 let (before, after) = if is_number { (&*padding, "") } else { ("", &*padding) };
-                line.push_str(if column == 0 { "" } else { "  " });
-                line.push_str(&format!("{before}{cell}{after}"));
+                line.extend([if column == 0 { "" } else { "  " }, before, cell, after]);
             }
             text.push_str(line.trim_end());
             text.push('\n');

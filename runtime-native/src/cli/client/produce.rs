@@ -23,6 +23,8 @@ use super::{
 /// How many records may be under way; then reading waits.
 const UNDER_WAY: usize = 100_000;
 
+// Each is a switch of the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Produce {
     /// The topic

@@ -119,14 +119,12 @@ fn read_one(
     let name = file.map_or("stdin".into(), |path| path.to_string_lossy());
     let failed = |error: io::Error| format!("{name}: {error}");
     if matches!(making.kind, Kind::Whole) {
-        let bytes = match file {
-            Some(path) => fs::read(path).map_err(failed)?,
-            None => {
-                let mut bytes = Vec::new();
-                io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
-                bytes
-            }
-        };
+        let mut bytes = Vec::new();
+        if let Some(path) = file {
+            bytes = fs::read(path).map_err(failed)?;
+        } else {
+            io::stdin().lock().read_to_end(&mut bytes).map_err(failed)?;
+        }
         let (size, origin) = (bytes.len(), Origin { file: file.cloned(), line: 0 });
         let read = Read { record: making.dressed(Record::new(&making.topic).value(bytes)), origin, bytes: size };
         return Ok(records.blocking_send(Ok(read)).is_ok());

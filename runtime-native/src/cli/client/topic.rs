@@ -276,6 +276,6 @@ fn settings_of(topic: &Topic) -> String {
         ("delete_retention_ms", or_dash(settings.delete_retention_ms)),
         ("compression", or_dash(settings.compression)),
     ];
-    let lines: String = lines.iter().map(|(name, value)| format!("  {name:<22}{value}\n")).collect();
+    let lines = lines.map(|(name, value)| format!("  {name:<22}{value}\n")).concat();
     format!("{}, {}\n{lines}", topic.name, partitions(topic.partitions))
 }
