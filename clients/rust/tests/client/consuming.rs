@@ -134,7 +134,7 @@ async fn a_consumer_begins_where_it_is_told_to() {
     let (_broker, client) = with_topic(1).await;
     store_numbers(&client, 0, 4).await;
     let begins = |reset| client.consumer("g").topics(["t"]).auto_offset_reset(reset).build();
-    let mut hour = begins(Reset::ByDuration(Duration::from_secs(3_600)));
+    let mut hour = begins(Reset::ByDuration(Duration::from_hours(1)));
     assert_eq!(take(&mut hour, 1).await, ["0"]);
     hour.leave().await.unwrap();
     let mut nowhere = begins(Reset::None);

@@ -75,7 +75,7 @@ mod tests {
             ("17", StartAt::Offset(17)),
             ("-5", StartAt::BeforeEnd(5)),
             ("@1704537600000", StartAt::TimestampMs(1_704_537_600_000)),
-            ("@-2h", StartAt::Ago(Duration::from_secs(7_200))),
+            ("@-2h", StartAt::Ago(Duration::from_hours(2))),
         ] {
             assert_eq!(text.parse(), Ok(at), "{text}");
         }
