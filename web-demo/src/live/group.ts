@@ -159,9 +159,19 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
       h("section", { class: "lv-block", "aria-label": "Partitions" }, h("h3", {}, "Partitions"), parts.element),
     ),
     async refresh() {
-      group = (await at.api.get<Group>(path("consumer-groups", name))).body;
+      group = withOwnersLag((await at.api.get<Group>(path("consumer-groups", name))).body);
       update(performance.now(), group);
     },
     shown: () => undefined,
   };
+}
+
+/** Where nothing is committed the group has no lag: then it is what its owner has before it. */
+function withOwnersLag(group: Group): Group {
+  const members = new Map([...group.members, ...(group.manual ?? [])].map((member) => [member.consumer_id, member]));
+  const partitions = group.partitions.map((part) => {
+    const owned = part.owner === null ? undefined : members.get(part.owner)?.lag[part.topic]?.[part.partition];
+    return { ...part, lag: part.lag ?? owned ?? null };
+  });
+  return { ...group, partitions };
 }
