@@ -107,7 +107,7 @@ test("a group tells its members, its lag, and why it was assigned anew", async (
   const one = await subscribe("billing", "worker-1");
   await page.getByRole("navigation").getByText("1 member").waitFor();
   await choose("billing");
-  await page.locator(".lv-figure", { hasText: "252" }).waitFor();
+  await page.locator(".lv-figure", { hasText: /^25[12]$/ }).waitFor();
   await region("Rebalances").getByText(/Last: worker-1 joined/).waitFor();
   const two = await subscribe("billing", "worker-2");
   await region("Rebalances").getByRole("listitem").filter({ hasText: "worker-2 joined" }).waitFor();
