@@ -38,7 +38,7 @@ async function back(): Promise<void> {
 
 async function fault(name: string, client?: string): Promise<void> {
   await menu(page, "Fault", name);
-  if (client) await page.getByLabel("Client").selectOption(client);
+  if (client) await page.locator("dialog[open] select").selectOption(client);
   const go = page.getByRole("button", { name: "Do it" });
   if (!(await go.isVisible())) return;
   await go.click();
