@@ -161,7 +161,7 @@ fn files_are_read_by_lines_or_whole() {
 fn many_records_are_stored_once_and_in_order() {
     let shell = Shell::start();
     shell.run("topic create t");
-    let lines: String = (0..20_000).map(|number| format!("{number}\n")).collect();
+    let lines = (0..20_000).map(|number| format!("{number}\n")).collect::<Vec<_>>().concat();
     shell.feed("produce t", &lines);
     assert_eq!(shell.run("consume t -e"), lines);
     assert_eq!(shell.run("consume t -n 3"), "0\n1\n2\n");
