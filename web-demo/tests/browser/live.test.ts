@@ -206,7 +206,7 @@ for (const theme of THEMES) {
       await other.page.getByText("Produce a record").click();
       await look();
       await other.page.goto(`${inject("origin")}/?group#live=group/billing`);
-      await other.page.locator(".lv-spark path[d]").first().waitFor();
+      await other.page.locator(".lv-spark path[d]").first().waitFor({ state: "attached" });
       await look();
       await close(other);
     });
