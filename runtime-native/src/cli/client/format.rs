@@ -74,7 +74,8 @@ fn escape(chars: &mut impl Iterator<Item = char>) -> Result<u8, String> {
         Some('\\') => b'\\',
         Some('x') => {
             let digits: String = chars.take(2).collect();
-            u8::from_str_radix(&digits, 16).map_err(|_| format!("\\x{digits} are not two hexadecimal digits"))?
+            let byte = u8::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 2 && !digits.starts_with('+'));
+            byte.ok_or_else(|| format!("\\x{digits} are not two hexadecimal digits"))?
         }
         other => {
             let given = other.map(String::from).unwrap_or_default();
