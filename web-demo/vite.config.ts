@@ -28,6 +28,7 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   worker: { format: "es" },
-  server: { proxy: { "/api": "http://localhost:8080" } },
+  // With the dev server, the tab live is the console of this one.
+  server: { proxy: { "/api": process.env["TAKHIN_URL"] ?? "http://localhost:8080" } },
   plugins: [compressed()],
 });

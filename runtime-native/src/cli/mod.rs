@@ -2,6 +2,7 @@
 
 mod backup;
 mod banner;
+mod client;
 mod config;
 mod key;
 mod listen;
@@ -52,6 +53,8 @@ enum Command {
     Restore(backup::Restore),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
+    #[command(flatten)]
+    Client(client::ClientCommand),
 }
 
 /// What was asked for: what clap found, and the file of settings that was named.
@@ -72,10 +75,12 @@ pub(crate) fn run() -> ExitCode {
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Client(client) => return Ok(client.run(clap_command())),
         }
+        .map(|()| ExitCode::SUCCESS)
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(message) => {
             for line in message.split('\n') {
                 eprintln!("takhin: {line}");

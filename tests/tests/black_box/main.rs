@@ -6,6 +6,7 @@ mod backup;
 mod batches;
 mod by_duration;
 mod cleanup;
+mod cli;
 mod commits;
 mod configuration;
 mod consumer_ids;

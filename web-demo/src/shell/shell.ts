@@ -56,7 +56,7 @@ export function startShell(app: HTMLElement, views: { simulate: View; replay: Re
       { class: "tab", role: "tab", id: `tab-${tab}`, "aria-controls": `panel-${tab}`, onclick: () => shell.open(tab) },
       TITLES[tab],
     );
-    panels[tab] = h("main", { class: "panel", role: "tabpanel", id: `panel-${tab}`, "aria-labelledby": `tab-${tab}`, hidden: true });
+    panels[tab] = h("div", { class: "panel", role: "tabpanel", id: `panel-${tab}`, "aria-labelledby": `tab-${tab}`, hidden: true });
     actions[tab] = h("div", { class: "actions", hidden: true });
     tablist.append(buttons[tab]);
   }
@@ -114,7 +114,7 @@ export function startShell(app: HTMLElement, views: { simulate: View; replay: Re
     ...tabs.map((tab) => actions[tab]),
     themeButton(),
   );
-  app.replaceChildren(header, h("div", { class: "panels" }, ...tabs.map((tab) => panels[tab])), live);
+  app.replaceChildren(header, h("main", { class: "panels" }, ...tabs.map((tab) => panels[tab])), live);
   return shell;
 }
 

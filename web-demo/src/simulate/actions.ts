@@ -131,6 +131,8 @@ export function perform(action: Action, player: Player, dialog: HTMLDialogElemen
   form.addEventListener("submit", () => {
     const values: Record<string, string> = {};
     action.fields.forEach((field, at) => (values[field.name] = read(inputs[at] as HTMLElement)));
+    // Back to where space plays, and does not ask the same again.
+    setTimeout(() => document.querySelector<HTMLElement>(".panel:not([hidden]) .workbench")?.focus());
     void player.act(action.act(values)).catch((error: Error) => player.say(error.message));
   });
   fill(dialog, form);

@@ -8,7 +8,7 @@ import type { Player } from "./player";
 const LONG = 160;
 
 export function inspector(player: Player): HTMLElement {
-  const body = h("div", { class: "inspector-body" });
+  const body = h("div", { class: "inspector-body", tabindex: 0 });
   const element = h(
     "section",
     { class: "pane inspector", "aria-label": "Inspector" },

@@ -6,7 +6,7 @@ import { span } from "../timeline/timeline";
 import type { Player } from "./player";
 
 export function worldPanel(player: Player): HTMLElement {
-  const body = h("div", { class: "world-body" });
+  const body = h("div", { class: "world-body", tabindex: 0 });
   const element = h("section", { class: "pane world", "aria-label": "World" }, h("h2", { class: "pane-title" }, "World"), body);
   const show = () => {
     const { state } = player;

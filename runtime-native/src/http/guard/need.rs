@@ -24,7 +24,7 @@ pub enum Need {
     NoKey,
     /// A key, of whatever scopes: there is nothing to be had, or only what the key may see.
     AnyKey,
-    /// A right over what the request's body names: its handler asks the [`Caller`] itself.
+    /// A right over what the request's body names: its handler asks the caller itself.
     InBody,
     /// This right over the topic in the path.
     Topic(Right),

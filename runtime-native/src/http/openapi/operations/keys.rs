@@ -48,9 +48,15 @@ pub(crate) fn create() -> Operation {
 pub(crate) fn revoke() -> Operation {
     Operation::new("revokeKey", TAG, "Revoke a key")
         .about("It is none any more when the answer comes; what waits under it ends.")
-        .path::<String>("id", "The key's id.", "0123456789abcdef")
+        .path::<KeyIdText>("id", "The key's id.", "0123456789abcdef")
         .answer(Answer::json::<KeyRevoked>(200, "It is none any more."))
         .errors(codes::QUERY)
         .errors(CHANGES)
         .errors(&[(400, "invalid_key_id"), (404, "key_not_found")])
 }
+
+/// A key's id in a path.
+#[derive(schemars::JsonSchema)]
+#[schemars(inline, transparent)]
+#[allow(dead_code)] // only its schema is of use
+struct KeyIdText(#[schemars(regex(pattern = "^[0-9a-f]{16}$"))] String);

@@ -1,0 +1,251 @@
+//! Requests and their repetition. Whoever calls [`Http::send`] promises that the request can be repeated: that it
+//! reads, or says again what is known already, so that a second arrival changes nothing.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{ApiError, Error, Result, Retry, address::Address};
+
+/// What a network and a server may take to answer, beyond what a request waits for on purpose.
+const NETWORK_TIME: Duration = Duration::from_secs(15);
+/// A connection that nobody used for so long is not kept.
+const IDLE_TIME: Duration = Duration::from_mins(1);
+
+#[cfg(feature = "tls")]
+type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+#[cfg(not(feature = "tls"))]
+type Connector = HttpConnector;
+
+pub(crate) struct Http {
+    addresses: Vec<Address>,
+    /// Which address is asked; it moves on when one gives no answer.
+    at: AtomicUsize,
+    authorization: Option<HeaderValue>,
+    retry: Retry,
+    client: legacy::Client<Connector, Full<Bytes>>,
+}
+
+/// A request that can be repeated.
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    body: Option<Bytes>,
+    wait: Duration,
+    give_up_after: Option<Duration>,
+}
+
+/// An answer that came whole.
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+    pub(crate) headers: HeaderMap,
+}
+
+/// A failed attempt, and whether another may help.
+struct Failure {
+    error: Error,
+    again: bool,
+    answered: bool,
+    retry_after: Duration,
+}
+
+impl Call {
+    /// `path` is encoded and may have a query.
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), body: None, wait: Duration::ZERO, give_up_after: None }
+    }
+
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Result<Self> {
+        let text = serde_json::to_vec(body).map_err(|error| Error::Invalid(error.to_string()))?;
+        self.body = Some(text.into());
+        Ok(self)
+    }
+
+    pub(crate) fn text(mut self, body: String) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// How long the server may take to answer, beyond what a network takes.
+    pub(crate) fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Instead of the client's own bound; zero is one attempt.
+    pub(crate) fn give_up_after(mut self, time: Option<Duration>) -> Self {
+        self.give_up_after = time;
+        self
+    }
+}
+
+impl Answer {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let start = String::from_utf8_lossy(&self.body[..self.body.len().min(200)]);
+            Error::UnexpectedAnswer(format!("{error}, in {start}"))
+        })
+    }
+}
+
+impl Http {
+    pub(crate) fn new(addresses: Vec<Address>, api_key: Option<&str>, retry: Retry) -> Result<Self> {
+        if addresses.is_empty() {
+            return Err(Error::Invalid("at least one address of the server is needed".to_owned()));
+        }
+        let authorization = api_key.map(|key| HeaderValue::from_str(&format!("Bearer {key}"))).transpose();
+        let mut authorization =
+            authorization.map_err(|_| Error::Invalid("the API key has characters that no key has".to_owned()))?;
+        if let Some(value) = &mut authorization {
+            value.set_sensitive(true);
+        }
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME)
+            .build(connector()?);
+        Ok(Self { addresses, at: AtomicUsize::new(0), authorization, retry, client })
+    }
+
+    /// Sends until there is an answer, or the time for repetitions is over. Nothing is sent any more once the future
+    /// is dropped.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer> {
+        let end = Instant::now() + call.give_up_after.unwrap_or(self.retry.give_up_after);
+        let mut repeated = false;
+        for attempt in 1.. {
+            let at = self.at.load(Ordering::Relaxed);
+            let mut failure = match self.attempt(&call, &self.addresses[at % self.addresses.len()]).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            if let Error::Api(error) = &mut failure.error {
+                error.repeated = repeated;
+            }
+            let pause = self.retry.pause(attempt, failure.retry_after);
+            if !failure.again || Instant::now() + pause > end {
+                return Err(failure.error);
+            }
+            if !failure.answered {
+                repeated = true;
+                // Whoever else found it silent at the same time has moved on already.
+                let _ = self.at.compare_exchange(at, at.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+            }
+            sleep(pause).await;
+        }
+        unreachable!("attempts end by their time")
+    }
+
+    async fn attempt(&self, call: &Call, address: &Address) -> std::result::Result<Answer, Failure> {
+        let request = self.request(call, address).map_err(Failure::ours)?;
+        let silence = |why: String| Failure::silence(address, why);
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| silence(reason(&error)))?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| silence(format!("it was cut off, {}", reason(&error))))?;
+            Ok((head.status, head.headers, body.to_bytes()))
+        };
+        let time = call.wait + NETWORK_TIME;
+        let (status, headers, body) =
+            timeout(time, exchange).await.map_err(|_| silence(format!("nothing came within {time:?}")))??;
+        if status.is_success() { Ok(Answer { body, headers }) } else { Err(Failure::refusal(status, &headers, &body)) }
+    }
+
+    fn request(&self, call: &Call, address: &Address) -> Result<Request<Full<Bytes>>> {
+        let mut request = Request::new(Full::new(call.body.clone().unwrap_or_default()));
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = address.of(&call.path)?;
+        let headers = request.headers_mut();
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(request)
+    }
+}
+
+#[cfg(feature = "tls")]
+fn connector() -> Result<Connector> {
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
+    let builder = builder.map_err(|error| Error::Invalid(format!("the system's certificates: {error}")))?;
+    Ok(builder.https_or_http().enable_http1().wrap_connector(plain_connector(false)))
+}
+
+#[cfg(not(feature = "tls"))]
+#[allow(clippy::unnecessary_wraps)] // As with the feature.
+fn connector() -> Result<Connector> {
+    Ok(plain_connector(true))
+}
+
+fn plain_connector(only_http: bool) -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(only_http);
+    // Requests are written whole, and each waits for its answer.
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(NETWORK_TIME));
+    connector
+}
+
+impl Failure {
+    /// A request that can't be made.
+    fn ours(error: Error) -> Self {
+        Self { error, again: false, answered: true, retry_after: Duration::ZERO }
+    }
+
+    fn silence(address: &Address, why: String) -> Self {
+        let error = Error::Connection { url: address.to_string(), why };
+        Self { error, again: true, answered: false, retry_after: Duration::ZERO }
+    }
+
+    fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = Duration::from_secs(seconds.unwrap_or(0));
+        if let Ok(mut error) = serde_json::from_slice::<ApiError>(body) {
+            error.status = status.as_u16();
+            // "unknown" is what the server itself can't tell: the repetition settles it.
+            let answered = error.details.get("applied").is_none_or(|applied| applied != "unknown");
+            return Self { again: error.retryable, error: Error::Api(Box::new(error)), answered, retry_after };
+        }
+        // Not the server's own words, but those of something on the way to it.
+        let on_the_way = matches!(status.as_u16(), 429 | 502 | 503 | 504);
+        let said = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+        let error = ApiError {
+            status: status.as_u16(),
+            code: "not_takhin".to_owned(),
+            message: if said.is_empty() { format!("{status}, and nothing else") } else { said },
+            retryable: on_the_way,
+            details: serde_json::Map::new(),
+            request_id: None,
+            repeated: false,
+        };
+        let answered = !matches!(status.as_u16(), 502 | 504);
+        Self { error: Error::Api(Box::new(error)), again: on_the_way, answered, retry_after }
+    }
+}
+
+/// The innermost cause is what says something: "connection refused", and not "client error".
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

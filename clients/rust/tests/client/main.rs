@@ -1,0 +1,8 @@
+//! The client against the real server, which is taken from `TAKHIN_BIN` or the target directory.
+
+mod admin;
+mod breaking_way;
+mod consuming;
+mod faults;
+mod producing;
+mod server;
