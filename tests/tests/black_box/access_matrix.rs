@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    path::Path,
 };
 
 use serde_json::{Value, json};
@@ -169,7 +170,7 @@ fn scopes(route: &RouteNeeds) -> (Value, Vec<Value>) {
 fn a_script_of_the_page() -> String {
     let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../web-demo/dist/assets")).expect("the page");
     let mut names = files.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
-    names.find(|name| name.ends_with(".js")).expect("a script")
+    names.find(|name| Path::new(name).extension().is_some_and(|ending| ending == "js")).expect("a script")
 }
 
 fn refused_as_nobody(seen: &Seen, reason: &str, what: &str) {
