@@ -57,7 +57,7 @@ pub(super) async fn serve(accepted: Accepted, shared: Shared) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let link = Arc::new(Link::new(&shared.config, refused));
+    let link = Arc::new(Link::new(&shared.config, refused, tls.is_some()));
     match tls {
         None => speak(Wire::new(stream, Arc::clone(&link)), link, peer.ip(), shared).await,
         // In a place of its own: what it needs is several times as much, and no plain connection is to have it.

@@ -55,7 +55,7 @@ impl Cors {
             return None;
         }
         let origin = headers.get(header::ORIGIN)?;
-        if self.allowed(origin).is_none() {
+        if !self.allows(origin) {
             let origin = origin.to_str().unwrap_or_default();
             let message = format!("pages of {origin} may not ask here");
             let error = ApiError::new(StatusCode::FORBIDDEN, "origin_not_allowed", message).with("origin", origin);
@@ -81,6 +81,11 @@ impl Cors {
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
             answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANY);
         }
+    }
+
+    /// Whether pages of this origin may ask.
+    pub(super) fn allows(&self, origin: &HeaderValue) -> bool {
+        self.allowed(origin).is_some()
     }
 
     fn allows_any(&self) -> bool {

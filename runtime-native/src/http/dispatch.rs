@@ -31,6 +31,7 @@ use super::{
     client_address::ClientAddress,
     config::HttpConfig,
     error::ApiError,
+    forgery::check_origin,
     guard::KeyUsed,
     input::query::check_percent_encoding,
     kafka_rest::KAFKA_JSON,
@@ -124,7 +125,10 @@ impl Dispatch {
         if let Some(answer) = self.config.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
             return answer;
         }
-        if let Err(error) = check_percent_encoding(request.uri()).and_then(|()| check_framing(request.headers())) {
+        let checked = check_percent_encoding(request.uri())
+            .and_then(|()| check_framing(request.headers()))
+            .and_then(|()| check_origin(request.method(), request.headers(), self.config.cors.as_ref()));
+        if let Err(error) = checked {
             return error.into_response();
         }
         request.extensions_mut().insert(asked);

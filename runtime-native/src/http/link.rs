@@ -27,6 +27,8 @@ pub(super) struct Link {
     write_stall_timeout: Duration,
     /// Whether the server has too many connections to serve this one.
     pub(super) refused: bool,
+    /// Whether it is encrypted.
+    pub(super) over_tls: bool,
     state: Mutex<State>,
 }
 
@@ -67,12 +69,13 @@ enum Phase {
 
 impl Link {
     /// A connection that was just accepted.
-    pub(super) fn new(config: &HttpConfig, refused: bool) -> Self {
+    pub(super) fn new(config: &HttpConfig, refused: bool, over_tls: bool) -> Self {
         Self {
             header_timeout: config.header_timeout,
             idle_timeout: config.idle_timeout,
             write_stall_timeout: config.write_stall_timeout,
             refused,
+            over_tls,
             state: Mutex::new(State {
                 phase: Phase::Fresh,
                 read_deadline: Some(Instant::now() + config.header_timeout),

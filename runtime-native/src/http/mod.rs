@@ -26,6 +26,7 @@ mod cors;
 mod delivery;
 mod dispatch;
 mod error;
+mod forgery;
 mod guard;
 mod handshake;
 mod in_flight;

@@ -27,7 +27,11 @@ pub(crate) const CODES: &[(u16, &str, &str)] = &[
     (400, "invalid_key_id", "The path's id of a key is none. `details`: value."),
     (401, "unauthorized", "The request needs a key that is known. `details`: reason."),
     (403, "forbidden", "The key lacks a right. `details`: scope, right, name."),
-    (403, "origin_not_allowed", "A browser asks for a page of an origin that may not ask. `details`: origin."),
+    (
+        403,
+        "origin_not_allowed",
+        "A browser asks, or sends what would change something, for a page of an origin that may not. `details`: origin.",
+    ),
     (404, "route_not_found", "There is nothing at this path. `details`: method, path."),
     (404, "topic_not_found", "There is no such topic. `details`: topic."),
     (404, "partition_not_found", "The topic has no such partition. `details`: partition, partitions."),

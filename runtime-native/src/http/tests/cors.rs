@@ -72,3 +72,43 @@ fn without_any_it_is_as_if_there_were_no_browsers() {
     let answer = ask(&world, "GET /api/health", "Origin: https://app.example.com\r\n");
     assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (None, None));
 }
+
+#[test]
+fn a_page_of_another_origin_changes_nothing() {
+    let form = |world: &World, origin: &str| {
+        let mut client = world.client();
+        let body = r#"{"name":"orders"}"#;
+        let length = body.len();
+        client.send(&format!(
+            "POST /api/topics HTTP/1.1\r\nHost: localhost:8080\r\nContent-Type: text/plain\r\n{origin}\
+             Content-Length: {length}\r\n\r\n{body}"
+        ));
+        let answer = client.answer();
+        (answer.status, answer.json()["code"].as_str().map(str::to_owned))
+    };
+    let refused = (403, Some("origin_not_allowed".to_owned()));
+    for foreign in [
+        "Origin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n",
+        "Origin: http://localhost:3000\r\nSec-Fetch-Site: same-site\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Origin: https://evil.example\r\n",
+        "Origin: http://localhost:3000\r\n",
+        "Origin: null\r\n",
+    ] {
+        assert_eq!(form(&World::new(), foreign), refused, "{foreign}");
+        assert_eq!(form(&world_for(&["https://app.example.com"]), foreign), refused, "{foreign}");
+    }
+    for own in [
+        "",
+        "Sec-Fetch-Site: none\r\n",
+        "Origin: http://localhost:8080\r\n",
+        "Origin: https://behind-a-proxy.example\r\nSec-Fetch-Site: same-origin\r\n",
+    ] {
+        assert_eq!(form(&World::new(), own).0, 201, "{own}");
+    }
+    let allowed = "Origin: https://app.example.com\r\nSec-Fetch-Site: cross-site\r\n";
+    assert_eq!(form(&world_for(&["https://app.example.com"]), allowed).0, 201);
+    assert_eq!(form(&world_for(&["*"]), allowed).0, 201);
+    let looked = ask(&World::new(), "GET /api/topics", "Origin: https://evil.example\r\n");
+    assert_eq!((looked.status, looked.header("access-control-allow-origin")), (200, None), "reading changes nothing");
+}

@@ -164,7 +164,7 @@ async fn a_client_that_left_is_seen_to_have_left() {
         let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
         connector.connect(ServerName::try_from("localhost").expect("a name"), stream).await.expect("a handshake")
     });
-    let link = Arc::new(Link::new(&HttpConfig::default(), false));
+    let link = Arc::new(Link::new(&HttpConfig::default(), false, true));
     let wire = Wire::new(listener.accept().await.expect("a connection").0, link);
     let mut server = load(files).acceptor().accept(wire).await.expect("a handshake");
     let mut client = client.await.expect("no panic");
