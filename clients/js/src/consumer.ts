@@ -166,8 +166,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       body = { offsets: offsetMap(offsets) };
     }
     await this.#session.alone(async () => {
-      await member.ask("POST", "/seek", body);
-      this.#session.holdings.delivery.move(moved);
+      const { positions } = await member.ask<{ positions: ByPartition<number | null> }>("POST", "/seek", body);
+      this.#session.holdings.move(moved, positions);
     });
   }
 

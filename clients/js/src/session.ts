@@ -8,7 +8,7 @@ import { Holdings } from "./holdings.ts";
 import type { Http } from "./http.ts";
 import { type Described, Membership } from "./membership.ts";
 import { type ConsumerOptions, type Subscription, subscriptionOf } from "./options.ts";
-import { type ByPartition, byPartition, type TopicPartitionOffset } from "./partitions.ts";
+import { type ByPartition, byPartition, lists, type TopicPartitionOffset } from "./partitions.ts";
 import { eventsOf, type StreamEvent } from "./stream.ts";
 
 /** An offset to commit, and what to remember with it. */
@@ -116,7 +116,7 @@ export class Session {
       await this.hear({ kind: "batch", batch: await poll });
     } catch (error) {
       signal?.throwIfAborted();
-      if (error instanceof ApiError && error.code === "batch_unknown") await this.#remind(member, signal);
+      if (error instanceof ApiError && error.code === "batch_unknown") await this.#remind(member, error, signal);
       else if (error instanceof ConsumerLostError) await this.joined(signal);
       else if (!stop.signal.aborted) throw error;
     }
@@ -129,7 +129,10 @@ export class Session {
     this.open();
     const { maxPollRecords: max_records, maxPollBytes: max_bytes_total, fetchMinBytes: min_bytes } = this.#options;
     const stop = new AbortController();
-    const at = this.holdings.arrived().map(({ topic, partition, offset }) => `${topic}/${partition}:${offset}`);
+    // An event that was lost may have been the first of a partition: that begins again where the group does.
+    const unheard = this.holdings.unheard();
+    if (unheard.length > 0) await member.ask("POST", "/seek", { to: "committed", partitions: lists(unheard) }, { signal });
+    const at = this.holdings.places().map(({ topic, partition, offset }) => `${topic}/${partition}:${offset}`);
     const headers: Record<string, string> = at.length > 0 ? { "last-event-id": at.join(",") } : {};
     this.#inFlight = { stop, ended: Promise.resolve() };
     try {
@@ -176,12 +179,15 @@ export class Session {
     }
   }
 
-  /** After a crash the server may not know the last batch; this side does, and says where each partition goes on. */
-  async #remind(member: Membership, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * After a crash the server may not know the last batch; this side does, and says where each partition goes on. What else
+   * the server may have handed out since the batch that it knows is asked for by that, so that no lost answer loses it.
+   */
+  async #remind(member: Membership, unknown: ApiError, signal: AbortSignal | undefined): Promise<void> {
     await this.holdings.adopt(await member.ask<Described>("GET", "", undefined, { signal }));
     const offsets = this.holdings.arrived();
     if (offsets.length > 0) await member.ask("POST", "/seek", { offsets: offsetMap(offsets) }, { signal });
-    this.holdings.batch = undefined;
+    this.holdings.batch = Number(unknown.details["previous"]);
   }
 
   /** Commits what was worked on, if it is time. */
