@@ -3,6 +3,8 @@
 mod admin;
 mod breaking_way;
 mod consuming;
+mod encrypted;
 mod faults;
 mod producing;
+mod readme;
 mod server;
