@@ -21,7 +21,12 @@ mod topic;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use failure::Failure;
+
+pub(super) use self::{
+    connection::Connection,
+    failure::Failure,
+    output::{OutputOptions, Table, print},
+};
 
 /// A command that talks to a server.
 #[derive(Debug, Subcommand)]
@@ -46,19 +51,11 @@ pub(super) enum ClientCommand {
 
 impl ClientCommand {
     /// Runs it to its end. `whole` is the command line that completions are made of.
-    pub(super) fn run(self, whole: clap::Command) -> ExitCode {
-        match self.run_or_fail(whole) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.tell(),
-        }
-    }
-
-    fn run_or_fail(self, whole: clap::Command) -> Result<(), Failure> {
+    pub(super) fn run(self, whole: clap::Command) -> Result<(), Failure> {
         if let Self::Completions(completions) = &self {
             return completions.run(whole);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let result = runtime.block_on(async {
+        run(async {
             match self {
                 Self::Topic(topic) => topic.run().await,
                 Self::Produce(produce) => produce.run().await,
@@ -68,9 +65,23 @@ impl ClientCommand {
                 Self::Ping(ping) => ping.run().await,
                 Self::Completions(_) => Ok(()),
             }
-        });
-        // What still reads from a terminal would else be waited for.
-        runtime.shutdown_background();
-        result
+        })
+    }
+}
+
+/// Runs what talks to a server.
+pub(super) fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // What still reads from a terminal would else be waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// What a command of this kind exits with; a failure is told on stderr.
+pub(super) fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
     }
 }
