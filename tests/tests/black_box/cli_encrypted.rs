@@ -29,7 +29,9 @@ fn each_command_takes_the_same_options() {
     let lines = [
         "ping",
         "topic create t",
+        "bench produce -t t -n 10",
         "messages t",
+        "consume t -e -n 1",
         "group list",
         "key create --name n --topic t:read",
         "key list",

@@ -7,6 +7,7 @@ mod batches;
 mod by_duration;
 mod cleanup;
 mod cli;
+mod cli_bench;
 mod cli_encrypted;
 mod commits;
 mod configuration;

@@ -1,5 +1,6 @@
 //! The commands that talk to a server, each in a file of its own, on top of the client library.
 
+mod bench;
 mod completions;
 mod connection;
 mod consume;
@@ -45,6 +46,9 @@ pub(super) enum ClientCommand {
     Messages(messages::Messages),
     /// See whether a server answers, and how quickly
     Ping(ping::Ping),
+    /// Measure how much a server takes and gives, and how soon
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Print what makes a shell complete takhin's commands and options
     Completions(completions::Completions),
 }
@@ -63,6 +67,7 @@ impl ClientCommand {
                 Self::Group(group) => group.run().await,
                 Self::Messages(messages) => messages.run().await,
                 Self::Ping(ping) => ping.run().await,
+                Self::Bench(bench) => bench.run().await,
                 Self::Completions(_) => Ok(()),
             }
         })
