@@ -130,8 +130,10 @@ export class Session {
     const { maxPollRecords: max_records, maxPollBytes: max_bytes_total, fetchMinBytes: min_bytes } = this.#options;
     const stop = new AbortController();
     // An event that was lost may have been the first of a partition: that begins again where the group does.
-    const unheard = this.holdings.unheard();
-    if (unheard.length > 0) await member.ask("POST", "/seek", { to: "committed", partitions: lists(unheard) }, { signal });
+    await this.#putBack(member, signal, () => {
+      const unheard = this.holdings.unheard();
+      return unheard.length > 0 ? { to: "committed", partitions: lists(unheard) } : undefined;
+    });
     const at = this.holdings.places().map(({ topic, partition, offset }) => `${topic}/${partition}:${offset}`);
     const headers: Record<string, string> = at.length > 0 ? { "last-event-id": at.join(",") } : {};
     this.#inFlight = { stop, ended: Promise.resolve() };
@@ -185,9 +187,25 @@ export class Session {
    */
   async #remind(member: Membership, unknown: ApiError, signal: AbortSignal | undefined): Promise<void> {
     await this.holdings.adopt(await member.ask<Described>("GET", "", undefined, { signal }));
-    const offsets = this.holdings.arrived();
-    if (offsets.length > 0) await member.ask("POST", "/seek", { offsets: offsetMap(offsets) }, { signal });
+    await this.#putBack(member, signal, () => {
+      const offsets = this.holdings.arrived();
+      return offsets.length > 0 ? { offsets: offsetMap(offsets) } : undefined;
+    });
     this.holdings.batch = Number(unknown.details["previous"]);
+  }
+
+  /** Seeks, and asks anew what is still held if a partition has gone meanwhile. */
+  async #putBack(member: Membership, signal: AbortSignal | undefined, where: () => object | undefined): Promise<void> {
+    for (let attempts = 1; ; attempts++) {
+      const body = where();
+      if (!body) return;
+      try {
+        return await member.ask("POST", "/seek", body, { signal });
+      } catch (error) {
+        if (!(error instanceof ApiError && error.code === "partition_not_assigned") || attempts === 10) throw error;
+        await this.holdings.adopt(await member.ask<Described>("GET", "", undefined, { signal }));
+      }
+    }
   }
 
   /** Commits what was worked on, if it is time. */

@@ -83,11 +83,19 @@ impl Consumer {
         let Some(member) = &self.member else { return Ok(()) };
         let known = unknown.api().and_then(|api| api.details.get("previous")?.as_u64());
         let known = known.ok_or_else(|| Error::UnexpectedAnswer("no `previous` batch".to_owned()))?;
-        self.holdings.adopt(&member.describe().await?);
-        let offsets = self.holdings.arrived();
-        if !offsets.is_empty() {
+        for attempt in 1.. {
+            self.holdings.adopt(&member.describe().await?);
+            let offsets = self.holdings.arrived();
+            if offsets.is_empty() {
+                break;
+            }
             let body = json!({"offsets": offset_map(&offsets)});
-            member.ask::<Value>(Method::POST, "/seek", Some(&body), Patience::default()).await?;
+            match member.ask::<Value>(Method::POST, "/seek", Some(&body), Patience::default()).await {
+                Ok(_) => break,
+                // It has gone since it was asked what there is.
+                Err(error) if error.is_api("partition_not_assigned") && attempt < 10 => {}
+                Err(error) => return Err(error),
+            }
         }
         self.holdings.batch = known;
         Ok(())

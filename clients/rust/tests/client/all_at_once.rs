@@ -134,6 +134,7 @@ async fn nothing_is_lost_and_nothing_comes_again_that_was_committed() {
         task.await.unwrap();
     }
 
+    let ends: Vec<_> = direct.admin().topic("t").await.unwrap().offsets.iter().map(|bounds| bounds.end).collect();
     let account = account.lock().unwrap();
     assert_eq!(account.again, []);
     let place = |number: u64| {
@@ -141,7 +142,6 @@ async fn nothing_is_lost_and_nothing_comes_again_that_was_committed() {
         ((partition, number / u64::from(PARTITIONS)), number.to_string())
     };
     assert_eq!(account.got, (0..RECORDS).map(place).collect());
-    let ends: Vec<_> = direct.admin().topic("t").await.unwrap().offsets.iter().map(|bounds| bounds.end).collect();
     assert_eq!(ends, vec![RECORDS / u64::from(PARTITIONS); PARTITIONS as usize]);
     assert!(way.cuts() > 5, "{} cuts", way.cuts());
 }
