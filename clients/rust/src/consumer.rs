@@ -69,8 +69,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] if the server refuses, as with `topic_not_found`; [`Error::Invalid`] if there is nothing to read
-    /// yet; [`Error::Connection`].
+    /// [`Error::Api`](crate::Error::Api) if the server refuses, as with `topic_not_found`;
+    /// [`Error::Invalid`](crate::Error::Invalid) if there is nothing to read yet;
+    /// [`Error::Connection`](crate::Error::Connection).
     pub async fn join(&mut self) -> Result<()> {
         self.joined().await.map(drop)
     }
@@ -108,8 +109,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `no_committed_offset` if there is no place to begin at; [`Error::Connection`] if the server
-    /// could not be reached for as long as requests are repeated; [`Error::Fenced`]; [`Error::ConsumerLost`] if this
+    /// [`Error::Api`](crate::Error::Api) with `no_committed_offset` if there is no place to begin at;
+    /// [`Error::Connection`](crate::Error::Connection) if the server could not be reached for as long as requests are
+    /// repeated; [`Error::Fenced`](crate::Error::Fenced); [`Error::ConsumerLost`](crate::Error::ConsumerLost) if this
     /// consumer does not join anew.
     pub async fn poll(&mut self, timeout: Duration) -> Result<Batch> {
         self.poll_up_to(self.options.max_poll_records, timeout).await
@@ -165,7 +167,8 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned` if a partition is another's now; [`Error::ConsumerLost`].
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned` if a partition is another's now;
+    /// [`Error::ConsumerLost`](crate::Error::ConsumerLost).
     pub async fn commit(&mut self) -> Result<()> {
         let handed: Vec<_> = self.holdings.delivery.handed().into_iter().map(CommitOffset::from).collect();
         self.commit_offsets(&handed).await
@@ -184,7 +187,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned` or `offset_out_of_range`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned` or `offset_out_of_range`.
     pub async fn seek(&mut self, offsets: &[PartitionOffset]) -> Result<()> {
         let partitions: Vec<_> = offsets.iter().map(|at| at.partition.clone()).collect();
         self.seek_as(&partitions, &json!({"offsets": offset_map(offsets)})).await
@@ -194,7 +197,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned`.
     pub async fn seek_to(&mut self, place: Place, partitions: Option<&[TopicPartition]>) -> Result<()> {
         let mut body = match place {
             Place::Beginning => json!({"to": "beginning"}),
@@ -214,7 +217,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned`.
     pub async fn pause(&mut self, partitions: Option<&[TopicPartition]>) -> Result<()> {
         self.set_paused("/pause", partitions).await?;
         let paused = partitions.map_or_else(|| self.assignment().to_vec(), <[_]>::to_vec);
@@ -226,7 +229,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned`.
     pub async fn resume(&mut self, partitions: Option<&[TopicPartition]>) -> Result<()> {
         self.set_paused("/resume", partitions).await?;
         let resumed = partitions.map_or_else(|| self.paused(), <[_]>::to_vec);
@@ -288,7 +291,8 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Connection`] if the server could not be reached within 10 seconds; its session then ends by itself.
+    /// [`Error::Connection`](crate::Error::Connection) if the server could not be reached within 10 seconds; its
+    /// session then ends by itself.
     pub async fn close(mut self) -> Result<()> {
         if !self.is_singly {
             self.holdings.delivery.finish();
