@@ -29,6 +29,23 @@ macro_rules! must {
 }
 
 impl Core {
+    /// Checks what must hold of one consumer and of its group, and what takes no time. For tests that can't do the
+    /// whole [`Core::check`] after every step.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_consumer(&self, consumer: ConsumerId) -> Result<(), Violation> {
+        must!(self.woken.is_empty(), "nobody woken is left unheard", "{:?}", self.woken);
+        let (Some(session), Some(record)) = (self.sessions.get(&consumer), self.durable.consumers.get(&consumer))
+        else {
+            let neither = !self.sessions.contains_key(&consumer) && !self.durable.consumers.contains_key(&consumer);
+            must!(neither, "every consumer has a session and every session a consumer", "{consumer}");
+            return Ok(());
+        };
+        self.check_session(consumer, session)?;
+        if self.groups.contains_key(&record.group) { self.check_group(&record.group) } else { Ok(()) }
+    }
+
     /// Checks every structural invariant. Takes time in proportion to the whole state: for tests and audits.
     ///
     /// # Errors

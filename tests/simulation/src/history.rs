@@ -2,11 +2,10 @@
 //! the operations, each at some moment between its request and its answer, in which every answer makes sense.
 //!
 //! The check goes along with the run (just-in-time linearization, Lowe 2017, after Wing and Gong 1993): it keeps every
-//! state that the thing may be in, each with what of the open operations has happened in it. A write of which no answer
-//! comes stays open, and may happen any time until the broker is started anew. Where more than [`MAX_OPEN`]
-//! operations are open, or more than [`MAX_STATES`] states possible, it looks away until there are fewer.
-
-use std::collections::BTreeMap;
+//! state that the thing may be in, each with what of the open operations has happened in it. When one is answered, and
+//! not before, those that are open are let happen in all orders up to that one. A write of which no answer comes stays
+//! open, and may happen any time until the broker is started anew. Where more than [`MAX_OPEN`] operations are open, or
+//! more than [`MAX_STATES`] states possible, it looks away until then.
 
 /// Operations that may be open at a time.
 const MAX_OPEN: usize = 10;
@@ -25,22 +24,41 @@ pub(crate) enum Ask {
 }
 
 /// Names something that is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
 /// One state that the thing may be in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
     value: u64,
-    /// What of the open operations has happened, and the value that each met.
-    happened: Vec<(u64, u64)>,
+    /// What of the open operations has happened, and the value that each met, in the order of their tickets.
+    happened: Vec<(Ticket, u64)>,
+}
+
+impl State {
+    fn place_of(&self, ticket: Ticket) -> Option<usize> {
+        self.happened.iter().position(|(of, _)| *of == ticket)
+    }
+
+    /// The state after one more operation.
+    fn after(&self, ticket: Ticket, ask: Ask) -> Self {
+        let value = match ask {
+            Ask::Append(records) => self.value + records,
+            Ask::Set(value) => value,
+            Ask::Get => self.value,
+        };
+        let mut happened = self.happened.clone();
+        let place = happened.partition_point(|(of, _)| *of < ticket);
+        happened.insert(place, (ticket, self.value));
+        Self { value, happened }
+    }
 }
 
 /// The history of one thing: a log's end, or what is committed.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     states: Vec<State>,
-    open: BTreeMap<u64, Ask>,
+    open: Vec<(Ticket, Ask)>,
     tickets: u64,
     /// Whether it looks away.
     blind: bool,
@@ -48,88 +66,96 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn new(value: u64) -> Self {
-        Self { states: vec![State { value, happened: Vec::new() }], open: BTreeMap::new(), tickets: 0, blind: false }
+        Self { states: vec![State { value, happened: Vec::new() }], open: Vec::new(), tickets: 0, blind: false }
     }
 
     /// Something is asked for.
     pub(crate) fn begin(&mut self, ask: Ask) -> Ticket {
         self.tickets += 1;
-        self.open.insert(self.tickets, ask);
-        self.blind |= self.open.len() > MAX_OPEN;
-        Ticket(self.tickets)
+        let ticket = Ticket(self.tickets);
+        if self.open.len() == MAX_OPEN {
+            self.look_away();
+        }
+        if !self.blind {
+            self.open.push((ticket, ask));
+        }
+        ticket
     }
 
     /// Something is answered: it happened, and met `met` if that is known. Whether that can be.
     pub(crate) fn happened(&mut self, ticket: Ticket, met: Option<u64>) -> bool {
-        self.close(ticket, |mut state| {
-            let at = state.happened.iter().position(|(of, _)| *of == ticket.0)?;
-            let (_, before) = state.happened.remove(at);
-            met.is_none_or(|met| met == before).then_some(state)
+        self.spread(Some(ticket));
+        self.close(ticket, |state| {
+            let Some(place) = state.place_of(ticket) else { return false };
+            let (_, before) = state.happened.remove(place);
+            met.is_none_or(|met| met == before)
         })
     }
 
     /// Something is refused: it did not happen. Whether that can be.
     pub(crate) fn did_not_happen(&mut self, ticket: Ticket) -> bool {
-        self.close(ticket, |state| state.happened.iter().all(|(of, _)| *of != ticket.0).then_some(state))
+        self.close(ticket, |state| state.place_of(ticket).is_none())
     }
 
     /// Nobody waits for what was read.
     pub(crate) fn forget(&mut self, ticket: Ticket) {
-        self.close(ticket, |mut state| {
-            state.happened.retain(|(of, _)| *of != ticket.0);
-            Some(state)
+        self.close(ticket, |state| {
+            state.happened.retain(|(of, _)| *of != ticket);
+            true
         });
     }
 
     /// The broker is started anew: what is open has happened or never will. `value` is what is there.
     pub(crate) fn restart(&mut self, value: u64) -> bool {
-        self.spread();
+        self.spread(None);
         let holds = self.blind || self.states.iter().any(|state| state.value == value);
         *self = Self { tickets: self.tickets, ..Self::new(value) };
         holds
     }
 
-    fn close(&mut self, ticket: Ticket, fits: impl Fn(State) -> Option<State>) -> bool {
-        if !self.open.contains_key(&ticket.0) {
-            return true;
-        }
-        if !self.blind {
-            self.spread();
-        }
-        self.open.remove(&ticket.0);
-        if !self.blind {
-            self.states = std::mem::take(&mut self.states).into_iter().filter_map(fits).collect();
+    /// Ends something: only states that fit it are left.
+    fn close(&mut self, ticket: Ticket, fits: impl FnMut(&mut State) -> bool) -> bool {
+        let Some(at) = self.open.iter().position(|(of, _)| *of == ticket) else { return true };
+        self.open.remove(at);
+        self.states.retain_mut(fits);
+        if self.states.len() > 1 {
             self.states.sort_unstable();
             self.states.dedup();
         }
-        self.blind || !self.states.is_empty()
+        !self.states.is_empty()
     }
 
-    /// Adds every state that what is open can lead to.
-    fn spread(&mut self) {
+    /// Adds every state that what is open can lead to, up to that in which `last` happens.
+    fn spread(&mut self, last: Option<Ticket>) {
+        if last.is_some_and(|last| self.open.iter().all(|(of, _)| *of != last)) {
+            return;
+        }
         let mut at = 0;
-        while at < self.states.len() && !self.blind {
-            for (ticket, ask) in &self.open {
-                let state = &self.states[at];
-                if state.happened.iter().any(|(of, _)| of == ticket) {
-                    continue;
-                }
-                let value = match ask {
-                    Ask::Append(records) => state.value + records,
-                    Ask::Set(value) => *value,
-                    Ask::Get => state.value,
-                };
-                let mut happened = state.happened.clone();
-                happened.push((*ticket, state.value));
-                happened.sort_unstable();
-                let next = State { value, happened };
-                if !self.states.contains(&next) {
-                    self.states.push(next);
+        while let Some(state) = self.states.get(at) {
+            if last.is_none_or(|last| state.place_of(last).is_none()) {
+                for n in 0..self.open.len() {
+                    let (ticket, ask) = self.open[n];
+                    let state = &self.states[at];
+                    if state.place_of(ticket).is_none() {
+                        let next = state.after(ticket, ask);
+                        if !self.states.contains(&next) {
+                            self.states.push(next);
+                        }
+                    }
                 }
             }
             at += 1;
-            self.blind |= self.states.len() > MAX_STATES;
+            if self.states.len() > MAX_STATES {
+                return self.look_away();
+            }
         }
+    }
+
+    /// Says nothing more before the next start.
+    fn look_away(&mut self) {
+        self.blind = true;
+        self.open.clear();
+        self.states.clear();
     }
 }
 
@@ -193,8 +219,8 @@ mod tests {
         for n in 1..1000 {
             log.begin(Ask::Append(n));
             assert!(read(&mut log, 0));
+            assert!(log.states.len() <= super::MAX_STATES && log.open.len() <= super::MAX_OPEN);
         }
-        assert!(log.states.len() <= super::MAX_STATES * super::MAX_OPEN);
         assert!(log.restart(3) && !read(&mut log, 4), "a start makes it look again");
     }
 }

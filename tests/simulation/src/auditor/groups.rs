@@ -1,10 +1,13 @@
 //! What the auditor knows of groups and their members: what facts make of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use takhin_core::{
     ConsumerId, ConsumerOptions, Date, Durable, Fact, FactSeq, Generation, GroupName, LeaveReason, LogId, RequestId,
-    Timestamp, fact::Subscription, pattern::Matcher,
+    Timestamp, TopicPattern, fact::Subscription, pattern::Matcher,
 };
 
 use super::{Auditor, NewLife, commits::Committed};
@@ -32,7 +35,7 @@ pub(super) struct Member {
     pub(super) group: GroupName,
     pub(super) subscription: Subscription,
     /// What its pattern matches, if it subscribes with one.
-    pub(super) matcher: Option<Matcher>,
+    pub(super) matcher: Option<Arc<Matcher>>,
     pub(super) options: ConsumerOptions,
     pub(super) held: BTreeSet<LogId>,
     /// What it shall have.
@@ -58,12 +61,34 @@ impl Member {
         self.subscription == Subscription::Manual
     }
 
-    fn subscribe(&mut self, subscription: &Subscription) {
+    fn subscribe(&mut self, subscription: &Subscription, matchers: &mut Matchers) {
         self.matcher = match subscription {
-            Subscription::Pattern(pattern) => pattern.compile().ok(),
+            Subscription::Pattern(pattern) => matchers.of(pattern),
             Subscription::Topics(_) | Subscription::Manual => None,
         };
         self.subscription = subscription.clone();
+    }
+}
+
+/// Patterns that are compiled: who subscribes with one is seldom the only one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Matchers(BTreeMap<TopicPattern, Option<Arc<Matcher>>>);
+
+impl Matchers {
+    /// Patterns that are remembered at most.
+    const MAX: usize = 64;
+
+    /// What a pattern matches; [`None`] if it can't be used.
+    fn of(&mut self, pattern: &TopicPattern) -> Option<Arc<Matcher>> {
+        if let Some(known) = self.0.get(pattern) {
+            return known.clone();
+        }
+        if self.0.len() >= Self::MAX {
+            self.0.clear();
+        }
+        let matcher = pattern.compile().ok().map(Arc::new);
+        self.0.insert(pattern.clone(), matcher.clone());
+        matcher
     }
 }
 
@@ -98,14 +123,14 @@ impl Auditor {
                 self.lose_all(*consumer);
                 self.aim(*consumer, &BTreeSet::new())?;
                 if let Some(member) = self.members.get_mut(consumer) {
-                    member.subscribe(subscription);
+                    member.subscribe(subscription, &mut self.matchers);
                     member.is_owed_news = false;
                     member.polled_at = self.now;
                 }
             }
             Fact::Resubscribed { consumer, subscription } => {
                 if let Some(member) = self.members.get_mut(consumer) {
-                    member.subscribe(subscription);
+                    member.subscribe(subscription, &mut self.matchers);
                 }
             }
             Fact::TakenOver { from, consumer, options, subscription } => {
@@ -192,7 +217,7 @@ impl Auditor {
             poll: None,
             is_owed_news: false,
         };
-        member.subscribe(subscription);
+        member.subscribe(subscription, &mut self.matchers);
         self.members.insert(consumer, member);
         self.watch(consumer);
     }

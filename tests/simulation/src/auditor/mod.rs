@@ -29,7 +29,7 @@ use takhin_core::{
 };
 
 use self::{
-    groups::{Group, Member},
+    groups::{Group, Matchers, Member},
     logs::{Log, Logs},
     requests::Open,
     topics::Topics,
@@ -81,6 +81,7 @@ pub struct Auditor {
     topics: Topics,
     groups: BTreeMap<GroupName, Group>,
     members: BTreeMap<ConsumerId, Member>,
+    matchers: Matchers,
     /// When each consumer is looked at for silence.
     silence: BTreeSet<(Timestamp, ConsumerId)>,
     /// The highest generation of a group that is no more.
@@ -113,6 +114,7 @@ impl Auditor {
             topics: Topics::default(),
             groups: BTreeMap::new(),
             members: BTreeMap::new(),
+            matchers: Matchers::default(),
             silence: BTreeSet::new(),
             floor: Generation::default(),
             deleted_in: FactSeq::default(),

@@ -18,8 +18,8 @@ use std::collections::VecDeque;
 #[cfg(feature = "planted")]
 use takhin_core::planted::Bug;
 use takhin_core::{
-    Assignor, Boot, Command, ConsumerOptions, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName, LeaveReason,
-    LogId, ReadError, Request, RequestId, Timestamp, TopicName,
+    Assignor, Boot, Command, ConsumerId, ConsumerOptions, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName,
+    LeaveReason, LogId, ReadError, Request, RequestId, Timestamp, TopicName,
     fact::{RebalanceReason, Subscription},
     trace::{Header, Recorder},
 };
@@ -43,6 +43,18 @@ use crate::{
 /// Events that one step may lead to by itself, as a lost answer does: more would be a loop.
 const MAX_FOLLOWING: usize = 10_000;
 
+/// How thoroughly the core is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// All of it after every event.
+    Thorough,
+    /// Who asks, after every request; all of it after some events, before each crash and at the end.
+    Usual,
+}
+
+/// With the usual care all of the core is looked into after one in so many events.
+const EVENTS_PER_CHECK: u64 = 16;
+
 /// Everything there is.
 pub(crate) struct World {
     core: Core,
@@ -58,6 +70,9 @@ pub(crate) struct World {
     now: u64,
     /// Words used.
     step: u64,
+    care: Care,
+    /// Who asks in this step.
+    asker: Option<ConsumerId>,
     /// Events that the core was given.
     events: u64,
     requests: u64,
@@ -123,7 +138,7 @@ struct Recording {
 }
 
 impl World {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, care: Care) -> Self {
         let config = options.config.clone();
         let groups = options.groups.iter().zip(["g0", "g1", "g2", "g3"]);
         let groups: Vec<_> = groups.map(|(kind, name)| (*kind, GroupName::new(name).expect("a good name"))).collect();
@@ -140,6 +155,8 @@ impl World {
             boot: Boot(0),
             now: 0,
             step: 0,
+            care,
+            asker: None,
             events: 0,
             requests: 0,
             consumers: 0,
@@ -218,14 +235,15 @@ impl World {
 
     /// Gives the core an event, carries out what it says, and so on with what comes of that at once.
     fn event(&mut self, event: Event) -> Result<(), Violation> {
-        self.queue.push_back(event);
+        let mut next = Some(event);
         for _ in 0..MAX_FOLLOWING {
-            let Some(event) = self.queue.pop_front() else { return Ok(()) };
+            let Some(event) = next else { return Ok(()) };
             let taken = self.take(event);
             if taken.is_err() {
                 self.queue.clear();
                 return taken;
             }
+            next = self.queue.pop_front();
         }
         Err(Violation::new(Oracle::AllEnds, "one step leads to another, without end"))
     }
@@ -258,7 +276,12 @@ impl World {
     /// What must hold after any step.
     fn judge(&mut self, commands: &[Command], twin: Option<Event>) -> Result<(), Violation> {
         self.auditor.commands(commands)?;
-        self.core.check().map_err(|broken| Violation::new(Oracle::of_rule(broken.rule), broken.to_string()))?;
+        let asker = self.asker.take();
+        if self.care == Care::Thorough || self.events.is_multiple_of(EVENTS_PER_CHECK) {
+            self.look_into_core()?;
+        } else if let Some(consumer) = asker {
+            self.core.check_consumer(consumer).map_err(|broken| Violation::of_core(&broken))?;
+        }
         let due = self.core.next_deadline().is_some_and(|at| at.0 <= self.now);
         must!(!due, NoDueTimer, "{:?} is left at {}", self.core.next_deadline(), self.now);
         let (parked, limit) = (self.core.parked_polls(), self.options.config.max_parked);
@@ -270,6 +293,11 @@ impl World {
             must!(same, ReplayEqual, "recorded {commands:?}, got {:?}", self.twin_commands);
         }
         Ok(())
+    }
+
+    /// What must hold inside the core.
+    fn look_into_core(&self) -> Result<(), Violation> {
+        self.core.check().map_err(|broken| Violation::of_core(&broken))
     }
 
     fn carry_out(&mut self, command: Command) -> Result<(), Violation> {
