@@ -162,6 +162,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::{Ask, History};
+    use crate::tape::Word;
 
     fn read(history: &mut History, value: u64) -> bool {
         let read = history.begin(Ask::Get);
@@ -222,5 +223,68 @@ mod tests {
             assert!(log.states.len() <= super::MAX_STATES && log.open.len() <= super::MAX_OPEN);
         }
         assert!(log.restart(3) && !read(&mut log, 4), "a start makes it look again");
+    }
+
+    /// One operation as it was: when it was asked and answered, and what it is said to have met.
+    #[derive(Clone, Copy, Debug)]
+    struct Done {
+        ask: Ask,
+        began: u32,
+        ended: u32,
+        met: u64,
+    }
+
+    /// Whether some order of the operations explains what all of them met, by trying every one.
+    fn is_explained(value: u64, left: &[Done]) -> bool {
+        let first = |done: &Done| left.iter().all(|other| done.began < other.ended);
+        left.is_empty()
+            || left.iter().enumerate().any(|(at, done)| {
+                let after = match done.ask {
+                    Ask::Append(records) => value + records,
+                    Ask::Set(to) => to,
+                    Ask::Get => value,
+                };
+                let mut rest = left.to_vec();
+                rest.remove(at);
+                first(done) && done.met == value && is_explained(after, &rest)
+            })
+    }
+
+    /// A few operations that overlap as it comes, and meet what may or may not be.
+    fn some_history(seed: u64) -> Vec<Done> {
+        let mut word = Word::new(crate::tape::mix(seed));
+        let operation = |_| {
+            let began = word.below(12);
+            let ask = [Ask::Append(1), Ask::Append(2), Ask::Set(1), Ask::Get][word.index(4)];
+            Done { ask, began: began * 16, ended: (began + 1 + word.below(8)) * 16, met: word.below(4).into() }
+        };
+        let mut done: Vec<Done> = (0..5).map(operation).collect();
+        // No two things happen at the same moment.
+        for (n, done) in (0..).zip(&mut done) {
+            (done.began, done.ended) = (done.began + n, done.ended + 8 + n);
+        }
+        done
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_trying_every_order() {
+        let (mut explained, mut refused) = (0, 0);
+        for seed in 0..20_000 {
+            let done = some_history(seed);
+            let mut moments: Vec<(u32, usize)> =
+                done.iter().enumerate().flat_map(|(at, done)| [(done.began, at), (done.ended, at)]).collect();
+            moments.sort_unstable();
+            let (mut history, mut tickets, mut holds) = (History::new(0), vec![None; done.len()], true);
+            for (moment, at) in moments {
+                match tickets[at] {
+                    None => tickets[at] = Some(history.begin(done[at].ask)),
+                    Some(ticket) => holds = holds && history.happened(ticket, Some(done[at].met)),
+                }
+                assert!(moment >= done[at].began);
+            }
+            assert_eq!(holds, is_explained(0, &done), "seed {seed}: {done:?}");
+            if holds { explained += 1 } else { refused += 1 }
+        }
+        assert!(explained > 100 && refused > 100, "{explained} explained, {refused} refused");
     }
 }

@@ -17,6 +17,7 @@
 mod commits;
 mod groups;
 mod logs;
+mod members;
 mod requests;
 mod shares;
 mod topics;
@@ -29,8 +30,9 @@ use takhin_core::{
 };
 
 use self::{
-    groups::{Group, Matchers, Member},
+    groups::Group,
     logs::{Log, Logs},
+    members::{Matchers, Member},
     requests::Open,
     topics::Topics,
 };

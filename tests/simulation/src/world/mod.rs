@@ -10,6 +10,7 @@ mod operate;
 #[cfg(feature = "planted")]
 mod planted;
 mod producers;
+mod rare;
 mod replies;
 mod settle;
 
@@ -18,9 +19,8 @@ use std::collections::VecDeque;
 #[cfg(feature = "planted")]
 use takhin_core::planted::Bug;
 use takhin_core::{
-    Assignor, Boot, Command, ConsumerId, ConsumerOptions, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName,
-    LeaveReason, LogId, ReadError, Request, RequestId, Timestamp, TopicName,
-    fact::{RebalanceReason, Subscription},
+    Boot, Command, ConsumerId, Core, Durable, Event, Fact, FactSeq, GroupName, LogId, Request, RequestId, Timestamp,
+    TopicName,
     trace::{Header, Recorder},
 };
 
@@ -28,11 +28,12 @@ use self::{
     clients::Client,
     engine::Engine,
     producers::{Key, PRODUCERS, Producer},
+    rare::Seen,
     replies::Asked,
 };
 use crate::{
     auditor::Auditor,
-    coverage::{Coverage, Rare},
+    coverage::Coverage,
     model::Model,
     operation::Operation,
     options::{GroupKind, Options},
@@ -107,28 +108,6 @@ pub(crate) struct World {
     recording: Option<Recording>,
     #[cfg(feature = "planted")]
     planted: Option<Bug>,
-}
-
-/// What coverage wants to know of an event once the core has it.
-enum Seen {
-    Commit,
-    Trimmed,
-    NoDate,
-    Read,
-    Other,
-}
-
-impl Seen {
-    fn of(event: &Event) -> Self {
-        let is_trimmed = |part: &FetchedPart| matches!(part.error, Some(ReadError::Trimmed { .. }));
-        match event {
-            Event::Request { request: Request::Commit { .. }, .. } => Self::Commit,
-            Event::Fetched { parts, .. } if parts.iter().any(is_trimmed) => Self::Trimmed,
-            Event::LookedUp { result: Err(_), .. } => Self::NoDate,
-            Event::Fetched { parts, .. } if parts.iter().any(|part| part.records > 0) => Self::Read,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// A trace in the making.
@@ -320,73 +299,6 @@ impl World {
         }
     }
 
-    /// Rare states that can be seen from an event and what came of it.
-    fn cover_step(&mut self, event: &Seen, commands: &[Command]) {
-        let facts = commands.iter().find_map(|command| match command {
-            Command::Persist { facts, .. } => Some(facts),
-            _ => None,
-        });
-        let is_silence = |fact: &Fact| matches!(fact, Fact::ConsumerEnded { reason: LeaveReason::SessionTimeout, .. });
-        let expired = facts.into_iter().flatten().filter(|fact| is_silence(fact)).count();
-        match event {
-            Seen::Commit if expired > 0 => self.cover(Rare::CommitInStepOfExpiry),
-            Seen::Trimmed => self.cover(Rare::PositionTrimmed),
-            Seen::NoDate => self.cover(Rare::LookupFails),
-            Seen::Read if matches!(commands, [Command::Discard { .. }]) => self.cover(Rare::PollWaitsForMore),
-            _ if expired > 1 => self.cover(Rare::TimersFireLate),
-            _ => {}
-        }
-        for fact in facts.into_iter().flatten() {
-            self.cover_fact(fact);
-        }
-    }
-
-    fn cover_fact(&mut self, fact: &Fact) {
-        let parked = self.core.parked_polls() > 0;
-        match fact {
-            Fact::Rebalanced { targets, reason, .. } => {
-                if let RebalanceReason::Unsubscribed(_) = reason {
-                    self.cover(Rare::TakesByHandFromGroup);
-                }
-                let by_pattern = |me| {
-                    let record = self.engine.durable.consumers.get(me);
-                    record.is_some_and(|record| matches!(record.subscription, Subscription::Pattern(_)))
-                };
-                if matches!(reason, RebalanceReason::TopicsChanged(_)) && targets.keys().any(by_pattern) {
-                    self.cover(Rare::PatternMeetsTopic);
-                }
-                let reads = |at: &usize| {
-                    self.clients[*at].me.is_some_and(|me| targets.contains_key(&me)) && self.is_fetching(*at)
-                };
-                if (0..self.clients.len()).any(|at| reads(&at)) {
-                    self.cover(Rare::RebalanceDuringFetch);
-                }
-            }
-            Fact::TopicDeleted { .. } if parked => self.cover(Rare::TopicDeletedUnderParkedPoll),
-            Fact::PartitionsAdded { .. } if parked => self.cover(Rare::TopicGrowsUnderParkedPoll),
-            Fact::TopicCreated { name, .. } if self.created.contains(name) => self.cover(Rare::TopicComesAgain),
-            Fact::TopicCreated { name, .. } => self.created.push(name.clone()),
-            Fact::ConsumerEnded { reason: LeaveReason::RebalanceTimeout, .. } => self.cover(Rare::FencedForHoldingOn),
-            Fact::ConsumerEnded { reason: LeaveReason::PollInterval, .. } => self.cover(Rare::RemovedForNotPolling),
-            Fact::ConsumerCreated { options, group, .. } => self.cover_mixed(group, options),
-            Fact::TakenOver { from, consumer, .. } if from == consumer => self.cover(Rare::ComesBackToItsPlace),
-            Fact::TakenOver { from, .. } if self.clients.iter().any(|client| client.me == Some(*from)) => {
-                self.cover(Rare::TakesPlaceOfTheLiving);
-            }
-            Fact::GroupDeleted { .. } if !self.open.iter().any(Asked::is_from_outside) => {
-                self.cover(Rare::GroupExpires);
-            }
-            _ => {}
-        }
-    }
-
-    fn cover_mixed(&mut self, group: &GroupName, options: &ConsumerOptions) {
-        let mut others = self.engine.durable.consumers.values().filter(|record| record.group == *group);
-        if options.assignor == Assignor::Range && others.any(|other| other.options.assignor == Assignor::Uniform) {
-            self.cover(Rare::MixedAssignors);
-        }
-    }
-
     /// What the model makes of a decision.
     fn decided(&mut self, fact: &Fact) -> Result<(), Violation> {
         if let Fact::GroupDeleted { group } = fact
@@ -421,9 +333,5 @@ impl World {
     fn next_request(&mut self) -> RequestId {
         self.requests += 1;
         RequestId::new(self.boot, self.requests)
-    }
-
-    fn cover(&mut self, state: Rare) {
-        self.coverage.reached(state);
     }
 }
