@@ -53,13 +53,7 @@ impl Auditor {
                 self.join(*consumer, group, options.clone(), subscription);
             }
             Fact::SubscriptionChanged { consumer, subscription } => {
-                self.lose_all(*consumer);
-                self.aim(*consumer, &BTreeSet::new())?;
-                if let Some(member) = self.members.get_mut(consumer) {
-                    member.subscribe(subscription, &mut self.matchers);
-                    member.is_owed_news = false;
-                    member.polled_at = self.now;
-                }
+                return self.subscription_changed(*consumer, subscription);
             }
             Fact::Resubscribed { consumer, subscription } => {
                 if let Some(member) = self.members.get_mut(consumer) {
@@ -107,6 +101,18 @@ impl Auditor {
                 }
             }
             Fact::TopicConfigured { .. } | Fact::Positioned { .. } | Fact::Told { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Who subscribes anew, and not as it did before, has nothing to begin with.
+    fn subscription_changed(&mut self, consumer: ConsumerId, subscription: &Subscription) -> Result<(), Violation> {
+        self.lose_all(consumer);
+        self.aim(consumer, &BTreeSet::new())?;
+        if let Some(member) = self.members.get_mut(&consumer) {
+            member.subscribe(subscription, &mut self.matchers);
+            member.is_owed_news = false;
+            member.polled_at = self.now;
         }
         Ok(())
     }

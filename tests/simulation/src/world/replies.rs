@@ -192,15 +192,32 @@ impl World {
     }
 
     fn client_hears(&mut self, at: usize, asked: &Asked, response: Result<Response, Refusal>) -> Result<(), Violation> {
-        let group = self.clients[at].group;
+        self.model_hears(self.clients[at].group, asked, &response)?;
+        if let Ask::Seek { to } = &asked.ask {
+            Self::must_stand(to, &response)?;
+        }
+        if asked.consumer != self.clients[at].me {
+            self.cover(Rare::AnswerForFormerSelf);
+            return Ok(());
+        }
+        self.client_learns(at, asked, response)
+    }
+
+    /// What an answer says of the offsets that are committed, whoever its client is by now.
+    fn model_hears(
+        &mut self,
+        group: usize,
+        asked: &Asked,
+        response: &Result<Response, Refusal>,
+    ) -> Result<(), Violation> {
         if let Ask::Commit { tickets } = &asked.ask {
-            let unknown = matches!(&response, Err(Refusal::StorageUnavailable { applied: Applied::Unknown, .. }));
+            let unknown = matches!(response, Err(Refusal::StorageUnavailable { applied: Applied::Unknown, .. }));
             for (log, ticket) in tickets.iter().filter(|_| !unknown) {
                 self.model.commit_ended((group, *log), *ticket, response.is_ok())?;
             }
         }
         if let Ask::Committed { tickets } = &asked.ask {
-            let told: &[CommittedPartition] = if let Ok(Response::Committed(told)) = &response { told } else { &[] };
+            let told: &[CommittedPartition] = if let Ok(Response::Committed(told)) = response { told } else { &[] };
             for (log, name, ticket) in tickets {
                 let same = self.core.topic(name).is_some_and(|topic| topic.id == log.topic);
                 let entry = told.iter().find(|entry| entry.topic == *name && entry.partition == log.partition);
@@ -213,13 +230,16 @@ impl World {
                 self.model.committed_told((group, *log), *ticket, told)?;
             }
         }
-        if let Ask::Seek { to } = &asked.ask {
-            Self::must_stand(to, &response)?;
-        }
-        if asked.consumer != self.clients[at].me {
-            self.cover(Rare::AnswerForFormerSelf);
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    /// What a client makes of an answer.
+    fn client_learns(
+        &mut self,
+        at: usize,
+        asked: &Asked,
+        response: Result<Response, Refusal>,
+    ) -> Result<(), Violation> {
         let client = &mut self.clients[at];
         if client.poll == Some(asked.id) {
             client.poll = None;
