@@ -130,10 +130,12 @@ impl Auditor {
         Ok(())
     }
 
-    /// The answer tells what there is, unless a poll is there to do so.
+    /// The answer tells what there is, unless a poll is there to do so: one whose answer is not made yet. As long as
+    /// facts are on their way that can't be known.
     pub(super) fn asks_for_news(&mut self, consumer: ConsumerId) {
+        let is_known = self.decided == self.persisted;
         if let Some(member) = self.members.get_mut(&consumer) {
-            member.is_owed_news &= member.poll.is_some();
+            member.is_owed_news &= is_known && member.poll.is_some();
         }
     }
 

@@ -4,7 +4,7 @@ use takhin_core::{
     AppendId, BatchId, ConsumerId, Event, LogId, Parts, ProduceBatch, Refusal, RequestId, Response, StorageError,
     TopicId, TopicName,
     refusal::{Applied, Bounded},
-    response::{CommittedPartition, Consumed, GroupState, ProducedBatch},
+    response::{CommittedPartition, Consumed, ConsumerDescription, GroupState, ProducedBatch},
 };
 
 use super::{World, members::Targets, producers::Claim};
@@ -54,6 +54,8 @@ pub(super) enum Ask {
     Seek {
         to: Targets,
     },
+    /// Of all that a client has.
+    Resume,
     /// From outside of a group.
     Admin,
     /// Of who a client was before.
@@ -193,8 +195,10 @@ impl World {
 
     fn client_hears(&mut self, at: usize, asked: &Asked, response: Result<Response, Refusal>) -> Result<(), Violation> {
         self.model_hears(self.clients[at].group, asked, &response)?;
-        if let Ask::Seek { to } = &asked.ask {
-            Self::must_stand(to, &response)?;
+        match (&asked.ask, &response) {
+            (Ask::Seek { to }, _) => Self::must_stand(to, &response)?,
+            (Ask::Resume, Ok(Response::Consumer(told))) => must_be_resumed(told)?,
+            _ => {}
         }
         if asked.consumer != self.clients[at].me {
             self.cover(Rare::AnswerForFormerSelf);
@@ -338,4 +342,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Who resumes all that it has, has nothing more that is paused: not even what it is giving up, which may stay with it.
+fn must_be_resumed(told: &ConsumerDescription) -> Result<(), Violation> {
+    let paused = told.partitions.iter().find(|status| status.paused);
+    must!(paused.is_none(), PauseKept, "{} resumes all that it has, and is told {paused:?}", told.consumer);
+    Ok(())
 }
