@@ -258,7 +258,7 @@ mod tests {
             let ask = [Ask::Append(1), Ask::Append(2), Ask::Set(1), Ask::Get][word.index(4)];
             Done { ask, began: began * 16, ended: (began + 1 + word.below(8)) * 16, met: word.below(4).into() }
         };
-        let mut done: Vec<Done> = (0..5).map(operation).collect();
+        let mut done: Vec<Done> = (0..4).map(operation).collect();
         // No two things happen at the same moment.
         for (n, done) in (0..).zip(&mut done) {
             (done.began, done.ended) = (done.began + n, done.ended + 8 + n);
@@ -282,6 +282,7 @@ mod tests {
                 }
                 assert!(moment >= done[at].began);
             }
+            assert!(!history.blind, "it looks at all of them");
             assert_eq!(holds, is_explained(0, &done), "seed {seed}: {done:?}");
             if holds { explained += 1 } else { refused += 1 }
         }
