@@ -17,6 +17,8 @@ pub mod engine;
 pub mod http;
 pub mod keys;
 pub mod limits;
+#[cfg(test)]
+mod near_misses;
 #[cfg(feature = "otel")]
 pub mod otel;
 pub mod record;

@@ -4,10 +4,11 @@ use alloc::{format, string::String};
 
 use super::{Core, Open};
 use crate::{
+    durable::ConsumerRecord,
     fact::Subscription,
-    ids::{ConsumerId, GroupName},
+    ids::{ConsumerId, GroupName, LogId},
     log::Waiter,
-    session::{Session, Stage},
+    session::{Partition, Session, Stage},
 };
 
 /// Something that must hold, and does not. Always a bug of the core.
@@ -29,6 +30,23 @@ macro_rules! must {
 }
 
 impl Core {
+    /// Checks what must hold of one consumer and of its group, and what takes no time. For tests that can't do the
+    /// whole [`Core::check`] after every step.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_consumer(&self, consumer: ConsumerId) -> Result<(), Violation> {
+        must!(self.woken.is_empty(), "nobody woken is left unheard", "{:?}", self.woken);
+        let (Some(session), Some(record)) = (self.sessions.get(&consumer), self.durable.consumers.get(&consumer))
+        else {
+            let neither = !self.sessions.contains_key(&consumer) && !self.durable.consumers.contains_key(&consumer);
+            must!(neither, "every consumer has a session and every session a consumer", "{consumer}");
+            return Ok(());
+        };
+        self.check_session(consumer, session)?;
+        if self.groups.contains_key(&record.group) { self.check_group(&record.group) } else { Ok(()) }
+    }
+
     /// Checks every structural invariant. Takes time in proportion to the whole state: for tests and audits.
     ///
     /// # Errors
@@ -169,68 +187,66 @@ impl Core {
             "who is away neither polls nor keeps others waiting",
             "{consumer}"
         );
-        must!(
-            record.untold.iter().all(|log| record.held.contains_key(log)),
-            "what is still to be told as assigned is held",
-            "{consumer}: {:?}",
-            record.untold
-        );
-        must!(
-            record.lost.keys().all(|log| !record.held.contains_key(log)),
-            "what is still to be told as lost is not held",
-            "{consumer}: {:?}",
-            record.lost
-        );
+        check_news(consumer, record)?;
         let (mut ready, mut unplaced) = (0, 0);
         for (id, partition) in &session.partitions {
-            let Some(log) = self.logs.get(id) else {
-                must!(false, "a partition has a log", "{consumer} and {id}");
-                continue;
-            };
-            must!(log.holders.contains(&consumer), "a partition is known to its log", "{consumer} and {id}");
-            let waits = log.waiting.contains(&Waiter::Consumer(consumer));
-            let seen_all = partition.counted >= log.bounds.end;
-            let placed = partition.is_delivered() && partition.position.is_some();
-            must!(
-                waits == (placed && seen_all),
-                "a consumer waits on exactly the logs of which it has seen all",
-                "{consumer} and {id}: {partition:?}, {:?}",
-                log.bounds
-            );
-            if placed && !seen_all {
-                ready += 1;
-                must!(session.ready.contains(id), "what has something is ready", "{consumer} and {id}");
-            }
-            must!(
-                !partition.revoking || session.tells_of_revoking(*id),
-                "what is being given up was told or is to be told",
-                "{consumer} and {id}"
-            );
-            must!(
-                partition.position.is_none() || partition.lookup.is_none(),
-                "a place is known or looked up",
-                "{consumer} and {id}"
-            );
-            if partition.is_delivered() && partition.position.is_none() && partition.lookup.is_none() {
-                unplaced += 1;
-                must!(session.unplaced.contains(id), "what has no position is known", "{consumer} and {id}");
-            }
-            must!(partition.paused == record.paused.contains(id), "a pause is recorded", "{consumer} and {id}");
-            let at = partition.position.unwrap_or_default();
-            must!(at <= log.bounds.end, "a position is not beyond the end", "{consumer} and {id}: {at:?}");
-            must!(at <= partition.counted, "what is counted is from the position on", "{consumer} and {id}");
-            let manual = record.subscription == Subscription::Manual;
-            must!(
-                partition.revoking != (manual || record.target.contains(id)),
-                "exactly what is held beyond the target is being given up",
-                "{consumer} and {id}"
-            );
+            let found = self.check_partition(consumer, session, *id, partition)?;
+            ready += usize::from(found.has_something);
+            unplaced += usize::from(found.has_no_place);
         }
         must!(session.ready.len() == ready, "what has something is ready", "{consumer}: {:?}", session.ready);
         must!(session.unplaced.len() == unplaced, "what has no position is known", "{consumer}");
         let revoking = session.partitions.values().any(|partition| partition.revoking);
         must!(revoking == session.rebalance_timer.is_some(), "a partition is given up within a bound", "{consumer}");
         self.check_poll(consumer, session)
+    }
+
+    fn check_partition(
+        &self,
+        consumer: ConsumerId,
+        session: &Session,
+        id: LogId,
+        partition: &Partition,
+    ) -> Result<Found, Violation> {
+        let record = &self.durable.consumers[&consumer];
+        let Some(log) = self.logs.get(&id) else {
+            return Err(Violation { rule: "a partition has a log", detail: format!("{consumer} and {id}") });
+        };
+        must!(log.holders.contains(&consumer), "a partition is known to its log", "{consumer} and {id}");
+        let waits = log.waiting.contains(&Waiter::Consumer(consumer));
+        let seen_all = partition.counted >= log.bounds.end;
+        let placed = partition.is_delivered() && partition.position.is_some();
+        must!(
+            waits == (placed && seen_all),
+            "a consumer waits on exactly the logs of which it has seen all",
+            "{consumer} and {id}: {partition:?}, {:?}",
+            log.bounds
+        );
+        let has_something = placed && !seen_all;
+        must!(!has_something || session.ready.contains(&id), "what has something is ready", "{consumer} and {id}");
+        must!(
+            !partition.revoking || session.tells_of_revoking(id),
+            "what is being given up was told or is to be told",
+            "{consumer} and {id}"
+        );
+        must!(
+            partition.position.is_none() || partition.lookup.is_none(),
+            "a place is known or looked up",
+            "{consumer} and {id}"
+        );
+        let has_no_place = partition.is_delivered() && partition.position.is_none() && partition.lookup.is_none();
+        must!(!has_no_place || session.unplaced.contains(&id), "what has no position is known", "{consumer} and {id}");
+        must!(partition.paused == record.paused.contains(&id), "a pause is recorded", "{consumer} and {id}");
+        let at = partition.position.unwrap_or_default();
+        must!(at <= log.bounds.end, "a position is not beyond the end", "{consumer} and {id}: {at:?}");
+        must!(at <= partition.counted, "what is counted is from the position on", "{consumer} and {id}");
+        let manual = record.subscription == Subscription::Manual;
+        must!(
+            partition.revoking != (manual || record.target.contains(&id)),
+            "exactly what is held beyond the target is being given up",
+            "{consumer} and {id}"
+        );
+        Ok(Found { has_something, has_no_place })
     }
 
     fn check_poll(&self, consumer: ConsumerId, session: &Session) -> Result<(), Violation> {
@@ -289,4 +305,27 @@ impl Core {
         must!(owned == group.owners.len(), "a partition is owned by a member", "{name}");
         Ok(())
     }
+}
+
+/// What a partition is, as its session has to know.
+struct Found {
+    has_something: bool,
+    has_no_place: bool,
+}
+
+/// What a consumer is still to be told is as it is.
+fn check_news(consumer: ConsumerId, record: &ConsumerRecord) -> Result<(), Violation> {
+    must!(
+        record.untold.iter().all(|log| record.held.contains_key(log)),
+        "what is still to be told as assigned is held",
+        "{consumer}: {:?}",
+        record.untold
+    );
+    must!(
+        record.lost.keys().all(|log| !record.held.contains_key(log)),
+        "what is still to be told as lost is not held",
+        "{consumer}: {:?}",
+        record.lost
+    );
+    Ok(())
 }

@@ -30,7 +30,11 @@ impl Core {
         which: Option<&[(TopicName, u32)]>,
         paused: bool,
     ) {
-        let logs = self.must_know(consumer).and_then(|()| self.may_write()).and_then(|()| self.having(consumer, which));
+        let logs = self.must_know(consumer).and_then(|()| self.may_write()).and_then(|()| match which {
+            Some(_) => self.having(consumer, which),
+            // What is being given up may be meant for it again before it has let go.
+            None => Ok(self.sessions[&consumer].partitions.keys().copied().collect()),
+        });
         self.touch(consumer);
         let logs = match logs {
             Ok(logs) => logs,

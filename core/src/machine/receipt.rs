@@ -38,6 +38,7 @@ impl Core {
             (Some(batch), None) if !batch.counted_as_delivered => {
                 session.receipts.received = batch.id;
                 session.news.put_back(batch.news);
+                self.tell_of_revoking(consumer);
                 Ok(None)
             }
             (Some(batch), None) => {

@@ -103,13 +103,7 @@ impl KeysFile {
         let Some(bytes) = read_file(&RealDisk, &self.path).map_err(|error| self.io(error))? else {
             return Ok(Vec::new());
         };
-        let damaged = |error: serde_json::Error| KeysError::Damaged { path: self.path.clone(), why: error.to_string() };
-        let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if format > FORMAT {
-            return Err(KeysError::NewerFormat { path: self.path.clone(), found: format });
-        }
-        let content: Content = serde_json::from_slice(&bytes).map_err(damaged)?;
-        Ok(content.keys)
+        decode(&self.path, &bytes)
     }
 
     /// Makes a key, durably.
@@ -170,12 +164,26 @@ impl KeysFile {
     }
 
     fn write(&self, keys: Vec<KeyRecord>) -> Result<(), KeysError> {
-        let json = serde_json::to_vec_pretty(&Content { format: FORMAT, keys }).map_err(io::Error::from);
-        let json = json.map_err(|error| self.io(error))?;
+        let json = encode(keys).map_err(|error| self.io(error.into()))?;
         replace_file(&RealDisk, &self.path, &mut [IoSlice::new(&json)]).map_err(|error| self.io(error))
     }
 
     fn io(&self, error: io::Error) -> KeysError {
         KeysError::Io { path: self.path.clone(), error }
     }
+}
+
+/// The keys in a file's bytes; `path` is what an error names.
+pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Vec<KeyRecord>, KeysError> {
+    let damaged = |error: serde_json::Error| KeysError::Damaged { path: path.to_owned(), why: error.to_string() };
+    let Format { format } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if format > FORMAT {
+        return Err(KeysError::NewerFormat { path: path.to_owned(), found: format });
+    }
+    let content: Content = serde_json::from_slice(bytes).map_err(damaged)?;
+    Ok(content.keys)
+}
+
+pub(super) fn encode(keys: Vec<KeyRecord>) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(&Content { format: FORMAT, keys })
 }

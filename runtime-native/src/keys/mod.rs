@@ -10,6 +10,8 @@
 //! Knows neither HTTP nor the broker. A key is never changed: it is made, and revoked.
 
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod ring;
 mod scopes;
 mod secret;

@@ -1,8 +1,9 @@
 //! What clients were told, all of them together, and what must hold of it: records, deliveries and commits as they
 //! are seen from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use takhin_core::{AppendId, LogId, Offset, ProduceBatch as Batch, ProducerId, ProducerStamp, RequestId};
 
 use crate::{
@@ -30,9 +31,9 @@ pub(crate) struct Model {
     /// The record that somebody was told to be at an offset; 0 where nobody was told.
     told: BTreeMap<LogId, Vec<Record>>,
     /// Records of appends that failed and did nothing.
-    failed: BTreeSet<Record>,
+    failed: FxHashSet<Record>,
     /// Records that can be recognized: whose, of which epoch, and which number.
-    numbered: BTreeMap<Record, (ProducerId, u16, u32)>,
+    numbered: FxHashMap<Record, (ProducerId, u16, u32)>,
     progress: BTreeMap<(usize, LogId), Progress>,
     ends: BTreeMap<LogId, History>,
     commits: BTreeMap<(usize, LogId), History>,

@@ -131,6 +131,11 @@ impl Violation {
     pub(crate) fn new(oracle: Oracle, detail: impl Into<String>) -> Self {
         Self { oracle, detail: detail.into() }
     }
+
+    /// What the core says of itself.
+    pub(crate) fn of_core(broken: &takhin_core::Violation) -> Self {
+        Self::new(Oracle::of_rule(broken.rule), broken.to_string())
+    }
 }
 
 /// Ends a check with a violation unless something holds.

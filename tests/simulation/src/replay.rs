@@ -7,7 +7,7 @@ use takhin_core::{
 
 use crate::{
     auditor::{Auditor, NewLife},
-    oracle::{Oracle, Violation},
+    oracle::Violation,
 };
 
 /// Replays a trace under the eyes of the auditor and of [`Core::check`](takhin_core::Core::check): the commands must
@@ -34,7 +34,7 @@ pub fn replay(text: &str) -> Result<u64, ReplayError> {
                     return Err(TraceError::diverged(step.n, &step.commands, &commands).into());
                 }
                 auditor.commands(&commands)?;
-                core.check().map_err(|broken| Violation::new(Oracle::of_rule(broken.rule), broken.to_string()))?;
+                core.check().map_err(|broken| Violation::of_core(&broken))?;
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     oracle::Violation,
     shrink::shrink,
     tape::{Chance, Tape, mix},
-    world::World,
+    world::{Care, World},
 };
 
 /// Words of a tape that comes from bytes, at most: so that no single input takes long.
@@ -75,25 +75,36 @@ impl Simulation {
     }
 
     /// Runs so many steps that follow from a seed, and then lets everything come to rest.
+    ///
+    /// After an event the core is asked for what it holds of who asked, and only from time to time for all of it. If
+    /// anything is found, it is run again with a look at all after each event: the report is of that run.
     pub fn run(&self, seed: u64, steps: u32) -> Report {
-        let mut chance = Chance::new(seed);
-        self.run_words((0..steps).map(|_| chance.next()))
+        let words = || {
+            let mut chance = Chance::new(seed);
+            (0..steps).map(move |_| chance.next())
+        };
+        let report = self.run_words(words(), Care::Usual);
+        if report.violation.is_none() {
+            return report;
+        }
+        let again = self.run_words(words(), Care::Thorough);
+        if again.violation.is_some() { again } else { report }
     }
 
-    /// Runs a tape, and then lets everything come to rest.
+    /// Runs a tape, with a look at all of the core after each event, and then lets everything come to rest.
     pub fn run_tape(&self, tape: &Tape) -> Report {
-        self.run_words(tape.0.iter().copied())
+        self.run_words(tape.0.iter().copied(), Care::Thorough)
     }
 
-    fn run_words(&self, words: impl Iterator<Item = u64>) -> Report {
-        let mut world = self.world();
+    fn run_words(&self, words: impl Iterator<Item = u64>, care: Care) -> Report {
+        let mut world = self.world(care);
         let (steps, violation) = Self::drive(&mut world, words);
         Report { steps, events: world.events(), coverage: world.coverage, violation }
     }
 
     /// What a tape leads to, written down.
     pub fn trace(&self, tape: &Tape, seed: Option<u64>) -> String {
-        let mut world = self.world();
+        let mut world = self.world(Care::Thorough);
         world.record(seed);
         Self::drive(&mut world, tape.0.iter().copied());
         world.trace().unwrap_or_default()
@@ -114,9 +125,9 @@ impl Simulation {
         Some(Found { violation, options: simulation.options, tape, trace })
     }
 
-    pub(crate) fn world(&self) -> World {
+    fn world(&self, care: Care) -> World {
         #[allow(unused_mut)] // Without the feature nothing is planted.
-        let mut world = World::new(&self.options);
+        let mut world = World::new(&self.options, care);
         #[cfg(feature = "planted")]
         if let Some(bug) = self.planted {
             world.plant(bug);

@@ -8,7 +8,7 @@ use takhin_tests::{
 
 pub(crate) const V2: &str = "application/vnd.kafka.v2+json";
 const BINARY: &str = "application/vnd.kafka.binary.v2+json";
-const JSON: &str = "application/vnd.kafka.json.v2+json";
+pub(crate) const JSON: &str = "application/vnd.kafka.json.v2+json";
 const TEXT: &str = "application/vnd.kafka.text.v2+json";
 
 pub(crate) fn start(arguments: &[&str]) -> (Broker, Client) {

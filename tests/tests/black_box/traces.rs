@@ -11,7 +11,10 @@ use takhin_tests::{
 };
 use tempfile::TempDir;
 
-/// Producers, and groups whose members come, poll, commit, hang up and go, all at the same time.
+use crate::kafka_rest;
+
+/// Producers, and groups whose members come, poll, commit, hang up and go, all at the same time, and some of them over
+/// the Kafka REST API.
 fn load(broker: &Broker) {
     let client = broker.client();
     client.create_topic("t", 4);
@@ -28,7 +31,35 @@ fn load(broker: &Broker) {
             let client = broker.client();
             scope.spawn(move || consume(&client, member));
         }
+        let client = broker.client();
+        scope.spawn(move || produce_over_kafka_rest(&client));
+        for instance in ["three", "four"] {
+            let client = broker.client();
+            scope.spawn(move || consume_over_kafka_rest(&client, instance));
+        }
     });
+}
+
+fn produce_over_kafka_rest(client: &Client) {
+    for n in 0..200 {
+        let records = json!({"records": [{"value": "a record that no trace may show"}, {"key": "b", "value": n}]});
+        let whole = kafka_rest::send(client, "POST", "/kafka/topics/t", kafka_rest::JSON, &records);
+        assert_eq!(whole.status, 200, "{:?}", whole.body);
+    }
+}
+
+fn consume_over_kafka_rest(client: &Client, name: &str) {
+    for round in 0..3 {
+        let instance = kafka_rest::subscribed(client, name, &json!({"auto.commit.enable": "false"}));
+        for _ in 0..12 {
+            kafka_rest::read(client, &instance);
+            let (status, answer) = kafka_rest::post(client, &format!("{instance}/offsets"), &Value::Null);
+            assert!([200, 409].contains(&status), "{answer}");
+        }
+        if round != 2 {
+            assert_eq!(client.delete(&instance).0, 204);
+        }
+    }
 }
 
 fn consume(client: &Client, member: usize) {
@@ -68,6 +99,11 @@ fn a_recording_under_load_replays_to_the_same_commands() {
     let trace = fs::read_to_string(&file).expect("a recording");
     let (core, steps) = replay(&trace).expect("it says the same again");
     assert!(steps > 2_000, "{steps} steps");
+    for group in ["one", "two", "g"] {
+        assert!(trace.contains(&format!(r#""group":"{group}""#)), "{group} is in it");
+    }
+    let judged = takhin_simulation::replay(&trace).expect("no promise is broken");
+    assert_eq!(judged, steps);
     assert_eq!(core.topic("t").map(|topic| topic.partitions), Some(4));
     holds_no_values(&trace);
 }

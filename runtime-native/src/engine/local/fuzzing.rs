@@ -136,20 +136,10 @@ mod tests {
     use takhin_core::{Compression, FactSeq, GroupName, LogId, TopicId, TopicName};
 
     use super::*;
-    use crate::record::BatchBuilder;
-
-    /// Bytes that are nearly right: some of them are something else, and the end may be missing.
-    fn nearly(bytes: Vec<u8>, changes: &[(usize, u8)], cut: usize) -> Vec<u8> {
-        let mut bytes = bytes;
-        for (at, byte) in changes {
-            let length = bytes.len().max(1);
-            if let Some(changed) = bytes.get_mut(at % length) {
-                *changed = *byte;
-            }
-        }
-        bytes.truncate(bytes.len().saturating_sub(cut));
-        bytes
-    }
+    use crate::{
+        near_misses::{changes, found_by_fuzzers, nearly},
+        record::BatchBuilder,
+    };
 
     fn some_batch(values: &[Vec<u8>], compression: Compression) -> Vec<u8> {
         let mut builder = BatchBuilder::default();
@@ -183,13 +173,24 @@ mod tests {
         bytes
     }
 
-    fn changes() -> impl Strategy<Value = Vec<(usize, u8)>> {
-        proptest::collection::vec((any::<usize>(), any::<u8>()), 0..6)
-    }
-
     fn compression() -> impl Strategy<Value = Compression> {
         use Compression::{Gzip, Lz4, None, Snappy, Zstd};
         proptest::sample::select(vec![None, Gzip, Snappy, Lz4, Zstd])
+    }
+
+    #[test]
+    fn what_fuzzers_found_is_read_or_refused() {
+        let decoders: [(&str, fn(&[u8])); 6] = [
+            ("batch", batch),
+            ("journal", journal),
+            ("index", index),
+            ("snapshot", snapshot),
+            ("facts", facts),
+            ("descriptions", descriptions),
+        ];
+        for (target, decoder) in decoders {
+            found_by_fuzzers(target).iter().for_each(|bytes| decoder(bytes));
+        }
     }
 
     proptest! {

@@ -46,8 +46,11 @@ impl SparseIndex {
         self.since_entry += header.bytes as u64;
     }
 
-    /// The last entry at or before `target`.
+    /// The last entry at or before `target`; none before the segment's base, whatever a damaged file says.
     pub(super) fn floor(&self, base: Offset, target: Offset) -> Option<Place> {
+        if target < base {
+            return None;
+        }
         let relative = relative(base, target);
         let after = self.offsets.partition_point(|&(last, _)| last <= relative);
         let (last, position) = *self.offsets.get(after.checked_sub(1)?)?;

@@ -1,13 +1,12 @@
-//! What the auditor knows of groups and their members: what facts make of them.
+//! What the auditor knows of groups: what facts make of them, and of who is in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use takhin_core::{
-    ConsumerId, ConsumerOptions, Date, Durable, Fact, FactSeq, Generation, GroupName, LeaveReason, LogId, RequestId,
-    Timestamp, fact::Subscription, pattern::Matcher,
+    ConsumerId, ConsumerOptions, Date, Durable, Fact, FactSeq, Generation, GroupName, LogId, fact::Subscription,
 };
 
-use super::{Auditor, NewLife, commits::Committed};
+use super::{Auditor, NewLife, commits::Committed, members::Member};
 use crate::oracle::{Violation, must};
 
 /// A group.
@@ -24,47 +23,6 @@ pub(super) struct Group {
     pub(super) offsets: BTreeMap<LogId, Committed>,
     /// Since when nobody is in it, if that was said.
     pub(super) empty_since: Option<Date>,
-}
-
-/// A consumer.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) group: GroupName,
-    pub(super) subscription: Subscription,
-    /// What its pattern matches, if it subscribes with one.
-    pub(super) matcher: Option<Matcher>,
-    pub(super) options: ConsumerOptions,
-    pub(super) held: BTreeSet<LogId>,
-    /// What it shall have.
-    pub(super) target: BTreeSet<LogId>,
-    pub(super) paused: BTreeSet<LogId>,
-    /// Whether it said goodbye, and its place is kept.
-    pub(super) away: bool,
-    /// The generation that its polls were told last; [`None`] if what it was told may be void.
-    pub(super) told: Option<Generation>,
-    pub(super) heard_at: Timestamp,
-    pub(super) polled_at: Timestamp,
-    /// When it is looked at for silence.
-    pub(super) watched_at: Timestamp,
-    /// What it lost since something was last read for it: an answer made before that may still come.
-    lost: BTreeSet<LogId>,
-    pub(super) poll: Option<RequestId>,
-    /// Whether it was granted something that it was not told of.
-    is_owed_news: bool,
-}
-
-impl Member {
-    pub(super) fn is_manual(&self) -> bool {
-        self.subscription == Subscription::Manual
-    }
-
-    fn subscribe(&mut self, subscription: &Subscription) {
-        self.matcher = match subscription {
-            Subscription::Pattern(pattern) => pattern.compile().ok(),
-            Subscription::Topics(_) | Subscription::Manual => None,
-        };
-        self.subscription = subscription.clone();
-    }
 }
 
 impl Auditor {
@@ -95,17 +53,11 @@ impl Auditor {
                 self.join(*consumer, group, options.clone(), subscription);
             }
             Fact::SubscriptionChanged { consumer, subscription } => {
-                self.lose_all(*consumer);
-                self.aim(*consumer, &BTreeSet::new())?;
-                if let Some(member) = self.members.get_mut(consumer) {
-                    member.subscribe(subscription);
-                    member.is_owed_news = false;
-                    member.polled_at = self.now;
-                }
+                return self.subscription_changed(*consumer, subscription);
             }
             Fact::Resubscribed { consumer, subscription } => {
                 if let Some(member) = self.members.get_mut(consumer) {
-                    member.subscribe(subscription);
+                    member.subscribe(subscription, &mut self.matchers);
                 }
             }
             Fact::TakenOver { from, consumer, options, subscription } => {
@@ -153,6 +105,18 @@ impl Auditor {
         Ok(())
     }
 
+    /// Who subscribes anew, and not as it did before, has nothing to begin with.
+    fn subscription_changed(&mut self, consumer: ConsumerId, subscription: &Subscription) -> Result<(), Violation> {
+        self.lose_all(consumer);
+        self.aim(consumer, &BTreeSet::new())?;
+        if let Some(member) = self.members.get_mut(&consumer) {
+            member.subscribe(subscription, &mut self.matchers);
+            member.is_owed_news = false;
+            member.polled_at = self.now;
+        }
+        Ok(())
+    }
+
     fn forget_topic(&mut self, topic: takhin_core::TopicId) {
         self.topics.remove(topic);
         self.logs.forget_topic(topic);
@@ -175,24 +139,8 @@ impl Auditor {
         let entry = self.groups.entry(group.clone()).or_insert(fresh);
         entry.consumers.insert(consumer);
         entry.empty_since = None;
-        let mut member = Member {
-            group: group.clone(),
-            subscription: Subscription::Manual,
-            matcher: None,
-            options,
-            held: BTreeSet::new(),
-            target: BTreeSet::new(),
-            paused: BTreeSet::new(),
-            away: false,
-            told: None,
-            heard_at: self.now,
-            polled_at: self.now,
-            watched_at: self.now,
-            lost: BTreeSet::new(),
-            poll: None,
-            is_owed_news: false,
-        };
-        member.subscribe(subscription);
+        let mut member = Member::new(group.clone(), options, self.now);
+        member.subscribe(subscription, &mut self.matchers);
         self.members.insert(consumer, member);
         self.watch(consumer);
     }
@@ -312,85 +260,10 @@ impl Auditor {
         Ok(())
     }
 
-    pub(super) fn must_own(&self, consumer: ConsumerId, log: LogId) -> Result<(), Violation> {
-        let Some(member) = self.members.get(&consumer) else { return Ok(()) };
-        let owns = member.held.contains(&log) || member.lost.contains(&log) || !self.topics.contains(log.topic);
-        must!(owns, OneOwner, "{consumer} is delivered {log}, which it does not hold");
-        Ok(())
-    }
-
-    /// Nothing is read or delivered for a consumer that it wants nothing of.
-    pub(super) fn must_not_be_paused(&self, consumer: ConsumerId, log: LogId) -> Result<(), Violation> {
-        let paused = self.members.get(&consumer).is_some_and(|member| member.paused.contains(&log));
-        must!(!paused, PauseKept, "{log} is read for {consumer}, which paused it");
-        Ok(())
-    }
-
-    /// A poll's answer says in which generation its consumer is.
-    pub(super) fn told(&mut self, consumer: ConsumerId, generation: Generation, news: bool) -> Result<(), Violation> {
-        let Some(member) = self.members.get_mut(&consumer) else { return Ok(()) };
-        member.is_owed_news &= !news;
-        let before = member.told.replace(generation).unwrap_or_default();
-        must!(generation >= before, GenerationsGrow, "{consumer} is told {generation:?} after {before:?}");
-        if let Some(group) = self.groups.get_mut(&member.group) {
-            group.told = group.told.max(generation);
-        }
-        Ok(())
-    }
-
     /// A consumer's description says in which generation its consumer is.
     pub(super) fn described(&mut self, group: &GroupName, generation: Generation) {
         if let Some(group) = self.groups.get_mut(group) {
             group.told = group.told.max(generation);
-        }
-    }
-
-    pub(super) fn must_be_told(&self, consumer: ConsumerId, request: RequestId) -> Result<(), Violation> {
-        let sleeps = self.members.get(&consumer).is_some_and(|m| m.is_owed_news && m.poll == Some(request));
-        must!(!sleeps, AssignmentTold, "{request:?} of {consumer} sleeps, and what it was granted is not told");
-        Ok(())
-    }
-
-    /// The answer tells what there is, unless a poll is there to do so.
-    pub(super) fn asks_for_news(&mut self, consumer: ConsumerId) {
-        if let Some(member) = self.members.get_mut(&consumer) {
-            member.is_owed_news &= member.poll.is_some();
-        }
-    }
-
-    pub(super) fn polls(&mut self, consumer: ConsumerId, request: RequestId) {
-        if let Some(member) = self.members.get_mut(&consumer) {
-            member.poll = Some(request);
-            member.lost.clear();
-        }
-    }
-
-    /// Something was read for a consumer: whoever lost a partition before that must not be delivered it.
-    pub(super) fn reads_anew(&mut self, consumer: ConsumerId) {
-        if let Some(member) = self.members.get_mut(&consumer) {
-            member.lost.clear();
-        }
-    }
-
-    pub(super) fn polls_no_more(&mut self, consumer: ConsumerId, request: RequestId) {
-        if let Some(member) = self.members.get_mut(&consumer)
-            && member.poll == Some(request)
-        {
-            member.poll = None;
-            member.polled_at = self.now;
-        }
-    }
-
-    pub(super) fn heard(&mut self, consumer: ConsumerId) {
-        if let Some(member) = self.members.get_mut(&consumer) {
-            member.heard_at = self.now;
-        }
-    }
-
-    /// What was told may not have arrived.
-    pub(super) fn may_not_have_heard(&mut self, consumer: ConsumerId) {
-        if let Some(member) = self.members.get_mut(&consumer) {
-            member.told = None;
         }
     }
 
@@ -443,14 +316,5 @@ impl Auditor {
                 group.meant.extend(member.target.iter().map(|log| (*log, *consumer)));
             }
         }
-    }
-
-    /// A static member that says goodbye is awaited.
-    fn must_keep_place(&self, consumer: ConsumerId, reason: LeaveReason) -> Result<(), Violation> {
-        let Some(member) = self.members.get(&consumer) else { return Ok(()) };
-        let is_static = member.options.instance_id.is_some() && !member.is_manual();
-        let lost = is_static && reason == LeaveReason::Closed;
-        must!(!lost, SharesFair, "{consumer} said goodbye, and its place is not kept for it");
-        Ok(())
     }
 }

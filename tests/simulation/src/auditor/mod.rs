@@ -17,6 +17,7 @@
 mod commits;
 mod groups;
 mod logs;
+mod members;
 mod requests;
 mod shares;
 mod topics;
@@ -29,8 +30,9 @@ use takhin_core::{
 };
 
 use self::{
-    groups::{Group, Member},
+    groups::Group,
     logs::{Log, Logs},
+    members::{Matchers, Member},
     requests::Open,
     topics::Topics,
 };
@@ -81,6 +83,7 @@ pub struct Auditor {
     topics: Topics,
     groups: BTreeMap<GroupName, Group>,
     members: BTreeMap<ConsumerId, Member>,
+    matchers: Matchers,
     /// When each consumer is looked at for silence.
     silence: BTreeSet<(Timestamp, ConsumerId)>,
     /// The highest generation of a group that is no more.
@@ -113,6 +116,7 @@ impl Auditor {
             topics: Topics::default(),
             groups: BTreeMap::new(),
             members: BTreeMap::new(),
+            matchers: Matchers::default(),
             silence: BTreeSet::new(),
             floor: Generation::default(),
             deleted_in: FactSeq::default(),

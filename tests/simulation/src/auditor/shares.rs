@@ -5,10 +5,7 @@ use takhin_core::{
     fact::{RebalanceReason, Subscription},
 };
 
-use super::{
-    Auditor,
-    groups::{Group, Member},
-};
+use super::{Auditor, groups::Group, members::Member};
 use crate::oracle::{Violation, must};
 
 /// Groups with more members are not looked at: it takes time in proportion to all of them at each rebalance.

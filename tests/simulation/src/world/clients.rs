@@ -98,6 +98,7 @@ impl World {
         let id = self.next_request();
         let consumer = client.and_then(|at| self.clients[at].me);
         self.open.push(Asked { id, client, consumer, ask, step: self.step });
+        self.asker = consumer;
         self.event(Event::Request { id, request })?;
         Ok(id)
     }

@@ -1,7 +1,9 @@
 //! Crashes: the broker dies between two steps, and a new one is made from what storage has.
 
+use std::borrow::Cow;
+
 use takhin_core::{
-    Boot, Durable, Event, FactSeq, Recovery, Timestamp,
+    Boot, Event, Recovery, Timestamp,
     trace::{Life, Restart},
 };
 
@@ -16,6 +18,7 @@ use crate::{
 impl World {
     /// `keeps_all`: the broker was stopped in peace, and all that it had asked of storage was done.
     pub(super) fn crash(&mut self, keeps_all: bool) -> Result<(), Violation> {
+        self.look_into_core()?;
         self.must_be_made_of_facts()?;
         self.cover_crash();
         self.engine.crash(&mut self.word, keeps_all, &mut self.coverage);
@@ -35,13 +38,13 @@ impl World {
 
     /// What was decided, as facts, makes up the state that decided it.
     pub(super) fn must_be_made_of_facts(&self) -> Result<(), Violation> {
-        let mut folded = self.engine.durable.clone();
-        for fact in self.engine.waiting_facts() {
-            folded.apply(fact, self.options.config.max_ended_remembered);
-        }
         // Done and not said is durable as well.
-        let state = self.core.snapshot();
-        must!(folded == state, RecoveryEqual, "facts make {folded:?}, and the state is {state:?}");
+        let mut folded = Cow::Borrowed(&self.engine.durable);
+        for fact in self.engine.waiting_facts() {
+            folded.to_mut().apply(fact, self.options.config.max_ended_remembered);
+        }
+        let state = self.core.durable();
+        must!(*folded == *state, RecoveryEqual, "facts make {folded:?}, and the state is {state:?}");
         Ok(())
     }
 
@@ -52,7 +55,7 @@ impl World {
         if snapshot.is_some() {
             self.cover(Rare::RecoversFromSnapshot);
         }
-        let (base, taken) = snapshot.unwrap_or_else(|| (Durable::default(), FactSeq(0)));
+        let (base, taken) = snapshot.unwrap_or_else(|| self.engine.base());
         let config = self.options.config.clone();
         let mut recovery = Recovery::new(config.clone(), base, taken);
         self.engine.recover(&mut recovery);

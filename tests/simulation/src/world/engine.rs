@@ -3,18 +3,17 @@
 //! What waits stands in lanes. Effects of one lane are carried out in order, as the core asks; lanes go in any order.
 //! Facts, and appends of one log, are durable in order: a crash keeps some first part of each.
 
+mod crash;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use takhin_core::{
     AppendId, Command, Date, Durable, Event, FactSeq, FetchId, FetchPart, FetchedPart, LogId, Offset, Parts,
-    ProducerStamp, ReadError, Recovery, RequestId, StorageError, StorageState, TopicId, TopicName,
-    memory::MemoryEngine, response::Bounds,
+    ProducerStamp, ReadError, RequestId, StorageError, StorageState, TopicId, TopicName, memory::MemoryEngine,
+    response::Bounds,
 };
 
-use crate::{
-    coverage::{Coverage, Rare},
-    tape::{Word, mix},
-};
+use crate::tape::{Word, mix};
 
 /// What a waiting command has to keep its order with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub(crate) struct Engine {
     records: BTreeMap<LogId, Vec<Record>>,
     /// What the facts that are durable add up to.
     pub(crate) durable: Durable,
+    /// What the facts up to one added up to: those before it are needed no more.
+    base: (Durable, FactSeq),
     lanes: Vec<(Lane, VecDeque<Command>)>,
     spare: Vec<VecDeque<Command>>,
     /// Done, and not said.
@@ -367,90 +368,6 @@ impl Engine {
     pub(crate) fn heal(&mut self) {
         self.blocked.clear();
         self.corrupt.clear();
-    }
-
-    /// How many facts are durable.
-    pub(crate) fn facts(&self) -> FactSeq {
-        FactSeq(self.memory.facts().len() as u64)
-    }
-
-    /// The facts decided that are not durable, in order.
-    pub(crate) fn waiting_facts(&self) -> impl Iterator<Item = &takhin_core::Fact> {
-        let lane = self.lanes.iter().find(|(lane, _)| *lane == Lane::Facts);
-        lane.into_iter().flat_map(|(_, queue)| queue).flat_map(|command| match command {
-            Command::Persist { facts, .. } => &facts[..],
-            _ => &[],
-        })
-    }
-
-    /// The broker dies. Of what waits some is done, a first part in each lane; what was not said never is.
-    pub(crate) fn crash(&mut self, word: &mut Word, keeps_all: bool, coverage: &mut Coverage) {
-        for (lane, queue) in std::mem::take(&mut self.lanes) {
-            let mut kept = if keeps_all { queue.len() } else { word.index(queue.len() + 1) };
-            if lane == Lane::Facts {
-                kept = queue.len();
-            }
-            for mut command in queue.into_iter().take(kept) {
-                let mut all = true;
-                if let Command::Persist { facts, .. } = &mut command {
-                    let kept = if keeps_all { facts.len() } else { word.index(facts.len() + 1) };
-                    all = kept == facts.len();
-                    facts.truncate(kept);
-                    if kept == 0 {
-                        break;
-                    }
-                }
-                self.finish(&command);
-                if !all {
-                    coverage.reached(Rare::CrashLosesDecisions);
-                    break;
-                }
-            }
-        }
-        let uncertain = std::mem::take(&mut self.uncertain);
-        let kept = word.index(uncertain.len() + 1);
-        if kept < uncertain.len() {
-            coverage.reached(Rare::UncertainAppendLost);
-        }
-        for command in uncertain.iter().take(kept) {
-            coverage.reached(Rare::UncertainAppendSurvives);
-            self.finish(command);
-        }
-        #[cfg(feature = "planted")]
-        for (log, records) in &mut self.records {
-            self.planted.crash(*log, records, &mut self.memory);
-        }
-        self.unsaid.clear();
-        self.said = None;
-        self.state = StorageState::Ok;
-    }
-
-    /// Does what nobody will hear of.
-    fn finish(&mut self, command: &Command) {
-        match command {
-            Command::Append { id, log, .. } if self.records.contains_key(log) => drop(self.append(command, *id, *log)),
-            Command::Persist { .. } => drop(self.persist(command)),
-            _ => {}
-        }
-    }
-
-    /// Hands the durable facts to a recovery, and makes the logs be what it says.
-    pub(crate) fn recover(&mut self, recovery: &mut Recovery) {
-        for (seq, fact) in self.memory.facts() {
-            recovery.apply(*seq, fact);
-        }
-        let mut gone: BTreeSet<TopicId> = self.records.keys().map(|log| log.topic).collect();
-        for spec in recovery.logs() {
-            let (topic, partitions) = (spec.topic, spec.partitions);
-            gone.remove(&topic);
-            let lacks = |partition: &u32| !self.records.contains_key(&LogId { topic, partition: *partition });
-            if let Some(first) = (0..partitions).find(lacks) {
-                self.execute(Command::CreateLogs { topic, name: spec.name, first, partitions }, Mishap::None);
-            }
-        }
-        for topic in gone {
-            self.forget(topic);
-        }
     }
 
     fn forget(&mut self, topic: TopicId) {

@@ -74,7 +74,7 @@ impl World {
         if client.poll.is_some() && !self.is_fetching(at) {
             self.cover(Rare::ResumedUnderParkedPoll);
         }
-        self.ask(Some(at), Ask::Other, Request::Resume { consumer, partitions: None }).map(drop)
+        self.ask(Some(at), Ask::Resume, Request::Resume { consumer, partitions: None }).map(drop)
     }
 
     /// Everybody may go back to what is committed; to other places only who does as it likes.

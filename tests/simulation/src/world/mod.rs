@@ -10,6 +10,7 @@ mod operate;
 #[cfg(feature = "planted")]
 mod planted;
 mod producers;
+mod rare;
 mod replies;
 mod settle;
 
@@ -18,9 +19,8 @@ use std::collections::VecDeque;
 #[cfg(feature = "planted")]
 use takhin_core::planted::Bug;
 use takhin_core::{
-    Assignor, Boot, Command, ConsumerOptions, Core, Durable, Event, Fact, FactSeq, FetchedPart, GroupName, LeaveReason,
-    LogId, ReadError, Request, RequestId, Timestamp, TopicName,
-    fact::{RebalanceReason, Subscription},
+    Boot, Command, ConsumerId, Core, Durable, Event, Fact, FactSeq, GroupName, LogId, Request, RequestId, Timestamp,
+    TopicName,
     trace::{Header, Recorder},
 };
 
@@ -28,11 +28,12 @@ use self::{
     clients::Client,
     engine::Engine,
     producers::{Key, PRODUCERS, Producer},
+    rare::Seen,
     replies::Asked,
 };
 use crate::{
     auditor::Auditor,
-    coverage::{Coverage, Rare},
+    coverage::Coverage,
     model::Model,
     operation::Operation,
     options::{GroupKind, Options},
@@ -42,6 +43,18 @@ use crate::{
 
 /// Events that one step may lead to by itself, as a lost answer does: more would be a loop.
 const MAX_FOLLOWING: usize = 10_000;
+
+/// How thoroughly the core is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// All of it after every event.
+    Thorough,
+    /// Who asks, after every request; all of it after some events, before each crash and at the end.
+    Usual,
+}
+
+/// With the usual care all of the core is looked into after one in so many events.
+const EVENTS_PER_CHECK: u64 = 16;
 
 /// Everything there is.
 pub(crate) struct World {
@@ -58,6 +71,9 @@ pub(crate) struct World {
     now: u64,
     /// Words used.
     step: u64,
+    care: Care,
+    /// Who asks in this step.
+    asker: Option<ConsumerId>,
     /// Events that the core was given.
     events: u64,
     requests: u64,
@@ -94,28 +110,6 @@ pub(crate) struct World {
     planted: Option<Bug>,
 }
 
-/// What coverage wants to know of an event once the core has it.
-enum Seen {
-    Commit,
-    Trimmed,
-    NoDate,
-    Read,
-    Other,
-}
-
-impl Seen {
-    fn of(event: &Event) -> Self {
-        let is_trimmed = |part: &FetchedPart| matches!(part.error, Some(ReadError::Trimmed { .. }));
-        match event {
-            Event::Request { request: Request::Commit { .. }, .. } => Self::Commit,
-            Event::Fetched { parts, .. } if parts.iter().any(is_trimmed) => Self::Trimmed,
-            Event::LookedUp { result: Err(_), .. } => Self::NoDate,
-            Event::Fetched { parts, .. } if parts.iter().any(|part| part.records > 0) => Self::Read,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// A trace in the making.
 struct Recording {
     recorder: Recorder,
@@ -123,7 +117,7 @@ struct Recording {
 }
 
 impl World {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, care: Care) -> Self {
         let config = options.config.clone();
         let groups = options.groups.iter().zip(["g0", "g1", "g2", "g3"]);
         let groups: Vec<_> = groups.map(|(kind, name)| (*kind, GroupName::new(name).expect("a good name"))).collect();
@@ -140,6 +134,8 @@ impl World {
             boot: Boot(0),
             now: 0,
             step: 0,
+            care,
+            asker: None,
             events: 0,
             requests: 0,
             consumers: 0,
@@ -218,14 +214,15 @@ impl World {
 
     /// Gives the core an event, carries out what it says, and so on with what comes of that at once.
     fn event(&mut self, event: Event) -> Result<(), Violation> {
-        self.queue.push_back(event);
+        let mut next = Some(event);
         for _ in 0..MAX_FOLLOWING {
-            let Some(event) = self.queue.pop_front() else { return Ok(()) };
+            let Some(event) = next else { return Ok(()) };
             let taken = self.take(event);
             if taken.is_err() {
                 self.queue.clear();
                 return taken;
             }
+            next = self.queue.pop_front();
         }
         Err(Violation::new(Oracle::AllEnds, "one step leads to another, without end"))
     }
@@ -258,7 +255,12 @@ impl World {
     /// What must hold after any step.
     fn judge(&mut self, commands: &[Command], twin: Option<Event>) -> Result<(), Violation> {
         self.auditor.commands(commands)?;
-        self.core.check().map_err(|broken| Violation::new(Oracle::of_rule(broken.rule), broken.to_string()))?;
+        let asker = self.asker.take();
+        if self.care == Care::Thorough || self.events.is_multiple_of(EVENTS_PER_CHECK) {
+            self.look_into_core()?;
+        } else if let Some(consumer) = asker {
+            self.core.check_consumer(consumer).map_err(|broken| Violation::of_core(&broken))?;
+        }
         let due = self.core.next_deadline().is_some_and(|at| at.0 <= self.now);
         must!(!due, NoDueTimer, "{:?} is left at {}", self.core.next_deadline(), self.now);
         let (parked, limit) = (self.core.parked_polls(), self.options.config.max_parked);
@@ -270,6 +272,11 @@ impl World {
             must!(same, ReplayEqual, "recorded {commands:?}, got {:?}", self.twin_commands);
         }
         Ok(())
+    }
+
+    /// What must hold inside the core.
+    fn look_into_core(&self) -> Result<(), Violation> {
+        self.core.check().map_err(|broken| Violation::of_core(&broken))
     }
 
     fn carry_out(&mut self, command: Command) -> Result<(), Violation> {
@@ -289,73 +296,6 @@ impl World {
                 self.engine.take(command);
                 Ok(())
             }
-        }
-    }
-
-    /// Rare states that can be seen from an event and what came of it.
-    fn cover_step(&mut self, event: &Seen, commands: &[Command]) {
-        let facts = commands.iter().find_map(|command| match command {
-            Command::Persist { facts, .. } => Some(facts),
-            _ => None,
-        });
-        let is_silence = |fact: &Fact| matches!(fact, Fact::ConsumerEnded { reason: LeaveReason::SessionTimeout, .. });
-        let expired = facts.into_iter().flatten().filter(|fact| is_silence(fact)).count();
-        match event {
-            Seen::Commit if expired > 0 => self.cover(Rare::CommitInStepOfExpiry),
-            Seen::Trimmed => self.cover(Rare::PositionTrimmed),
-            Seen::NoDate => self.cover(Rare::LookupFails),
-            Seen::Read if matches!(commands, [Command::Discard { .. }]) => self.cover(Rare::PollWaitsForMore),
-            _ if expired > 1 => self.cover(Rare::TimersFireLate),
-            _ => {}
-        }
-        for fact in facts.into_iter().flatten() {
-            self.cover_fact(fact);
-        }
-    }
-
-    fn cover_fact(&mut self, fact: &Fact) {
-        let parked = self.core.parked_polls() > 0;
-        match fact {
-            Fact::Rebalanced { targets, reason, .. } => {
-                if let RebalanceReason::Unsubscribed(_) = reason {
-                    self.cover(Rare::TakesByHandFromGroup);
-                }
-                let by_pattern = |me| {
-                    let record = self.engine.durable.consumers.get(me);
-                    record.is_some_and(|record| matches!(record.subscription, Subscription::Pattern(_)))
-                };
-                if matches!(reason, RebalanceReason::TopicsChanged(_)) && targets.keys().any(by_pattern) {
-                    self.cover(Rare::PatternMeetsTopic);
-                }
-                let reads = |at: &usize| {
-                    self.clients[*at].me.is_some_and(|me| targets.contains_key(&me)) && self.is_fetching(*at)
-                };
-                if (0..self.clients.len()).any(|at| reads(&at)) {
-                    self.cover(Rare::RebalanceDuringFetch);
-                }
-            }
-            Fact::TopicDeleted { .. } if parked => self.cover(Rare::TopicDeletedUnderParkedPoll),
-            Fact::PartitionsAdded { .. } if parked => self.cover(Rare::TopicGrowsUnderParkedPoll),
-            Fact::TopicCreated { name, .. } if self.created.contains(name) => self.cover(Rare::TopicComesAgain),
-            Fact::TopicCreated { name, .. } => self.created.push(name.clone()),
-            Fact::ConsumerEnded { reason: LeaveReason::RebalanceTimeout, .. } => self.cover(Rare::FencedForHoldingOn),
-            Fact::ConsumerEnded { reason: LeaveReason::PollInterval, .. } => self.cover(Rare::RemovedForNotPolling),
-            Fact::ConsumerCreated { options, group, .. } => self.cover_mixed(group, options),
-            Fact::TakenOver { from, consumer, .. } if from == consumer => self.cover(Rare::ComesBackToItsPlace),
-            Fact::TakenOver { from, .. } if self.clients.iter().any(|client| client.me == Some(*from)) => {
-                self.cover(Rare::TakesPlaceOfTheLiving);
-            }
-            Fact::GroupDeleted { .. } if !self.open.iter().any(Asked::is_from_outside) => {
-                self.cover(Rare::GroupExpires);
-            }
-            _ => {}
-        }
-    }
-
-    fn cover_mixed(&mut self, group: &GroupName, options: &ConsumerOptions) {
-        let mut others = self.engine.durable.consumers.values().filter(|record| record.group == *group);
-        if options.assignor == Assignor::Range && others.any(|other| other.options.assignor == Assignor::Uniform) {
-            self.cover(Rare::MixedAssignors);
         }
     }
 
@@ -393,9 +333,5 @@ impl World {
     fn next_request(&mut self) -> RequestId {
         self.requests += 1;
         RequestId::new(self.boot, self.requests)
-    }
-
-    fn cover(&mut self, state: Rare) {
-        self.coverage.reached(state);
     }
 }

@@ -50,11 +50,6 @@ impl World {
                 self.compact();
                 Ok(())
             }
-            Operation::TellDate => self.tell_date(),
-            Operation::SetDate => {
-                self.set_date();
-                Ok(())
-            }
             Operation::FillDisk => self.storage_turns(StorageState::Stalled(StorageError::Full)),
             Operation::MakeRoom => self.storage_turns(StorageState::Ok),
             Operation::FailSync => {
@@ -73,6 +68,17 @@ impl World {
                 self.event(Event::Drain)
             }
             Operation::Garbage => self.garbage(),
+            operation => self.time_passes(operation),
+        }
+    }
+
+    fn time_passes(&mut self, operation: Operation) -> Result<(), Violation> {
+        match operation {
+            Operation::TellDate => self.tell_date(),
+            Operation::SetDate => {
+                self.set_date();
+                Ok(())
+            }
             Operation::PassLittle => {
                 let ms = self.word.of(&[1, 5, 20, 100, 300]).unwrap_or_default();
                 self.pass(ms)

@@ -4,7 +4,7 @@ use takhin_core::{
     AppendId, BatchId, ConsumerId, Event, LogId, Parts, ProduceBatch, Refusal, RequestId, Response, StorageError,
     TopicId, TopicName,
     refusal::{Applied, Bounded},
-    response::{CommittedPartition, Consumed, GroupState, ProducedBatch},
+    response::{CommittedPartition, Consumed, ConsumerDescription, GroupState, ProducedBatch},
 };
 
 use super::{World, members::Targets, producers::Claim};
@@ -54,6 +54,8 @@ pub(super) enum Ask {
     Seek {
         to: Targets,
     },
+    /// Of all that a client has.
+    Resume,
     /// From outside of a group.
     Admin,
     /// Of who a client was before.
@@ -192,15 +194,34 @@ impl World {
     }
 
     fn client_hears(&mut self, at: usize, asked: &Asked, response: Result<Response, Refusal>) -> Result<(), Violation> {
-        let group = self.clients[at].group;
+        self.model_hears(self.clients[at].group, asked, &response)?;
+        match (&asked.ask, &response) {
+            (Ask::Seek { to }, _) => Self::must_stand(to, &response)?,
+            (Ask::Resume, Ok(Response::Consumer(told))) => must_be_resumed(told)?,
+            _ => {}
+        }
+        if asked.consumer != self.clients[at].me {
+            self.cover(Rare::AnswerForFormerSelf);
+            return Ok(());
+        }
+        self.client_learns(at, asked, response)
+    }
+
+    /// What an answer says of the offsets that are committed, whoever its client is by now.
+    fn model_hears(
+        &mut self,
+        group: usize,
+        asked: &Asked,
+        response: &Result<Response, Refusal>,
+    ) -> Result<(), Violation> {
         if let Ask::Commit { tickets } = &asked.ask {
-            let unknown = matches!(&response, Err(Refusal::StorageUnavailable { applied: Applied::Unknown, .. }));
+            let unknown = matches!(response, Err(Refusal::StorageUnavailable { applied: Applied::Unknown, .. }));
             for (log, ticket) in tickets.iter().filter(|_| !unknown) {
                 self.model.commit_ended((group, *log), *ticket, response.is_ok())?;
             }
         }
         if let Ask::Committed { tickets } = &asked.ask {
-            let told: &[CommittedPartition] = if let Ok(Response::Committed(told)) = &response { told } else { &[] };
+            let told: &[CommittedPartition] = if let Ok(Response::Committed(told)) = response { told } else { &[] };
             for (log, name, ticket) in tickets {
                 let same = self.core.topic(name).is_some_and(|topic| topic.id == log.topic);
                 let entry = told.iter().find(|entry| entry.topic == *name && entry.partition == log.partition);
@@ -213,13 +234,16 @@ impl World {
                 self.model.committed_told((group, *log), *ticket, told)?;
             }
         }
-        if let Ask::Seek { to } = &asked.ask {
-            Self::must_stand(to, &response)?;
-        }
-        if asked.consumer != self.clients[at].me {
-            self.cover(Rare::AnswerForFormerSelf);
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    /// What a client makes of an answer.
+    fn client_learns(
+        &mut self,
+        at: usize,
+        asked: &Asked,
+        response: Result<Response, Refusal>,
+    ) -> Result<(), Violation> {
         let client = &mut self.clients[at];
         if client.poll == Some(asked.id) {
             client.poll = None;
@@ -318,4 +342,11 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Who resumes all that it has, has nothing more that is paused: not even what it is giving up, which may stay with it.
+fn must_be_resumed(told: &ConsumerDescription) -> Result<(), Violation> {
+    let paused = told.partitions.iter().find(|status| status.paused);
+    must!(paused.is_none(), PauseKept, "{} resumes all that it has, and is told {paused:?}", told.consumer);
+    Ok(())
 }

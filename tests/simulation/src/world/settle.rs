@@ -26,6 +26,7 @@ impl World {
     /// Faults stop. Every request must end, every group settle, and every record reach every group; and at last, when
     /// all clients have gone, nothing may be left.
     pub(crate) fn settle(&mut self) -> Result<(), Violation> {
+        self.look_into_core()?;
         self.must_not_delay_others()?;
         self.faults = false;
         self.engine.heal();
@@ -141,6 +142,7 @@ impl World {
     fn must_be_at_rest(&mut self) -> Result<(), Violation> {
         must!(self.open.is_empty(), AllEnds, "{:?} is never answered", self.open.first().map(|asked| asked.id));
         must!(self.engine.is_empty(), AllEnds, "storage never ends something");
+        self.look_into_core()?;
         let open = self.core.open_requests();
         must!(open == 0, NothingLeaks, "{open} requests are open, and nobody waits");
         let parked = self.core.parked_polls();
@@ -177,6 +179,7 @@ impl World {
         must!(consumers == 0, NothingLeaks, "{consumers} consumers are left");
         must!(timer.is_none(), NothingLeaks, "a timer is left, at {timer:?}");
         must!(self.open.is_empty(), AllEnds, "{:?} is never answered", self.open.first().map(|asked| asked.id));
+        self.look_into_core()?;
         self.must_be_made_of_facts()
     }
 }
