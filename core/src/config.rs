@@ -37,6 +37,10 @@ pub struct Config {
     /// How often at most a consumer's positions are made durable because polls moved them. What was delivered
     /// since then is delivered again after a crash, unless it was committed.
     pub position_checkpoint: DurationMs,
+    /// The shortest session timeout that a consumer may ask for; less is refused with `out_of_range`.
+    pub min_session_timeout: DurationMs,
+    /// The longest one, at most 1,800,000.
+    pub max_session_timeout: DurationMs,
 }
 
 impl Default for Config {
@@ -52,6 +56,8 @@ impl Default for Config {
             max_ended_remembered: 10_000,
             offsets_retention: DurationMs(7 * 24 * 60 * 60 * 1_000),
             position_checkpoint: DurationMs(1_000),
+            min_session_timeout: DurationMs(1_000),
+            max_session_timeout: DurationMs(1_800_000),
         }
     }
 }

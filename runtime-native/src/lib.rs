@@ -17,4 +17,6 @@ pub mod engine;
 pub mod http;
 pub mod keys;
 pub mod limits;
+#[cfg(feature = "otel")]
+pub mod otel;
 pub mod record;

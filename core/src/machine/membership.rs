@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 
 use super::{Core, Open, subscription::wanted};
 use crate::{
-    config::{ConsumerOptions, in_range},
+    config::{Config, ConsumerOptions, in_range},
     event::Topics,
     fact::{Fact, RebalanceReason, Subscription},
     ids::{ConsumerId, GroupName, LogId, RequestId, TopicName},
@@ -90,6 +90,8 @@ impl Core {
         }
         self.may_write()?;
         options.check()?;
+        let Config { min_session_timeout, max_session_timeout, .. } = self.config;
+        in_range("session_timeout_ms", options.session_timeout_ms, min_session_timeout.0, max_session_timeout.0)?;
         self.may_want(subscription)?;
         if self.sessions.contains_key(&consumer) && !self.is_coming_back(consumer, group, options) {
             return Err(Refusal::ConsumerExists { consumer });

@@ -8,7 +8,8 @@ use takhin::{
 };
 
 pub(super) struct Banner<'a> {
-    pub(super) addresses: &'a [SocketAddr],
+    /// Whether TLS is spoken there, and where.
+    pub(super) addresses: &'a [(bool, SocketAddr)],
     pub(super) page_path: &'static str,
     pub(super) data_dir: &'a Path,
     pub(super) durability: Durability,
@@ -21,10 +22,10 @@ impl Banner<'_> {
     pub(super) fn text(&self) -> String {
         let mut text = format!("Takhin {}\n", env!("CARGO_PKG_VERSION"));
         for address in self.addresses {
-            let _ = writeln!(text, "  listening   http://{address}");
+            let _ = writeln!(text, "  listening   {}", url(*address));
         }
         if let Some(address) = self.addresses.first() {
-            let _ = writeln!(text, "  page        http://{address}{}", self.page_path);
+            let _ = writeln!(text, "  page        {}{}", url(*address), self.page_path);
         }
         let _ = writeln!(text, "  data        {}, {}", self.data_dir.display(), durability(self.durability));
         let _ = writeln!(text, "  recovered   {}", self.recovered());
@@ -61,6 +62,11 @@ fn durability(durability: Durability) -> String {
     }
 }
 
-fn first_command(address: SocketAddr) -> String {
-    format!("curl http://{address}/api/topics -d '{{\"name\": \"orders\", \"partitions\": 3}}'")
+/// Where a listener is, given whether it speaks TLS.
+fn url((tls, address): (bool, SocketAddr)) -> String {
+    format!("{}://{address}", if tls { "https" } else { "http" })
+}
+
+fn first_command(address: (bool, SocketAddr)) -> String {
+    format!("curl {}/api/topics -d '{{\"name\": \"orders\", \"partitions\": 3}}'", url(address))
 }

@@ -18,7 +18,7 @@ use takhin::{
 };
 use ureq::{Agent, http};
 
-use super::access::range_u32;
+use super::settings::range_u32;
 
 #[derive(Debug, Args)]
 pub(super) struct KeyArguments {

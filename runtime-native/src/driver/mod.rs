@@ -54,7 +54,7 @@ pub use takhin_core::TopicView;
 use crate::{
     engine::{
         ReadError,
-        local::{EngineStats, Flusher, Reader},
+        local::{DiskRoom, EngineStats, Flusher, Reader},
     },
     record::EncodedBatch,
 };
@@ -77,6 +77,7 @@ struct Shared {
     flusher: Flusher,
     stats: Arc<DriverStats>,
     engine_stats: Arc<EngineStats>,
+    disk: DiskRoom,
     runtime: Handle,
 }
 

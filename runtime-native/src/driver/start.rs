@@ -25,7 +25,7 @@ use super::{
 };
 use crate::engine::{
     AppendedAt as EngineAppendedAt, Completion, StorageError as EngineError, StorageState as EngineState, WriteOp,
-    local::{LocalConfig, LogSpec, OpenError, Opening, RecoveryReport},
+    local::{DiskRoom, LocalConfig, LogSpec, OpenError, Opening, RecoveryReport},
 };
 
 /// What a broker is started with.
@@ -106,6 +106,7 @@ impl Driver {
     /// See [`StartError`]. Nothing was changed then that a later start would miss.
     pub fn start(config: DriverConfig) -> Result<Started, StartError> {
         let (core_config, data_dir) = (config.core.clone(), config.engine.data_dir.clone());
+        let disk = DiskRoom::of(&data_dir);
         let opening = Opening::open(config.engine)?;
         let boot = opening.boot();
         let (recovery, deleted) = recover(config.core, &opening)?;
@@ -147,6 +148,7 @@ impl Driver {
                 flusher,
                 stats: counters,
                 engine_stats,
+                disk,
                 runtime: Handle::current(),
             }),
         };

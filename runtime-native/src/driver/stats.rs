@@ -135,6 +135,7 @@ impl Driver {
     pub fn register(&self, registry: &mut Registry) {
         self.shared.stats.register(registry);
         self.shared.engine_stats.register(registry);
+        registry.register_collector(Box::new(self.shared.disk.clone()));
         registry.register_collector(Box::new(AtThisMoment(Arc::downgrade(&self.shared))));
     }
 }

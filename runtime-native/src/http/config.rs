@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::{account::Observer, client_address::TrustedProxies, cors::Cors};
 use crate::{keys::KeyRing, limits::Limits};
 
 use super::kafka_rest::KafkaRestConfig;
@@ -38,6 +39,8 @@ pub struct HttpConfig {
     pub max_answers_bytes: usize,
     /// How long a request's line and headers may take, from their first byte; then the connection is closed.
     pub header_timeout: Duration,
+    /// How long a TLS handshake may take; then the connection is closed.
+    pub tls_handshake_timeout: Duration,
     /// How long a body may take before it must have kept up [`HttpConfig::body_bytes_per_second`]; a slower one
     /// is answered 408.
     pub body_timeout: Duration,
@@ -50,6 +53,12 @@ pub struct HttpConfig {
     pub idle_timeout: Duration,
     /// How long requests may go on after the server was told to stop; then their connections are cut.
     pub shutdown_grace: Duration,
+    /// Whose pages a browser lets read answers. [`None`]: those that were served from here.
+    pub cors: Option<Cors>,
+    /// Which proxies are believed when they say who asks.
+    pub trusted_proxies: TrustedProxies,
+    /// Who is told of each request.
+    pub observers: Arc<[Arc<dyn Observer>]>,
 }
 
 impl HttpConfig {
@@ -76,11 +85,15 @@ impl Default for HttpConfig {
             max_bodies_bytes: 512 << 20,
             max_answers_bytes: 512 << 20,
             header_timeout: Duration::from_secs(10),
+            tls_handshake_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             body_bytes_per_second: 64 << 10,
             write_stall_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_mins(5),
             shutdown_grace: Duration::from_secs(4),
+            cors: None,
+            trusted_proxies: TrustedProxies::default(),
+            observers: Arc::new([]),
         }
     }
 }

@@ -4,7 +4,12 @@
 //! the [`Link`]'s deadline passes, or when its future is dropped. Whatever was under way then is dropped with it:
 //! a handler that waits (the client hung up), an answer that was not written (its receipt says so).
 
-use std::{net::IpAddr, pin::pin, sync::Arc, task::Poll};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -17,13 +22,16 @@ use tokio::{
 use super::{
     config::HttpConfig,
     dispatch::{Dispatch, RequestIds},
+    handshake::shake_hands,
     link::Link,
     socket::Socket,
     stats::HttpStats,
+    tls::Tls,
+    wire::{Transport, Wire},
 };
 
 /// What connections share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) config: Arc<HttpConfig>,
     pub(super) router: Router,
@@ -33,15 +41,54 @@ pub(super) struct Shared {
     pub(super) stop: watch::Receiver<bool>,
 }
 
-/// Serves one client. With `refused` every request is answered 503.
-pub(super) async fn serve(stream: TcpStream, peer: IpAddr, shared: Shared, refused: bool) {
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// What to encrypt it with, if it is to be.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Whether every request is to be answered 503.
+    pub(super) refused: bool,
+}
+
+/// Serves one client.
+pub(super) async fn serve(accepted: Accepted, shared: Shared) {
+    let Accepted { stream, peer, tls, refused } = accepted;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    let link = Arc::new(Link::new(&shared.config, refused, tls.is_some()));
+    match tls {
+        None => speak(Wire::new(stream, Arc::clone(&link)), link, peer.ip(), shared).await,
+        // In a place of its own: what it needs is several times as much, and no plain connection is to have it.
+        Some(tls) => Box::pin(speak_encrypted(stream, &tls, link, peer, shared)).await,
+    }
+}
+
+async fn speak_encrypted(stream: TcpStream, tls: &Tls, link: Arc<Link>, peer: SocketAddr, shared: Shared) {
+    let wire = |stream| Wire::new(stream, Arc::clone(&link));
+    let request_id = || shared.ids.draw().to_str().unwrap_or_default().to_owned();
+    let mut stop = shared.stop.clone();
+    let shaken = tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => return,
+        shaken = shake_hands(tls, stream, shared.config.tls_handshake_timeout, wire, request_id) => shaken,
+    };
+    match shaken {
+        Ok(stream) => {
+            link.connected();
+            speak(stream, link, peer.ip(), shared).await;
+        }
+        Err(error) => {
+            shared.stats.handshake_failed();
+            tracing::debug!(%peer, %error, "a connection could not be encrypted");
+        }
+    }
+}
+
+async fn speak(stream: impl Transport, link: Arc<Link>, peer: IpAddr, shared: Shared) {
     let Shared { config, router, ids, stats, mut stop } = shared;
-    let link = Arc::new(Link::new(&config, refused));
     let socket = Socket::new(stream, Arc::clone(&link), Arc::clone(&config), Arc::clone(&ids));
-    let dispatch = Dispatch::new(router, ids, stats, Arc::clone(&link), peer);
+    let dispatch = Dispatch::new(router, ids, stats, Arc::clone(&config), Arc::clone(&link), peer);
     let mut connection = pin!(builder(&config).serve_connection(socket, dispatch));
     let mut stop = pin!(stop.wait_for(|stop| *stop));
     let mut alarm = pin!(sleep_until(Instant::now() + config.header_timeout));

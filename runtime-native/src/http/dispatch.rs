@@ -2,7 +2,7 @@
 //!
 //! * It gets an id, its own `X-Request-Id` if that is sane, and the answer bears it.
 //! * An error gets its body, whoever made it: a handler, or the router for what it does not know.
-//! * It leaves a line in the log: at debug, at warn for 503, at error for what is a bug of ours.
+//! * It leaves a line in the log: at debug, at warn for 503 (but for not being ready), at error for what is a bug of ours.
 
 use std::{
     convert::Infallible,
@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum::{
@@ -27,8 +27,17 @@ use tracing::field;
 use uuid::Uuid;
 
 use super::{
-    error::ApiError, guard::KeyUsed, input::query::check_percent_encoding, kafka_rest::KAFKA_JSON, link::Link,
-    output::JSON, stats::HttpStats,
+    account::{Account, Exchange, TRACEPARENT},
+    client_address::ClientAddress,
+    config::HttpConfig,
+    error::ApiError,
+    forgery::check_origin,
+    guard::KeyUsed,
+    input::query::check_percent_encoding,
+    kafka_rest::KAFKA_JSON,
+    link::Link,
+    output::JSON,
+    stats::HttpStats,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,6 +48,7 @@ pub(super) struct Dispatch {
     router: Router,
     ids: Arc<RequestIds>,
     stats: Arc<HttpStats>,
+    config: Arc<HttpConfig>,
     link: Arc<Link>,
     peer: IpAddr,
 }
@@ -50,8 +60,8 @@ pub(super) struct Asked {
     pub(super) link: Arc<Link>,
     /// The request's id.
     pub(super) id: HeaderValue,
-    /// From where: who a request without a key is held to be.
-    pub(super) peer: IpAddr,
+    /// Who asks.
+    pub(super) client: ClientAddress,
 }
 
 /// Names requests that bring no name: unique in this process, and most likely among all.
@@ -96,13 +106,14 @@ impl Dispatch {
         router: Router,
         ids: Arc<RequestIds>,
         stats: Arc<HttpStats>,
+        config: Arc<HttpConfig>,
         link: Arc<Link>,
         peer: IpAddr,
     ) -> Self {
-        Self { router, ids, stats, link, peer }
+        Self { router, ids, stats, config, link, peer }
     }
 
-    async fn route(self, request: Request<Incoming>, id: HeaderValue) -> Response {
+    async fn route(self, mut request: Request<Body>, asked: Asked) -> Response {
         if self.link.refused {
             let message = "the server has as many connections as it may";
             return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message)
@@ -111,11 +122,16 @@ impl Dispatch {
                 .closing()
                 .into_response();
         }
-        if let Err(error) = check_percent_encoding(request.uri()).and_then(|()| check_framing(request.headers())) {
+        if let Some(answer) = self.config.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
+            return answer;
+        }
+        let checked = check_percent_encoding(request.uri())
+            .and_then(|()| check_framing(request.headers()))
+            .and_then(|()| check_origin(request.method(), request.headers(), self.config.cors.as_ref()));
+        if let Err(error) = checked {
             return error.into_response();
         }
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Asked { link: self.link, id, peer: self.peer });
+        request.extensions_mut().insert(asked);
         let mut router = self.router;
         match router.call(request).await {
             Ok(response) => response,
@@ -132,24 +148,68 @@ impl Service<Request<Incoming>> for Dispatch {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.link.request_began();
         let began = Instant::now();
-        let id = self.ids.name(request.headers());
+        let asked = Asked {
+            link: Arc::clone(&self.link),
+            id: self.ids.name(request.headers()),
+            client: self.config.trusted_proxies.client(self.peer, request.headers()),
+        };
         // The path as it is would hold the buffer that the request was read into for as long as the request lasts.
         let (method, path) = (request.method().clone(), Box::<str>::from(request.uri().path()));
+        let account = self.account(&request, &asked, &path);
+        let origin = self.config.cors.as_ref().and_then(|_| request.headers().get(header::ORIGIN).cloned());
+        let request = request.map(|body| match &account {
+            Some(account) => account.receiving(Body::new(body)),
+            None => Body::new(body),
+        });
         let this = self.clone();
-        let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.stats));
+        let (link, stats, config) = (Arc::clone(&self.link), Arc::clone(&self.stats), Arc::clone(&self.config));
         Box::pin(async move {
-            let mut response = this.route(request, id.clone()).await;
+            let mut response = this.route(request, asked.clone()).await;
             let took = began.elapsed();
-            log(&method, &path, &id, took, &response);
+            log(&method, &path, &asked, took, &response);
             stats.answered(&path, response.status(), took);
+            let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| *id);
+            let mut code = None;
             if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+                code = Some(error.code());
                 stats.erred(error.code());
-                write_error(&mut response, error, &id);
+                write_error(&mut response, error, &asked.id);
             }
-            response.headers_mut().insert(X_REQUEST_ID, id);
+            response.headers_mut().insert(X_REQUEST_ID, asked.id);
+            if let Some(cors) = &config.cors {
+                cors.allow(origin.as_ref(), response.headers_mut());
+            }
             link.answer_ready();
-            Ok(response)
+            Ok(match account {
+                Some(account) => account.answered(response, code, key),
+                None => response,
+            })
         })
+    }
+}
+
+impl Dispatch {
+    /// Keeps account of a request, if anybody wants to hear of it.
+    fn account(&self, request: &Request<Incoming>, asked: &Asked, path: &str) -> Option<Box<Account>> {
+        if self.config.observers.is_empty() {
+            return None;
+        }
+        let exchange = Exchange {
+            began: SystemTime::now(),
+            took: Duration::ZERO,
+            client: asked.client.0,
+            method: request.method().clone(),
+            route: self.stats.route(path),
+            path: path.into(),
+            status: None,
+            error: None,
+            key: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            request_id: asked.id.clone(),
+            traceparent: request.headers().get(TRACEPARENT).cloned(),
+        };
+        Some(Box::new(Account::open(Arc::clone(&self.config.observers), exchange)))
     }
 }
 
@@ -188,20 +248,23 @@ fn is_logged(status: StatusCode) -> bool {
     status.is_server_error() || tracing::enabled!(tracing::Level::DEBUG)
 }
 
-fn log(method: &Method, path: &str, id: &HeaderValue, took: Duration, response: &Response) {
+fn log(method: &Method, path: &str, asked: &Asked, took: Duration, response: &Response) {
     let status = response.status();
-    let (id, us) = (id.to_str().unwrap_or_default(), took.as_micros());
+    let (id, client, us) = (asked.id.to_str().unwrap_or_default(), asked.client.0, took.as_micros());
     let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| field::display(id));
     // An error repeats what was asked for, so it is quoted: no line of the log is the client's.
     let error = response.extensions().get::<ApiError>();
     let text = error.filter(|_| is_logged(status)).map(ToString::to_string);
     match error {
         Some(_) if status == StatusCode::INTERNAL_SERVER_ERROR => {
-            tracing::error!(%method, path, id, key, us, error = text, "answered");
+            tracing::error!(%method, path, id, %client, key, us, error = text, "answered");
         }
-        Some(_) if status.is_server_error() => tracing::warn!(%method, path, id, key, us, error = text, "answered"),
-        Some(_) => tracing::debug!(%method, path, id, key, us, error = text, "answered"),
-        None => tracing::debug!(%method, path, id, key, us, status = status.as_u16(), "answered"),
+        // Whoever asks whether the server is ready asks again and again.
+        Some(error) if status.is_server_error() && !matches!(error.code(), "starting" | "not_ready") => {
+            tracing::warn!(%method, path, id, %client, key, us, error = text, "answered");
+        }
+        Some(_) => tracing::debug!(%method, path, id, %client, key, us, error = text, "answered"),
+        None => tracing::debug!(%method, path, id, %client, key, us, status = status.as_u16(), "answered"),
     }
 }
 

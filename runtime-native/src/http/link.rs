@@ -5,7 +5,7 @@
 //!   dispatch: a request is whole -> request_began   head -> busy        no deadline: handlers have their own
 //!   dispatch: an answer is there -> answer_ready
 //!   socket: all is written ------> flushed          busy -> idle        by then: idle_timeout
-//!   socket: the client won't read -> write_blocked                      by then: write_stall_timeout
+//!   wire: the client won't read -> write_blocked                        by then: write_stall_timeout
 //! ```
 //!
 //! One task polls all of them, so the lock is never contended.
@@ -27,6 +27,8 @@ pub(super) struct Link {
     write_stall_timeout: Duration,
     /// Whether the server has too many connections to serve this one.
     pub(super) refused: bool,
+    /// Whether it is encrypted.
+    pub(super) over_tls: bool,
     state: Mutex<State>,
 }
 
@@ -67,12 +69,13 @@ enum Phase {
 
 impl Link {
     /// A connection that was just accepted.
-    pub(super) fn new(config: &HttpConfig, refused: bool) -> Self {
+    pub(super) fn new(config: &HttpConfig, refused: bool, over_tls: bool) -> Self {
         Self {
             header_timeout: config.header_timeout,
             idle_timeout: config.idle_timeout,
             write_stall_timeout: config.write_stall_timeout,
             refused,
+            over_tls,
             state: Mutex::new(State {
                 phase: Phase::Fresh,
                 read_deadline: Some(Instant::now() + config.header_timeout),
@@ -101,6 +104,13 @@ impl Link {
     /// Whether not a single byte has come.
     pub(super) fn is_fresh(&self) -> bool {
         self.state().phase == Phase::Fresh
+    }
+
+    /// The connection is ready to be spoken on: from now on a request is waited for.
+    pub(super) fn connected(&self) {
+        let mut state = self.state();
+        state.read_deadline = Some(Instant::now() + self.header_timeout);
+        state.write_deadline = None;
     }
 
     /// Bytes came.

@@ -11,9 +11,12 @@ use tokio::{
 
 use super::{
     config::HttpConfig,
-    connection::{self, Shared},
+    connection::{self, Accepted, Shared},
     dispatch::RequestIds,
     routes::router,
+    starting,
+    stats::HttpStats,
+    tls::Tls,
 };
 use crate::driver::Driver;
 
@@ -23,41 +26,72 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// How many connections beyond `max_connections` are told that they are too many; yet more are just closed.
 const REFUSED_AT_ONCE: usize = 64;
 
-/// Serves clients of all listeners until `shutdown` ends.
+/// Where clients come in.
+#[derive(Debug)]
+pub struct Listener {
+    /// The socket.
+    pub socket: TcpListener,
+    /// What to encrypt its connections with; [`None`] if they are plain.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// A server that accepts connections. Dropped, it cuts all of them at once.
 ///
-/// Then no connection is accepted any more, requests under way are finished, and connections that have none are
-/// closed. A poll that waits is under way until the driver is told to drain. After
-/// [`HttpConfig::shutdown_grace`] what is left is cut. When this returns, no connection is left; when
-/// its future is dropped, all are cut at once.
-pub async fn serve(
-    config: HttpConfig,
-    listeners: Vec<TcpListener>,
-    driver: Driver,
-    shutdown: impl Future<Output = ()>,
-) {
-    let config = Arc::new(config);
-    let (stop, stopped) = watch::channel(false);
-    let (router, stats) = router(Arc::clone(&config), driver);
-    let shared = Shared { router, stats, ids: Arc::new(RequestIds::new()), stop: stopped, config: Arc::clone(&config) };
-    let places = Places {
-        served: Arc::new(Semaphore::new(config.max_connections)),
-        refused: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
-    };
-    let mut acceptors = JoinSet::new();
-    for listener in listeners {
-        acceptors.spawn(accept(listener, shared.clone(), places.clone()));
-    }
-    shutdown.await;
-    stop.send_replace(true);
-    let drained = timeout(config.shutdown_grace, async {
-        while let Some(ended) = acceptors.join_next().await {
-            report(ended);
+/// Until it is opened it answers that it is starting. Of what comes later it serves every request.
+#[derive(Debug)]
+pub struct Server {
+    config: Arc<HttpConfig>,
+    shared: watch::Sender<Shared>,
+    stop: watch::Sender<bool>,
+    acceptors: JoinSet<()>,
+}
+
+impl Server {
+    /// Begins to accept connections. To be called within a tokio runtime.
+    pub fn start(config: HttpConfig, listeners: Vec<Listener>) -> Self {
+        let config = Arc::new(config);
+        let (stop, stopped) = watch::channel(false);
+        let shared = Shared {
+            router: starting::router(),
+            stats: Arc::new(HttpStats::new(&[])),
+            ids: Arc::new(RequestIds::new()),
+            stop: stopped,
+            config: Arc::clone(&config),
+        };
+        let places = Places {
+            served: Arc::new(Semaphore::new(config.max_connections)),
+            refused: Arc::new(Semaphore::new(REFUSED_AT_ONCE)),
+        };
+        let (shared, phase) = watch::channel(shared);
+        let mut acceptors = JoinSet::new();
+        for listener in listeners {
+            acceptors.spawn(accept(listener, phase.clone(), places.clone()));
         }
-    });
-    if drained.await.is_err() {
-        tracing::warn!("some requests did not end in time; their connections are cut");
+        Self { config, shared, stop, acceptors }
     }
-    acceptors.shutdown().await;
+
+    /// Serves the broker from now on.
+    pub fn open(&self, driver: Driver) {
+        let (router, stats) = router(Arc::clone(&self.config), driver);
+        self.shared.send_modify(|shared| (shared.router, shared.stats) = (router, stats));
+    }
+
+    /// Accepts no connection any more, finishes requests under way, and closes connections that have none. A poll that
+    /// waits is under way until the driver is told to drain. After [`HttpConfig::shutdown_grace`] what is left is cut.
+    /// When this returns, no connection is left.
+    pub async fn close(self) {
+        let Self { config, stop, mut acceptors, .. } = self;
+        stop.send_replace(true);
+        let drained = timeout(config.shutdown_grace, async {
+            while let Some(ended) = acceptors.join_next().await {
+                report(ended);
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("some requests did not end in time; their connections are cut");
+        }
+        acceptors.shutdown().await;
+    }
 }
 
 /// Room for connections.
@@ -76,9 +110,10 @@ impl Places {
 }
 
 /// Accepts until told to stop, then waits for its connections to end. Dropped, it cuts them.
-async fn accept(listener: TcpListener, shared: Shared, places: Places) {
+async fn accept(listener: Listener, phase: watch::Receiver<Shared>, places: Places) {
+    let Listener { socket, tls } = listener;
     let mut connections = JoinSet::new();
-    let mut stop = shared.stop.clone();
+    let mut stop = phase.borrow().stop.clone();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -87,7 +122,7 @@ async fn accept(listener: TcpListener, shared: Shared, places: Places) {
                 report(ended);
                 continue;
             }
-            accepted = listener.accept() => accepted,
+            accepted = socket.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -95,10 +130,11 @@ async fn accept(listener: TcpListener, shared: Shared, places: Places) {
                     tracing::debug!(%peer, "a connection beyond all bounds was closed");
                     continue;
                 };
-                let shared = shared.clone();
+                let shared = phase.borrow().clone();
+                let accepted = Accepted { stream, peer, tls: tls.clone(), refused };
                 connections.spawn(async move {
-                    let _open = shared.stats.connection_opened();
-                    connection::serve(stream, peer.ip(), shared, refused).await;
+                    let _open = shared.stats.connection_opened(refused);
+                    connection::serve(accepted, shared).await;
                     drop(place);
                 });
             }
@@ -111,7 +147,7 @@ async fn accept(listener: TcpListener, shared: Shared, places: Places) {
             }
         }
     }
-    drop(listener);
+    drop(socket);
     while let Some(ended) = connections.join_next().await {
         report(ended);
     }

@@ -1,5 +1,5 @@
-//! The TCP stream as hyper sees it, which tells the connection's [`Link`] what passes, and gives the answers that hyper
-//! makes up by itself their body.
+//! The connection as hyper sees it, which tells its [`Link`] what passes, and gives the answers that hyper makes up by
+//! itself their body.
 
 use std::{
     io::{self, IoSlice},
@@ -8,15 +8,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use super::{config::HttpConfig, dispatch::RequestIds, link::Link, unreadable, wire::Transport};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::{io::ReadBuf, net::TcpStream};
 
-use super::{config::HttpConfig, dispatch::RequestIds, link::Link, unreadable};
-
-/// One client's TCP stream.
-pub(super) struct Socket {
-    stream: TokioIo<TcpStream>,
+/// What one client sends and is sent.
+pub(super) struct Socket<T> {
+    stream: TokioIo<T>,
     link: Arc<Link>,
     config: Arc<HttpConfig>,
     ids: Arc<RequestIds>,
@@ -24,8 +22,8 @@ pub(super) struct Socket {
     last_words: Vec<u8>,
 }
 
-impl Socket {
-    pub(super) fn new(stream: TcpStream, link: Arc<Link>, config: Arc<HttpConfig>, ids: Arc<RequestIds>) -> Self {
+impl<T: Transport> Socket<T> {
+    pub(super) fn new(stream: T, link: Arc<Link>, config: Arc<HttpConfig>, ids: Arc<RequestIds>) -> Self {
         Self { stream: TokioIo::new(stream), link, config, ids, last_words: Vec::new() }
     }
 
@@ -46,8 +44,7 @@ impl Socket {
 
     fn poll_last_words(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.last_words.is_empty() {
-            let result = Pin::new(&mut self.stream).poll_write(cx, &self.last_words);
-            let written = ready!(self.wrote(result))?;
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.last_words))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -56,33 +53,15 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether the client is known to have closed its end. Costs no system call unless something is to be read.
-    fn peer_left(&self, cx: &mut Context<'_>) -> bool {
-        let mut byte = [0];
-        match self.stream.inner().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Pending => false,
-            Poll::Ready(Ok(bytes)) => bytes == 0,
-            Poll::Ready(Err(_)) => true,
-        }
-    }
-
     /// To be called before a write. Afterwards it would be too late to ask: a client may have read all, and left.
-    fn watch(&self, cx: &mut Context<'_>) {
-        if self.link.begins_tracked_answer() && self.peer_left(cx) {
+    fn watch(&mut self, cx: &mut Context<'_>) {
+        if self.link.begins_tracked_answer() && self.stream.inner_mut().peer_left(cx) {
             self.link.peer_left();
         }
     }
-
-    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match result {
-            Poll::Pending => self.link.write_blocked(),
-            Poll::Ready(_) => self.link.write_progressed(),
-        }
-        result
-    }
 }
 
-impl Read for Socket {
+impl<T: Transport> Read for Socket<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         self.link.received();
@@ -90,14 +69,13 @@ impl Read for Socket {
     }
 }
 
-impl Write for Socket {
+impl<T: Transport> Write for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.replaces(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
         self.watch(cx);
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(result)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -109,8 +87,7 @@ impl Write for Socket {
             return Poll::Ready(Ok(bytes.iter().map(|slice| slice.len()).sum()));
         }
         self.watch(cx);
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.wrote(result)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {

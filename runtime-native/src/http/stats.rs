@@ -1,6 +1,10 @@
 //! What the HTTP side counts: requests by route and outcome, how long they took, errors by code, connections.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::http::StatusCode;
 use prometheus_client::{
@@ -12,6 +16,7 @@ use prometheus_client::{
         family::Family,
         gauge::{ConstGauge, Gauge},
         histogram::Histogram,
+        info::Info,
     },
     registry::{Registry, Unit},
 };
@@ -24,9 +29,12 @@ pub(super) struct HttpStats {
     routes: matchit::Router<Arc<RouteStats>>,
     unknown: Arc<RouteStats>,
     requests: Family<RouteAndStatus, Counter>,
-    seconds: Family<Route, Histogram, fn() -> Histogram>,
+    seconds: Family<RouteAndStatus, Histogram, fn() -> Histogram>,
     errors: Family<Code, Counter>,
     connections: Gauge,
+    connections_accepted: Counter,
+    connections_refused: Counter,
+    handshakes_failed: Counter,
 }
 
 /// One connection that is open.
@@ -41,14 +49,11 @@ impl Drop for OpenConnection {
 /// The counters of one route.
 #[derive(Debug)]
 struct RouteStats {
-    seconds: Histogram,
+    route: &'static str,
     /// By the first digit of the status, from 1.
     statuses: [Counter; 5],
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Route {
-    route: &'static str,
+    /// Likewise. One that nothing was measured with would be but many lines of zeros.
+    seconds: [OnceLock<Histogram>; 5],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,23 +77,42 @@ fn seconds() -> Histogram {
 impl HttpStats {
     /// Counters for the routes of these templates, which must fit each other.
     pub(super) fn new(templates: &[&'static str]) -> Self {
-        let (requests, durations) = (Family::default(), Family::new_with_constructor(seconds as fn() -> Histogram));
-        let counters = |route| Arc::new(RouteStats::new(route, &requests, &durations));
+        let requests = Family::default();
+        let counters = |route| Arc::new(RouteStats::new(route, &requests));
         let mut routes = matchit::Router::new();
         for template in templates {
             routes.insert(*template, counters(template)).expect("the router has the same routes");
         }
         let unknown = counters("unknown");
-        Self { routes, unknown, requests, seconds: durations, errors: Family::default(), connections: Gauge::default() }
+        Self {
+            routes,
+            unknown,
+            requests,
+            seconds: Family::new_with_constructor(seconds as fn() -> Histogram),
+            errors: Family::default(),
+            connections: Gauge::default(),
+            connections_accepted: Counter::default(),
+            connections_refused: Counter::default(),
+            handshakes_failed: Counter::default(),
+        }
+    }
+
+    /// The route that a path belongs to, as it was given.
+    pub(super) fn route(&self, path: &str) -> Option<&'static str> {
+        self.routes.at(path).ok().map(|found| found.value.route)
     }
 
     /// A request was answered.
     pub(super) fn answered(&self, path: &str, status: StatusCode, took: Duration) {
         let route = self.routes.at(path).map_or(&self.unknown, |found| found.value);
-        route.seconds.observe(took.as_secs_f64());
-        if let Some(counter) = usize::from(status.as_u16() / 100).checked_sub(1).and_then(|n| route.statuses.get(n)) {
-            counter.inc();
-        }
+        let Some(class) = usize::from(status.as_u16() / 100).checked_sub(1).filter(|class| *class < CLASSES.len())
+        else {
+            return;
+        };
+        route.statuses[class].inc();
+        let label = || RouteAndStatus { route: route.route, status: CLASSES[class] };
+        let seconds = route.seconds[class].get_or_init(|| self.seconds.get_or_create(&label()).clone());
+        seconds.observe(took.as_secs_f64());
     }
 
     /// It was answered with an error.
@@ -96,31 +120,41 @@ impl HttpStats {
         self.errors.get_or_create(&Code { code }).inc();
     }
 
-    /// A connection was accepted, and is open until what this gives is dropped.
-    pub(super) fn connection_opened(&self) -> OpenConnection {
+    /// A connection was accepted, if only to be told that it is one too many; it is open until what this gives is dropped.
+    pub(super) fn connection_opened(&self, refused: bool) -> OpenConnection {
+        if refused { &self.connections_refused } else { &self.connections_accepted }.inc();
         self.connections.inc();
         OpenConnection(self.connections.clone())
     }
 
+    /// A client and the server did not come to speak TLS.
+    pub(super) fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
+    }
+
     /// Shows them under their names.
     pub(super) fn register(&self, registry: &mut Registry) {
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Which version this is", version);
         let registry = registry.sub_registry_with_prefix("http");
         registry.register("requests", "Requests answered, by route and class of status", self.requests.clone());
         registry.register("errors", "Requests answered with an error, by its code", self.errors.clone());
+        let help = "Connections that were given up since no TLS handshake was made";
+        registry.register("tls_handshakes_failed", help, self.handshakes_failed.clone());
         registry.register("connections", "Connections that are open", self.connections.clone());
+        let help = "Connections that were taken to be served";
+        registry.register("connections_accepted", help, self.connections_accepted.clone());
+        let help = "Connections that were one too many and told so";
+        registry.register("connections_refused", help, self.connections_refused.clone());
         let help = "From a request's head to its answer, the wait of a poll included";
         registry.register_with_unit("request_duration", help, Unit::Seconds, self.seconds.clone());
     }
 }
 
 impl RouteStats {
-    fn new(
-        route: &'static str,
-        requests: &Family<RouteAndStatus, Counter>,
-        seconds: &Family<Route, Histogram, fn() -> Histogram>,
-    ) -> Self {
+    fn new(route: &'static str, requests: &Family<RouteAndStatus, Counter>) -> Self {
         let statuses = CLASSES.map(|status| requests.get_or_create(&RouteAndStatus { route, status }).clone());
-        Self { seconds: seconds.get_or_create(&Route { route }).clone(), statuses }
+        Self { route, statuses, seconds: [const { OnceLock::new() }; 5] }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a client sees of the real server, started as a process of its own and spoken to over HTTP.
 
+mod access_log;
 mod access_matrix;
 mod backup;
 mod batches;
@@ -7,9 +8,11 @@ mod by_duration;
 mod cleanup;
 mod cli;
 mod commits;
+mod configuration;
 mod consumer_ids;
 mod crash;
 mod damage;
+mod dashboard;
 mod errors;
 mod full_disk;
 mod group_offsets;
@@ -36,6 +39,7 @@ mod static_members;
 mod stop;
 mod stream;
 mod subscription;
+mod tls;
 mod topics;
 mod traces;
 mod upload;

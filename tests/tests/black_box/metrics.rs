@@ -56,7 +56,7 @@ fn what_happened_is_counted_and_what_is_there_is_told() {
         (r#"takhin_http_requests_total{route="/api/topics/{topic}/produce",status="2xx"}"#, 3.0),
         (r#"takhin_http_requests_total{route="unknown",status="4xx"}"#, 1.0),
         (r#"takhin_http_errors_total{code="route_not_found"}"#, 1.0),
-        (r#"takhin_http_request_duration_seconds_count{route="/api/topics/{topic}/produce"}"#, 3.0),
+        (r#"takhin_http_request_duration_seconds_count{route="/api/topics/{topic}/produce",status="2xx"}"#, 3.0),
     ];
     for (name, value) in expected {
         assert_eq!(samples.get(name), Some(&value), "{name}\n{text}");

@@ -136,10 +136,13 @@ fn serving(directory: &Path, ports: &[u16], arguments: &[&str], environment: &[(
     let mut process = Process::start(&mut command, &directory.join("log")).expect("it starts");
     for port in ports {
         let client = Client::new(&format!("http://127.0.0.1:{port}"));
-        while !client.request("GET", "/api/health/live", None).is_ok_and(|(status, _)| status == 200) {
+        while !client.request("GET", "/api/health/ready", None).is_ok_and(|(status, _)| status == 200) {
             assert!(process.ended().is_none(), "{}", process.log());
             thread::sleep(Duration::from_millis(5));
         }
+    }
+    while !process.log().contains("Try it") {
+        thread::sleep(Duration::from_millis(5));
     }
     let log = process.log();
     (process, log)
@@ -207,9 +210,10 @@ fn nonsense_is_answered_with_what_is_wrong() {
         (&["serve", "--auto-create-topics=10001"], 2, "a number of partitions from 1 to 10000"),
         (&["serve", "--auto-create-topics=many"], 2, "invalid value 'many'"),
         (&["serve", "--data-dir"], 2, "a value is required for '--data-dir <DIR>'"),
-        (&["serve", "--log", "takhin=loud", "--data-dir", data], 1, "takhin: --log takhin=loud: "),
-        (&["serve", "--listen", "nowhere", "--data-dir", data], 1, "takhin: can't listen on nowhere: "),
-        (&["serve", "--listen", "127.0.0.1:99999", "--data-dir", data], 1, "takhin: can't listen on 127.0.0.1:99999: "),
+        (&["serve", "--log", "takhin=loud", "--data-dir", data], 2, "invalid value 'takhin=loud' for '--log <FILTER>'"),
+        (&["serve", "--listen", "nowhere", "--data-dir", data], 2, "expected host:port, http://host:port or "),
+        (&["serve", "--listen", "127.0.0.1:99999", "--data-dir", data], 2, "expected host:port, http://host:port or "),
+        (&["serve", "--listen", "ftp://127.0.0.1:1", "--data-dir", data], 2, "ftp is neither http nor https"),
         (&["serve", "--listen", &taken, "--data-dir", data], 1, &format!("takhin: can't listen on {taken}: ")),
         (&["serve", "--listen", &free, "--data-dir", file], 1, &format!("takhin: {file}: ")),
         (

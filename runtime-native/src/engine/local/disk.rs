@@ -7,9 +7,9 @@
 use std::{
     any::Any,
     fmt,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, IoSlice, IoSliceMut},
-    os::unix::fs::{FileExt, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _},
     path::Path,
     sync::Arc,
 };
@@ -26,7 +26,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if it is not there and `create` is false, and whatever the file system says.
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>>;
-    /// Makes a directory and those above it; one that is there already is fine.
+    /// Makes a directory and those above it, for this user alone; one that is there already is fine, and stays as it is.
     ///
     /// # Errors
     /// Whatever the file system says; so below.
@@ -202,7 +202,8 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        // Records lie there as they were sent: they are the user's that runs the server, and nobody else's.
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -288,5 +289,22 @@ impl DiskFile for RealFile {
 
     fn sync_all(&self) -> io::Result<()> {
         self.0.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn directories_are_for_nobody_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        RealDisk.create_dir(&dir.path().join("a/b")).expect("made");
+        for made in ["a", "a/b"] {
+            let mode = fs::metadata(dir.path().join(made)).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{made}");
+        }
     }
 }

@@ -53,6 +53,7 @@ mod recover;
 mod repair;
 mod replace;
 mod report;
+mod room;
 mod rounds;
 mod snapshot;
 mod stats;
@@ -77,6 +78,7 @@ pub use opening::{LogBounds, LogSpec, Opening};
 pub use queue::Submitted;
 pub use reader::Reader;
 pub use report::{CutOff, RecoveryNote, RecoveryReport};
+pub use room::DiskRoom;
 pub use rounds::Flusher;
 pub use stats::{EngineCounts, EngineStats};
 

@@ -162,7 +162,7 @@ impl App {
         body: &mut Body,
     ) -> ApiResult<Place> {
         let now = Rate::now();
-        let address = parts.extensions.get::<Asked>().map(|asked| asked.peer);
+        let address = parts.extensions.get::<Asked>().map(|asked| asked.client.0);
         let address = address.ok_or_else(|| ApiError::bug("nobody knows who asks"))?;
         let usage = match &caller {
             Ok(Caller::Key(key)) => Some(key.usage().clone()),

@@ -8,7 +8,8 @@ use crate::http::error::ApiError;
 
 /// The body as text.
 pub(crate) fn utf8(body: &[u8]) -> Result<&str, ApiError> {
-    std::str::from_utf8(body).map_err(|error| {
+    // The quick check says only whether all is well.
+    simdutf8::basic::from_utf8(body).or_else(|_| std::str::from_utf8(body)).map_err(|error| {
         let before = &body[..error.valid_up_to()];
         let line = before.split(|&byte| byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|&&byte| byte != b'\n').count();

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use memchr::memchr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -56,7 +57,7 @@ pub(crate) fn store<'b>(scratch: &mut Vec<u8>, bytes: &[u8]) -> Piece<'b> {
 
 /// The content of a JSON string, given as it stands in the body between its quotes. Its grammar has been checked.
 pub(crate) fn unescape<'b>(raw: &'b str, scratch: &mut Vec<u8>) -> Result<Piece<'b>, LoneSurrogate> {
-    if !raw.as_bytes().contains(&b'\\') {
+    if memchr(b'\\', raw.as_bytes()).is_none() {
         return Ok(Piece::Body(raw.as_bytes()));
     }
     let start = scratch.len();

@@ -25,6 +25,7 @@ use super::{
     no_content,
 };
 use crate::http::{
+    dispatch::Asked,
     error::{ApiError, ApiResult},
     guard::Caller,
     input::{consumers::offset_reset, json::object_or_nothing, path::segments},
@@ -57,6 +58,7 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Extension(rest): Extension<Arc<KafkaRest>>,
     GroupPath(group): GroupPath,
+    Extension(asked): Extension<Asked>,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> ApiResult {
@@ -65,7 +67,8 @@ pub(super) async fn create(
     let options = wanted.options(rest.config.instance_timeout_ms)?;
     let begin = async |consumer| app.begin_unsubscribed(consumer, instance.group.clone(), options).await;
     rest.instances.create(&app, &instance, wanted.manner, begin).await?;
-    let base_uri = base_uri(&headers, rest.config.prefix(), &instance);
+    let scheme = if asked.link.over_tls { "https" } else { "http" };
+    let base_uri = base_uri(scheme, &headers, rest.config.prefix(), &instance);
     json(&Created { instance_id: &instance.name, base_uri })
 }
 
@@ -194,7 +197,7 @@ fn bad(field: &str, expected: &str) -> ApiError {
 }
 
 /// Where the instance is, as its client sees the server: what proxies on the way say of that comes first.
-fn base_uri(headers: &HeaderMap, prefix: &str, instance: &InstanceName) -> String {
+fn base_uri(scheme: &str, headers: &HeaderMap, prefix: &str, instance: &InstanceName) -> String {
     let first = |name: &str| {
         let value = headers.get(name)?.to_str().ok()?.split(',').next()?.trim();
         (!value.is_empty()).then(|| value.to_owned())
@@ -205,7 +208,7 @@ fn base_uri(headers: &HeaderMap, prefix: &str, instance: &InstanceName) -> Strin
         let value = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name))?.1;
         Some(value.trim_matches('"').to_owned())
     };
-    let scheme = told("proto").or_else(|| first("x-forwarded-proto")).unwrap_or_else(|| "http".to_owned());
+    let scheme = told("proto").or_else(|| first("x-forwarded-proto")).unwrap_or_else(|| scheme.to_owned());
     let host = told("host").or_else(|| first("x-forwarded-host")).or_else(|| first(header::HOST.as_str()));
     let before = first("x-forwarded-prefix").unwrap_or_default();
     format!(
@@ -239,14 +242,16 @@ mod tests {
     #[test]
     fn a_base_uri_is_what_the_client_sees() {
         let instance = InstanceName { group: GroupName::new("a/b").expect("a name"), name: "till 3".into() };
-        let uri = |headers: &[(&'static str, &'static str)]| {
+        let uri_over = |scheme, headers: &[(&'static str, &'static str)]| {
             let headers = headers.iter().map(|(name, value)| {
                 (name.parse().expect("a header"), value.parse().expect("a value")) as (header::HeaderName, _)
             });
-            base_uri(&headers.collect(), "/kafka", &instance)
+            base_uri(scheme, &headers.collect(), "/kafka", &instance)
         };
+        let uri = |headers: &[_]| uri_over("http", headers);
         let path = "/kafka/consumers/a%2Fb/instances/till%203";
         assert_eq!(uri(&[("host", "h:8080")]), format!("http://h:8080{path}"));
+        assert_eq!(uri_over("https", &[("host", "h:8443")]), format!("https://h:8443{path}"));
         let forwarded = [("host", "h"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "x.example, y")];
         assert_eq!(uri(&forwarded), format!("https://x.example{path}"));
         let forwarded = [("host", "h"), ("forwarded", "for=1.2.3.4;host=\"z:1\";proto=https, host=q")];

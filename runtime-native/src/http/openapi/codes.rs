@@ -23,9 +23,15 @@ pub(crate) const CODES: &[(u16, &str, &str)] = &[
     (400, "malformed_request", "It can't be read as a request of HTTP/1. The connection is closed."),
     (400, "incomplete_body", "The body ended too soon. The connection is closed."),
     (400, "invalid_last_event_id", "The header `Last-Event-ID` is no id of an event of this stream. `details`: value."),
+    (400, "tls_required", "Plain HTTP came to an address that speaks TLS. The connection is closed."),
     (400, "invalid_key_id", "The path's id of a key is none. `details`: value."),
     (401, "unauthorized", "The request needs a key that is known. `details`: reason."),
     (403, "forbidden", "The key lacks a right. `details`: scope, right, name."),
+    (
+        403,
+        "origin_not_allowed",
+        "A browser asks, or sends what would change something, for a page of an origin that may not. `details`: origin.",
+    ),
     (404, "route_not_found", "There is nothing at this path. `details`: method, path."),
     (404, "topic_not_found", "There is no such topic. `details`: topic."),
     (404, "partition_not_found", "The topic has no such partition. `details`: partition, partitions."),
@@ -101,10 +107,15 @@ pub(crate) const CODES: &[(u16, &str, &str)] = &[
     (503, "overloaded", "There is no room for more request bodies, or for more answers that clients have not taken."),
     (503, "too_many", "As many polls wait as may. `details`: what, limit."),
     (503, "too_many_connections", "There are as many connections as there may be. The connection is closed."),
+    (503, "starting", "The server reads what it has on disk. The connection is closed."),
     (503, "shutting_down", "The server is about to stop."),
     (503, "backup_running", "Another backup is being taken."),
     (503, "backup_failed", "No backup could be begun."),
-    (503, "not_ready", "Storage takes no writes, or the server is about to stop. `details`: storage, draining."),
+    (
+        503,
+        "not_ready",
+        "Storage takes no writes, or the server is starting or about to stop. `details`: storage, draining; starting.",
+    ),
     (503, "keys_unavailable", "The keys can't be changed; the server's log says why."),
 ];
 
@@ -122,12 +133,14 @@ pub(crate) fn is_known((status, code): Code) -> bool {
 pub(crate) const ANY: &[Code] = &[
     (400, "malformed_url"),
     (400, "malformed_request"),
+    (400, "tls_required"),
     (401, "unauthorized"),
     (403, "forbidden"),
     (414, "uri_too_long"),
     (429, "rate_limited"),
     (431, "headers_too_large"),
     (500, "internal"),
+    (503, "starting"),
     (503, "too_many_connections"),
 ];
 

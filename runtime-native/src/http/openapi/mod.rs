@@ -19,6 +19,8 @@ use uuid::Uuid;
 use operation::ErrorResponses;
 pub(super) use operation::Operation;
 
+use super::config::HttpConfig;
+
 /// Says what an operation does.
 pub(super) type Describe = fn() -> Operation;
 
@@ -53,16 +55,22 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// The description of these paths: with each the method and what is said of it.
-    pub(super) fn new<'r>(paths: impl Iterator<Item = (&'static str, &'r [(&'static str, Describe)])>) -> Self {
-        let bytes = serde_json::to_vec(&describe(paths)).expect("a value is JSON");
+    /// The description of these paths: with each the method and what is said of it. Bounds are those of this server.
+    pub(super) fn new<'r>(
+        config: &HttpConfig,
+        paths: impl Iterator<Item = (&'static str, &'r [(&'static str, Describe)])>,
+    ) -> Self {
+        let bytes = serde_json::to_vec(&describe(config, paths)).expect("a value is JSON");
         let tag = format!("\"{}\"", Uuid::new_v5(&TAGS, &bytes).simple());
         Self { bytes, tag }
     }
 }
 
 /// The document as a value.
-fn describe<'r>(paths: impl Iterator<Item = (&'static str, &'r [(&'static str, Describe)])>) -> Value {
+fn describe<'r>(
+    config: &HttpConfig,
+    paths: impl Iterator<Item = (&'static str, &'r [(&'static str, Describe)])>,
+) -> Value {
     let (mut requests, mut answers) = (schemas(Contract::Deserialize), schemas(Contract::Serialize));
     let mut errors = ErrorResponses::default();
     let mut described = Map::new();
@@ -77,6 +85,8 @@ fn describe<'r>(paths: impl Iterator<Item = (&'static str, &'r [(&'static str, D
             described.insert(path.to_owned(), item.into());
         }
     }
+    let mut schemas = components(requests, answers);
+    records::write_set_bounds(&mut schemas, config);
     let tags: Vec<Value> = HEADINGS.iter().map(|(name, about)| json!({"name": name, "description": about})).collect();
     let mut document = json!({
         "openapi": "3.1.0",
@@ -90,7 +100,7 @@ fn describe<'r>(paths: impl Iterator<Item = (&'static str, &'r [(&'static str, D
         "tags": tags,
         "paths": described,
         "components": {
-            "schemas": components(requests, answers), "responses": errors.document(), "headers": headers(),
+            "schemas": schemas, "responses": errors.document(), "headers": headers(),
             "securitySchemes": {"key": {
                 "type": "http", "scheme": "bearer",
                 "description": "An API key, if the server requires one (`--require-keys`).",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use takhin_core::{Compression, Offset, ProducerId, TopicName};
 
 use super::schema::{between, by_default, one_shape, property};
@@ -41,7 +41,6 @@ pub(crate) struct Produce {
 fn produce_bounds(object: &mut Schema) {
     let records = property(object, "records");
     records["minItems"] = 1.into();
-    records["maxItems"] = HttpConfig::default().max_records_per_request.into();
     between(object, "producer_id", 0, i64::try_from(ProducerId::MAX_CHOSEN).unwrap_or(i64::MAX));
     between(object, "epoch", 0, MAX_EPOCH);
     by_default(object, "epoch", 0);
@@ -49,6 +48,18 @@ fn produce_bounds(object: &mut Schema) {
     between(object, "expected_offset", 0, i64::MAX);
     // A producer goes with a sequence, and neither a sequence nor an epoch without a producer.
     one_shape(object, &[&[], &["producer_id", "sequence"], &["producer_id", "sequence", "epoch"]]);
+}
+
+/// Writes the bounds that a server is set to into the schemas of this module.
+pub(super) fn write_set_bounds(schemas: &mut Map<String, Value>, config: &HttpConfig) {
+    for (schema, field, bound, value) in [
+        ("Produce", "records", "maxItems", config.max_records_per_request),
+        ("NewRecord", "headers", "maxProperties", config.max_headers_per_record),
+        ("NewRecord", "headers_list", "maxItems", config.max_headers_per_record),
+    ] {
+        let field = schemas.get_mut(schema).and_then(|schema| schema.pointer_mut(&format!("/properties/{field}")));
+        field.expect("a field of a schema above")[bound] = value.into();
+    }
 }
 
 /// A record to be appended. All fields may be left out.
@@ -82,9 +93,6 @@ pub(crate) struct NewRecord {
 }
 
 fn record_bounds(object: &mut Schema) {
-    let max_headers = HttpConfig::default().max_headers_per_record;
-    property(object, "headers")["maxProperties"] = max_headers.into();
-    property(object, "headers_list")["maxItems"] = max_headers.into();
     between(object, "partition", 0, u32::MAX.into());
     between(object, "timestamp", 0, MAX_TIMESTAMP_MS);
     for field in ["headers", "headers_list", "value"] {

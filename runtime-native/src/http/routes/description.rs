@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::{App, Route, Undescribed, routes};
 use crate::http::{
+    config::HttpConfig,
     error::{ApiError, ApiResult},
     guard::Need,
     input::path::NoQuery,
@@ -41,7 +42,7 @@ pub(super) fn page() -> [Route; 3] {
 
 /// The description, made when it is asked for first; 304 to a client that has it.
 pub(super) async fn description(State(app): State<Arc<App>>, _: NoQuery, headers: HeaderMap) -> ApiResult {
-    let document = app.description.get_or_init(document);
+    let document = app.description.get_or_init(|| document(&app.config));
     let tag = HeaderValue::try_from(&document.tag).map_err(|error| ApiError::bug(error.to_string()))?;
     let tags = [(header::ETAG, tag), (header::CACHE_CONTROL, NO_CACHE)];
     if has(&headers, &document.tag) {
@@ -51,9 +52,9 @@ pub(super) async fn description(State(app): State<Arc<App>>, _: NoQuery, headers
 }
 
 /// The description of all routes.
-pub(in crate::http) fn document() -> Document {
+pub(in crate::http) fn document(config: &HttpConfig) -> Document {
     let all = routes();
-    Document::new(all.iter().map(|route| (route.path, route.operations.as_slice())))
+    Document::new(config, all.iter().map(|route| (route.path, route.operations.as_slice())))
 }
 
 /// The paths that the description leaves out.

@@ -56,6 +56,8 @@ use super::{
     stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
+#[cfg(target_os = "linux")]
+use crate::http::process;
 use crate::{
     driver::Driver,
     keys::{Right, Scope},
@@ -210,11 +212,17 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
     all.extend(page::routes(config.page_path() == "/"));
     let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
-    let mut registry = Registry::with_prefix("takhin");
-    driver.register(&mut registry);
-    stats.register(&mut registry);
     let (bodies, answers) = (Room::new(config.max_bodies_bytes), Room::new(config.max_answers_bytes));
-    registry.register_collector(Box::new(RoomTaken { bodies: bodies.clone(), answers: answers.clone() }));
+    let mut registry = Registry::default();
+    #[cfg(target_os = "linux")]
+    process::register(&mut registry);
+    let ours = registry.sub_registry_with_prefix("takhin");
+    driver.register(ours);
+    stats.register(ours);
+    ours.register_collector(Box::new(RoomTaken { bodies: bodies.clone(), answers: answers.clone() }));
+    for observer in &*config.observers {
+        observer.register(ours);
+    }
     let app = App {
         driver,
         registry,

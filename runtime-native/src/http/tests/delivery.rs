@@ -1,4 +1,4 @@
-//! What becomes of a poll whose client goes away: its records come again.
+//! What becomes of a poll whose client goes away: its records come again, over TLS too.
 
 use std::time::Duration;
 
@@ -11,9 +11,34 @@ use crate::http::HttpConfig;
 const RECORDS: usize = 32;
 const RECORD_BYTES: usize = 1_000_000;
 
+/// How a server is started.
+type Start = fn(HttpConfig) -> World;
+
+/// Tests that hold whatever an answer goes through.
+macro_rules! plain_and_encrypted {
+    ($($test:ident),* $(,)?) => {
+        mod plain {
+            $(#[test] fn $test() { super::$test(super::World::with); })*
+        }
+        mod encrypted {
+            $(#[test] fn $test() { super::$test(super::World::encrypted); })*
+        }
+    };
+}
+
+plain_and_encrypted!(
+    a_client_that_goes_in_the_midst_of_an_answer_gets_it_again,
+    a_client_that_does_not_read_is_cut_off_and_gets_it_again,
+    what_breaks_off_while_the_client_polls_anew_is_neither_committed_nor_skipped,
+    who_reads_slowly_and_polls_anew_is_answered_all_the_same,
+    a_client_that_goes_while_it_waits_ends_its_poll,
+    an_answer_that_arrives_is_not_given_again,
+    a_stream_is_not_idle_while_it_goes_on,
+);
+
 /// A consumer with a big batch before it.
-fn world_with_a_big_batch(config: HttpConfig) -> (World, String) {
-    let world = World::with(config);
+fn world_with_a_big_batch(start: Start, config: HttpConfig) -> (World, String) {
+    let world = start(config);
     let id = world.consumer_of("orders");
     let record = json!({"value": "x".repeat(RECORD_BYTES)});
     for _ in 0..RECORDS / 8 {
@@ -34,9 +59,8 @@ fn offsets(answer: &Value) -> Vec<u64> {
     records.iter().filter_map(|record| record["offset"].as_u64()).collect()
 }
 
-#[test]
-fn a_client_that_goes_in_the_midst_of_an_answer_gets_it_again() {
-    let (world, id) = world_with_a_big_batch(HttpConfig::default());
+fn a_client_that_goes_in_the_midst_of_an_answer_gets_it_again(start: Start) {
+    let (world, id) = world_with_a_big_batch(start, HttpConfig::default());
     let mut client = poll(&world, &id);
     client.taste(1_000);
     assert_eq!(world.position(&id, "orders"), RECORDS);
@@ -46,10 +70,9 @@ fn a_client_that_goes_in_the_midst_of_an_answer_gets_it_again() {
     assert_eq!(offsets(&again), (0..RECORDS as u64).collect::<Vec<_>>());
 }
 
-#[test]
-fn a_client_that_does_not_read_is_cut_off_and_gets_it_again() {
+fn a_client_that_does_not_read_is_cut_off_and_gets_it_again(start: Start) {
     let write_stall_timeout = Duration::from_millis(200);
-    let (world, id) = world_with_a_big_batch(HttpConfig { write_stall_timeout, ..HttpConfig::default() });
+    let (world, id) = world_with_a_big_batch(start, HttpConfig { write_stall_timeout, ..HttpConfig::default() });
     let mut client = poll(&world, &id);
     client.taste(1_000);
     until(|| world.position(&id, "orders") == 0);
@@ -58,9 +81,8 @@ fn a_client_that_does_not_read_is_cut_off_and_gets_it_again() {
     assert_eq!(offsets(&again), [0]);
 }
 
-#[test]
-fn what_breaks_off_while_the_client_polls_anew_is_neither_committed_nor_skipped() {
-    let (world, id) = world_with_a_big_batch(HttpConfig::default());
+fn what_breaks_off_while_the_client_polls_anew_is_neither_committed_nor_skipped(start: Start) {
+    let (world, id) = world_with_a_big_batch(start, HttpConfig::default());
     let wish =
         json!({"group_id": "h", "topics": ["orders"], "auto_offset_reset": "earliest", "auto_commit_interval_ms": 0});
     let id = {
@@ -78,9 +100,8 @@ fn what_breaks_off_while_the_client_polls_anew_is_neither_committed_nor_skipped(
     assert_eq!(committed["offsets"]["orders"]["0"], Value::Null);
 }
 
-#[test]
-fn who_reads_slowly_and_polls_anew_is_answered_all_the_same() {
-    let (world, id) = world_with_a_big_batch(HttpConfig::default());
+fn who_reads_slowly_and_polls_anew_is_answered_all_the_same(start: Start) {
+    let (world, id) = world_with_a_big_batch(start, HttpConfig::default());
     let mut slow = poll(&world, &id);
     until(|| world.position(&id, "orders") == RECORDS);
     let nothing = world.ask("POST", &format!("/api/consumers/{id}/consume"), &json!({"timeout_ms": 0}));
@@ -88,9 +109,8 @@ fn who_reads_slowly_and_polls_anew_is_answered_all_the_same() {
     assert_eq!(offsets(&slow.answer().json()).len(), RECORDS);
 }
 
-#[test]
-fn a_client_that_goes_while_it_waits_ends_its_poll() {
-    let world = World::new();
+fn a_client_that_goes_while_it_waits_ends_its_poll(start: Start) {
+    let world = start(HttpConfig::default());
     let id = world.consumer_of("orders");
     let client = poll(&world, &id);
     until(|| world.get("/api/health")["parked_polls"] == 1);
@@ -98,9 +118,8 @@ fn a_client_that_goes_while_it_waits_ends_its_poll() {
     until(|| world.get("/api/health")["parked_polls"] == 0);
 }
 
-#[test]
-fn an_answer_that_arrives_is_not_given_again() {
-    let world = World::new();
+fn an_answer_that_arrives_is_not_given_again(start: Start) {
+    let world = start(HttpConfig::default());
     let id = world.consumer_of("orders");
     let mut client = world.client();
     for offset in 0..3 {
@@ -113,10 +132,9 @@ fn an_answer_that_arrives_is_not_given_again() {
     assert_eq!(nothing.json()["records"], json!([]));
 }
 
-#[test]
-fn a_stream_is_not_idle_while_it_goes_on() {
+fn a_stream_is_not_idle_while_it_goes_on(start: Start) {
     let idle_timeout = Duration::from_millis(200);
-    let world = World::with(HttpConfig { idle_timeout, ..HttpConfig::default() });
+    let world = start(HttpConfig { idle_timeout, ..HttpConfig::default() });
     let id = world.consumer_of("orders");
     let mut client = world.client();
     client.send(&request("GET", &format!("/api/consumers/{id}/stream?heartbeat_ms=1000"), ""));

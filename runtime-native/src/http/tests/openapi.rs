@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::world::World;
 use crate::http::{
+    HttpConfig,
     openapi::codes::is_known,
     routes::{document, left_out},
 };
@@ -13,7 +14,7 @@ use crate::http::{
 const PAGE: &str = include_str!("../../../../docs/http-api.md");
 
 fn description() -> Value {
-    serde_json::from_slice(&document().bytes).expect("JSON")
+    serde_json::from_slice(&document(&HttpConfig::default()).bytes).expect("JSON")
 }
 
 /// All operations, with method and path.
@@ -147,4 +148,14 @@ fn the_page_is_served_and_may_ask_this_server_only() {
         let text = String::from_utf8(answer.body.clone()).expect("text");
         assert!(!text.contains("://"), "{path} names another host");
     }
+}
+
+#[test]
+fn bounds_are_those_that_the_server_is_set_to() {
+    let config = HttpConfig { max_records_per_request: 7, max_headers_per_record: 3, ..HttpConfig::default() };
+    let document: Value = serde_json::from_slice(&document(&config).bytes).expect("JSON");
+    let bound = |pointer: &str| document.pointer(&format!("/components/schemas/{pointer}")).cloned();
+    assert_eq!(bound("Produce/properties/records/maxItems"), Some(7.into()));
+    assert_eq!(bound("NewRecord/properties/headers/maxProperties"), Some(3.into()));
+    assert_eq!(bound("NewRecord/properties/headers_list/maxItems"), Some(3.into()));
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -11,11 +12,13 @@ use serde_json::{Value, json};
 use takhin_core::Config;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
+use super::certificates::Authority;
 use crate::{
     driver::{Driver, DriverConfig, TraceConfig},
     engine::local::LocalConfig,
-    http::{HttpConfig, serve},
+    http::{HttpConfig, Listener, Server, Tls},
 };
 
 /// A server on a port of its own, with a data directory of its own.
@@ -24,6 +27,8 @@ pub(super) struct World {
     directory: TempDir,
     driver: Driver,
     address: SocketAddr,
+    /// How its clients speak TLS, if they do.
+    tls: Option<Arc<ClientConfig>>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -34,6 +39,23 @@ impl World {
     }
 
     pub(super) fn with(config: HttpConfig) -> Self {
+        Self::start(config, None, None)
+    }
+
+    /// One with which clients speak TLS.
+    pub(super) fn encrypted(config: HttpConfig) -> Self {
+        let authority = Authority::new();
+        let directory = tempfile::tempdir().expect("a directory");
+        let files = authority.issue().write(directory.path());
+        let tls = Arc::new(Tls::load(files).expect("they can be used"));
+        Self::with_tls(config, tls, authority.client(None))
+    }
+
+    pub(super) fn with_tls(config: HttpConfig, tls: Arc<Tls>, clients: Arc<ClientConfig>) -> Self {
+        Self::start(config, Some(tls), Some(clients))
+    }
+
+    fn start(config: HttpConfig, tls: Option<Arc<Tls>>, clients: Option<Arc<ClientConfig>>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -48,16 +70,67 @@ impl World {
             Driver::start(config).expect("a broker").driver
         };
         let (stop, stopped) = oneshot::channel();
-        let served = runtime.spawn(serve(config, vec![listener], driver.clone(), async {
+        let front = {
+            let _runtime = runtime.enter();
+            Server::start(config, vec![Listener { socket: listener, tls }])
+        };
+        front.open(driver.clone());
+        let served = runtime.spawn(async {
             stopped.await.unwrap_or_default();
-        }));
-        Self { runtime, directory, driver, address, stop, served }
+            front.close().await;
+        });
+        Self { runtime, directory, driver, address, tls: clients, stop, served }
     }
 
     /// Connects.
     pub(super) fn client(&self) -> Client {
-        let stream = TcpStream::connect(self.address).expect("a connection");
+        let stream: Box<dyn Stream> = match &self.tls {
+            None => return Client::of(self.address),
+            Some(tls) => Box::new(self.encrypt(tls)),
+        };
         Client { stream: BufReader::new(stream) }
+    }
+
+    /// The broker behind it.
+    pub(super) fn driver(&self) -> Driver {
+        self.driver.clone()
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn encrypt(&self, tls: &Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connection = ClientConnection::new(Arc::clone(tls), name).expect("a connection");
+        StreamOwned::new(connection, TcpStream::connect(self.address).expect("a connection"))
+    }
+
+    /// The certificate that such a client is shown, if there is a handshake.
+    pub(super) fn certificate_shown_to(&self, tls: &Arc<ClientConfig>) -> Option<Vec<u8>> {
+        let mut stream = self.encrypt(tls);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock).ok()?;
+        }
+        stream.conn.peer_certificates()?.first().map(|certificate| certificate.to_vec())
+    }
+
+    /// What such a client hears first when it asks how the server is, if anything.
+    pub(super) fn try_ask(&self, tls: &Arc<ClientConfig>) -> Option<u8> {
+        let mut stream = self.encrypt(tls);
+        stream.write_all(request("GET", "/api/health", "").as_bytes()).ok()?;
+        let mut first = [0];
+        stream.read_exact(&mut first).ok().map(|()| first[0])
+    }
+
+    /// A figure of `/metrics`.
+    pub(super) fn metric(&self, name: &str) -> f64 {
+        let answer = self.client().ask("GET", "/metrics", "");
+        let text = String::from_utf8(answer.body).expect("text");
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect("the metric is there");
+        value.parse().expect("a number")
     }
 
     /// Asks on a connection of its own, and expects success.
@@ -118,9 +191,14 @@ pub(super) fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// What bytes go through.
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
 /// One connection.
 pub(super) struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
 }
 
 /// An answer.
@@ -132,6 +210,11 @@ pub(super) struct Answer {
 }
 
 impl Client {
+    /// A client that speaks no TLS.
+    pub(super) fn of(address: SocketAddr) -> Self {
+        Self { stream: BufReader::new(Box::new(TcpStream::connect(address).expect("a connection"))) }
+    }
+
     pub(super) fn ask(&mut self, method: &str, path: &str, body: &str) -> Answer {
         self.send(&request(method, path, body));
         self.answer()
@@ -139,7 +222,8 @@ impl Client {
 
     /// Sends bytes as they are. What the server does not want to read is not an error here.
     pub(super) fn send(&mut self, bytes: &str) {
-        let _ = self.stream.get_mut().write_all(bytes.as_bytes());
+        let stream = self.stream.get_mut();
+        let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.flush());
     }
 
     /// Reads an answer to its end.

@@ -1,4 +1,4 @@
-//! The options of `takhin serve` that say who may do what, and how much of it.
+//! Settings of who may do what, and how much of it.
 
 use std::{path::Path, sync::Arc};
 
@@ -6,7 +6,8 @@ use clap::Args;
 use takhin::{http::HttpConfig, keys::KeyRing, limits::Limits};
 
 #[derive(Debug, Args)]
-pub(super) struct AccessArguments {
+#[command(next_help_heading = "Keys, and limits of clients")]
+pub(in crate::cli) struct AccessArguments {
     /// Answer only requests that bring a key (takhin key create), health aside
     #[arg(
         long,
@@ -50,14 +51,14 @@ pub(super) struct AccessArguments {
 }
 
 /// The bounds of an option, as clap takes them for numbers of 32 bits.
-pub(super) fn range_u32((min, max): (u32, u32)) -> std::ops::RangeInclusive<i64> {
+pub(in crate::cli) fn range_u32((min, max): (u32, u32)) -> std::ops::RangeInclusive<i64> {
     i64::from(min)..=i64::from(max)
 }
 
 impl AccessArguments {
     /// Sets the server so. Where keys are required, they are those of this data directory, and are followed from now on:
     /// it must be in a runtime.
-    pub(super) fn apply(&self, http: &mut HttpConfig, data_dir: &Path) -> Result<(), String> {
+    pub(in crate::cli) fn apply(&self, http: &mut HttpConfig, data_dir: &Path) -> Result<(), String> {
         http.limits = Limits {
             requests_per_second: self.limit_requests_per_second,
             ingress_bytes_per_second: self.limit_ingress_bytes_per_second,

@@ -1,4 +1,4 @@
-//! The part of `takhin serve` that is about clients of Kafka's REST proxies.
+//! Settings of what clients of Kafka's REST proxies are served.
 
 use std::str::FromStr;
 
@@ -6,7 +6,8 @@ use clap::Args;
 use takhin::http::{CommitStyle, KafkaRestConfig};
 
 #[derive(Debug, Args)]
-pub(super) struct KafkaRest {
+#[command(next_help_heading = "Clients of Kafka's REST proxies")]
+pub(in crate::cli) struct KafkaRest {
     /// Serve the v2 API of Kafka's REST proxies beneath this path; / is the root, and off is not at all
     #[arg(long = "kafka-rest", env = "TAKHIN_KAFKA_REST", default_value = "/kafka", value_name = "PATH|off")]
     mount: Mount,
@@ -64,7 +65,7 @@ impl FromStr for Commit {
 
 impl KafkaRest {
     /// What the server is to be set to; [`None`] is not to serve it.
-    pub(super) fn config(&self) -> Option<KafkaRestConfig> {
+    pub(in crate::cli) fn config(&self) -> Option<KafkaRestConfig> {
         let mut config = self.mount.0.clone()?;
         config.commit = self.commit.0;
         config.instance_timeout_ms = self.instance_timeout_ms;
