@@ -245,6 +245,11 @@ test("a link that can't be read says so, and is no demonstration", async () => {
   await close(other);
 });
 
+test("a link is opened in a page that is open already", async () => {
+  await page.evaluate(() => (location.hash = "#v1.AAAA"));
+  await page.getByText(/This link can't be opened/).first().waitFor();
+});
+
 test("what is taken away can be brought back: trace, scenario, picture, test", async () => {
   await world();
   await until("somebody wakes");
