@@ -51,7 +51,7 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
   const last = h("p", {}, "…");
   const nobody = h("p", { class: "lv-none", hidden: true });
 
-  const members = table("Members", ["Member", "Partitions", "Lag", "Session", "Commits"], 2);
+  const members = table("Members of the group", ["Member", "Partitions", "Lag", "Session", "Commits"], 2);
   const memberRows = new Keyed<Shown<Member>>(members.body, ({ item }) => item.consumer_id, memberRow);
   const parts = table("Partitions of the group", ["Partition", "Owner", "Committed", "End", "Lag", "Behind", "Trend"], 2);
   const partRows = new Keyed<Shown<GroupPartition>>(parts.body, ({ item }) => `${item.topic}/${item.partition}`, partitionRow);
