@@ -83,7 +83,9 @@ pub(crate) fn run() -> ExitCode {
         Ok(code) => code,
         Err(message) => {
             for line in message.split('\n') {
-                eprintln!("takhin: {line}");
+                // What is indented goes on about what stands above it.
+                let whose = if line.starts_with(' ') { "" } else { "takhin: " };
+                eprintln!("{whose}{line}");
             }
             ExitCode::FAILURE
         }

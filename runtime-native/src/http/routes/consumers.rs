@@ -70,8 +70,9 @@ pub(super) async fn consume(
     drop(body);
     match form {
         Form::Json => {}
-        Form::Lines => return app.consume_in_lines(&caller, id, poll, asked).await,
-        Form::Batches => return app.consume_in_batches(&caller, id, poll, asked).await,
+        // In places of their own, so that no poll that waits has the room that these need.
+        Form::Lines => return Box::pin(app.consume_in_lines(&caller, id, poll, asked)).await,
+        Form::Batches => return Box::pin(app.consume_in_batches(&caller, id, poll, asked)).await,
     }
     let (answer, receipt) = app.poll(&caller, id, poll).await?;
     let Response::Consumed(found) = &answer.response else {

@@ -52,11 +52,12 @@ pub(super) async fn produce(
     let (parts, body) = request.into_parts();
     let HttpParts { uri, headers, .. } = &parts;
     match Form::sent(headers) {
-        Form::Lines => app.upload(caller, topic, asked, uri, headers, body).await,
+        // In places of their own, so that no request that is one of JSON has the room that these need.
+        Form::Lines => Box::pin(app.upload(caller, topic, asked, uri, headers, body)).await,
         Form::Batches => {
             let query = Query::parse_with(uri, &["partition"], &["ignore_producer"])?;
             let body = app.receive(&caller, headers, body).await?;
-            app.produce_batches(&caller, topic, &query, body).await
+            Box::pin(app.produce_batches(&caller, topic, &query, body)).await
         }
         Form::Json => {
             Query::parse(uri, &[])?;
@@ -112,7 +113,7 @@ pub(super) async fn read(
     }?;
     if form == Form::Lines {
         let read = app.long_read(topic, &query).await?;
-        return app.read_in_lines(caller, read, asked).await;
+        return Box::pin(app.read_in_lines(caller, read, asked)).await;
     }
     let limits = limits(&query)?;
     let (view, partition) = app.which_log(topic, &query)?;
@@ -120,7 +121,7 @@ pub(super) async fn read(
     let topic = view.name;
     let read = Request::Read { topic: topic.clone(), partition, offset, limits };
     if form == Form::Batches {
-        return app.read_in_batches(&caller, read, asked).await;
+        return Box::pin(app.read_in_batches(&caller, read, asked)).await;
     }
     let answer = caller.while_known(app.driver.ask(read)).await??;
     let Response::Read(found) = &answer.response else {
