@@ -7,3 +7,4 @@ pub mod client;
 pub mod keyed;
 pub mod process;
 pub mod script;
+pub mod shell;

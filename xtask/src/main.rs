@@ -1,6 +1,7 @@
 //! What a developer of Takhin runs: `cargo xtask <task>`.
 
 mod api;
+mod apt;
 mod javascript;
 mod place;
 mod python;
@@ -17,7 +18,8 @@ Usage: cargo xtask <task>
 
 Tasks:
   test    Everything that has to pass before a change is merged, in this order:
-          formatting, lints, the core without std, the server, all tests, the documentation, the Python client, the API, the page.
+          formatting, lints, the core without std, the server, all tests, the documentation, the clients for JavaScript and Python with the examples, the API,
+          the page.
           Stops at the first step that fails, with exit code 1.
   api     Holds the description of the API against the server of `cargo build --release`, or of TAKHIN_BIN.
   web     The page: its wasm, its package (runtime-wasm/pkg) and web-demo/dist.

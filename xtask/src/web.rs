@@ -18,6 +18,7 @@ use std::{
 
 use self::toolchain::Toolchain;
 use crate::{
+    apt::provide,
     place::{cargo, root, server, target},
     step::Step,
 };
@@ -79,18 +80,9 @@ pub(crate) fn is_committed() -> ExitCode {
     }
 }
 
-/// Installs the browser that the page is tested with, if it isn't there.
-fn chromium() -> io::Result<()> {
-    if env::var_os("CHROMIUM").is_some() || Path::new("/usr/bin/chromium").exists() {
-        return Ok(());
-    }
-    println!("installing chromium with apt-get, to test the page in");
-    for arguments in ["update -qq", "install -y -qq --no-install-recommends chromium"] {
-        let mut install = Command::new("apt-get");
-        install.args(arguments.split(' ')).env("DEBIAN_FRONTEND", "noninteractive");
-        run(install)?;
-    }
-    Ok(())
+/// Installs the browser that pages are tested with, if it isn't there.
+pub(crate) fn chromium() -> io::Result<()> {
+    provide("chromium", "chromium", || env::var_os("CHROMIUM").is_some() || Path::new("/usr/bin/chromium").exists())
 }
 
 /// The core and its world, for the browser.

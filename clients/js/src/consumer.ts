@@ -4,14 +4,12 @@
  */
 
 import { backoffMs, sleep } from "./backoff.ts";
-import { ApiError, ClosedError, ConnectionError, ConsumerLostError, TakhinError } from "./errors.ts";
-import { Holdings } from "./holdings.ts";
+import { TakhinError } from "./errors.ts";
 import type { Http } from "./http.ts";
-import { type Described, Membership } from "./membership.ts";
 import type { Message } from "./message.ts";
-import { checked, type ConsumerOptions, type Subscription, subscriptionOf } from "./options.ts";
-import { type ByPartition, byPartition, lists, type TopicPartition, type TopicPartitionOffset } from "./partitions.ts";
-import { eventsOf, type StreamEvent } from "./stream.ts";
+import { checked, type ConsumerOptions } from "./options.ts";
+import { type ByPartition, lists, type TopicPartition, type TopicPartitionOffset } from "./partitions.ts";
+import { type CommitOffset, offsetMap, Session } from "./session.ts";
 
 export interface PollOptions {
   /** How long to wait for a record; 30,000 ms. 0 asks once. */
@@ -20,59 +18,40 @@ export interface PollOptions {
   signal?: AbortSignal;
 }
 
-/** An offset to commit, and what to remember with it. */
-export interface CommitOffset extends TopicPartitionOffset {
-  /** At most 4,096 bytes of UTF-8. */
-  metadata?: string;
-}
-
 /** Where a seek goes. */
 export type SeekTarget = "beginning" | "end" | "committed" | { timestampMs: number };
 
 export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
-  readonly #http: Http;
   readonly #options: ConsumerOptions;
-  readonly #holdings: Holdings;
-  readonly #autoCommits: boolean;
-  #subscription: Subscription | undefined;
-  #member: Membership | undefined;
-  #joining: Promise<Membership> | undefined;
-  #lastCommitMs = Date.now();
+  readonly #session: Session;
   /** A poll or a loop is under way. */
   #busy = false;
   /** The last records went to a loop. */
   #looping = false;
-  #closed = false;
-  /** Opens when no seek is under way; a poll whose answer would tell of the time before a seek is given up. */
-  #gate: Promise<void> = Promise.resolve();
-  #inFlight: { stop: AbortController; ended: Promise<unknown> } | undefined;
 
   constructor(http: Http, options: ConsumerOptions) {
-    this.#http = http;
     this.#options = checked(options);
-    this.#holdings = new Holdings(options);
-    this.#autoCommits = options.autoCommit ?? true;
-    this.#subscription = subscriptionOf(options);
+    this.#session = new Session(http, this.#options);
   }
 
   /** The id under which the server has it; undefined before it has joined. */
   get id(): string | undefined {
-    return this.#member?.id;
+    return this.#session.membership?.id;
   }
 
   /** Joins the group, which the first poll does otherwise. */
   async join(signal?: AbortSignal): Promise<void> {
-    await this.#joined(signal);
+    await this.#session.joined(signal);
   }
 
   /** Reads other topics from now on, or whatever matches a pattern. */
   subscribe(wish: readonly string[] | { topicPattern: string }): Promise<void> {
-    return this.#want("topicPattern" in wish ? wish : { topics: wish });
+    return this.#session.want("topicPattern" in wish ? wish : { topics: wish });
   }
 
   /** Reads exactly these partitions, whatever others of the group have. */
   assign(partitions: readonly TopicPartition[]): Promise<void> {
-    return this.#want({ assigned: partitions });
+    return this.#session.want({ assigned: partitions });
   }
 
   /**
@@ -86,10 +65,10 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       const count = options.maxRecords ?? this.#options.maxPollRecords ?? 500;
       const end = Date.now() + (options.timeoutMs ?? 30_000);
       for (let asked = false; ; asked = true) {
-        const taken = this.#holdings.delivery.take(count);
+        const taken = this.#session.holdings.delivery.take(count);
         const leftMs = Math.max(0, end - Date.now());
         if (taken.length > 0 || (asked && leftMs === 0)) return taken;
-        await this.#fetch(leftMs, count, options.signal);
+        await this.#session.fetch(leftMs, count, options.signal);
       }
     } finally {
       this.#busy = false;
@@ -114,8 +93,8 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       let message: Message | undefined;
       try {
         this.#looping = true;
-        message = this.#holdings.delivery.takeOne();
-        if (!message) await this.#fetch(waitMs, count, signal);
+        message = this.#session.holdings.delivery.takeOne();
+        if (!message) await this.#session.fetch(waitMs, count, signal);
       } catch (error) {
         if (signal?.aborted) return;
         throw error;
@@ -124,7 +103,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       }
       if (message) yield message;
     }
-    this.#holdings.delivery.finish();
+    this.#session.holdings.delivery.finish();
   }
 
   /**
@@ -138,32 +117,33 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     try {
       for (let failures = 0; !signal?.aborted; ) {
         try {
-          for await (const event of this.#listen(signal)) {
+          for await (const event of this.#session.listen(signal)) {
             failures = 0;
-            await this.#hear(event);
-            for (let message; (message = this.#holdings.delivery.takeOne()); ) yield message;
-            await this.#autoCommit(signal);
+            await this.#session.hear(event);
+            for (let message; (message = this.#session.holdings.delivery.takeOne()); ) yield message;
+            await this.#session.autoCommit(signal);
           }
         } catch (error) {
           if (signal?.aborted) break;
-          if (!this.#passes(error) || ++failures > 20) throw error;
+          if (!this.#session.passes(error) || ++failures > 20) throw error;
           await sleep(backoffMs(failures, 0), signal);
         }
       }
-      this.#holdings.delivery.finish();
+      this.#session.holdings.delivery.finish();
     } finally {
-      this.#inFlight?.stop.abort();
+      this.#session.interrupt();
       this.#busy = false;
     }
   }
 
   /** Commits what was handed out so far, or these offsets (each the next one to read). Durable when it resolves. */
   async commit(offsets?: readonly CommitOffset[]): Promise<void> {
-    this.#open();
-    const what = offsets ?? this.#holdings.delivery.handed();
+    this.#session.open();
+    const what = offsets ?? this.#session.holdings.delivery.handed();
     if (what.length === 0) return;
-    if (!this.#member) throw new TakhinError("nothing can be committed before the consumer has joined");
-    await this.#commitAt(this.#member, what, {});
+    const member = this.#session.membership;
+    if (!member) throw new TakhinError("nothing can be committed before the consumer has joined");
+    await this.#session.commitAt(member, what, {});
   }
 
   /** Moves one partition to an offset; or all, or those given, to a place. */
@@ -173,7 +153,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     to: TopicPartitionOffset | readonly TopicPartitionOffset[] | SeekTarget,
     partitions?: readonly TopicPartition[],
   ): Promise<void> {
-    const member = await this.#joined();
+    const member = await this.#session.joined();
     let moved: readonly TopicPartition[];
     let body: object;
     if (typeof to === "string" || "timestampMs" in to) {
@@ -185,9 +165,9 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
       moved = offsets;
       body = { offsets: offsetMap(offsets) };
     }
-    await this.#alone(async () => {
-      await member.ask("POST", "/seek", body);
-      this.#holdings.delivery.move(moved);
+    await this.#session.alone(async () => {
+      const { positions } = await member.ask<{ positions: ByPartition<number | null> }>("POST", "/seek", body);
+      this.#session.holdings.move(moved, positions);
     });
   }
 
@@ -202,32 +182,32 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   paused(): TopicPartition[] {
-    return this.#holdings.delivery.paused();
+    return this.#session.holdings.delivery.paused();
   }
 
   /** What is assigned, as far as this side has heard. */
   assignment(): TopicPartition[] {
-    return [...this.#holdings.assigned];
+    return [...this.#session.holdings.assigned];
   }
 
   /** The topics that are read. */
   async subscription(): Promise<string[]> {
-    const member = await this.#joined();
+    const member = await this.#session.joined();
     return (await member.ask<{ topics: string[] }>("GET", "/subscription")).topics;
   }
 
   /** The next offset of the partition that a poll or a loop will give; null where it is not known yet. */
   async position(of: TopicPartition): Promise<number | null> {
-    const here = this.#holdings.delivery.position(of);
+    const here = this.#session.holdings.delivery.position(of);
     if (here !== undefined) return here;
-    const member = await this.#joined();
+    const member = await this.#session.joined();
     const { offsets } = await member.ask<{ offsets: ByPartition<number | null> }>("GET", "/position");
     return offsets[of.topic]?.[of.partition] ?? null;
   }
 
   /** The group's committed offset of the partition; null where there is none. */
   async committed(of: TopicPartition): Promise<{ offset: number; metadata: string | undefined } | null> {
-    const member = await this.#joined();
+    const member = await this.#session.joined();
     type Committed = { offsets: ByPartition<number | null>; metadata?: ByPartition<string> };
     const { offsets, metadata } = await member.ask<Committed>("GET", "/committed");
     const offset = offsets[of.topic]?.[of.partition] ?? null;
@@ -236,7 +216,7 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
 
   /** How many records each assigned partition had beyond the last batch when it was answered. */
   lag(): (TopicPartition & { lag: number | null })[] {
-    return this.#holdings.lag();
+    return this.#session.holdings.lag();
   }
 
   /**
@@ -244,192 +224,26 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
    * the record on which a loop was left does not. May be called again.
    */
   async close(options: { withinMs?: number } = {}): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#inFlight?.stop.abort();
-    await this.#joining?.catch(() => {});
-    const member = this.#member;
-    if (!member || member.over) return;
-    const withinMs = options.withinMs ?? 10_000;
-    if (!this.#looping) this.#holdings.delivery.finish();
-    try {
-      if (this.#autoCommits) await this.#commitFinished({ retryForMs: withinMs });
-    } finally {
-      await member.leave(withinMs);
-    }
+    await this.#session.close(options.withinMs ?? 10_000, () => {
+      if (!this.#looping) this.#session.holdings.delivery.finish();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #open(): void {
-    if (this.#closed) throw new ClosedError("this consumer is closed");
-  }
-
   #begin(): void {
-    this.#open();
+    this.#session.open();
     if (this.#busy) throw new TakhinError("this consumer is polled already: one poll or loop at a time");
     this.#busy = true;
   }
 
-  async #want(subscription: Subscription): Promise<void> {
-    this.#open();
-    this.#subscription = subscription;
-    const member = this.#member;
-    if (member && !member.over) await this.#holdings.adopt(await member.subscribe(subscription));
-  }
-
-  async #joined(signal?: AbortSignal): Promise<Membership> {
-    this.#open();
-    const member = this.#member;
-    if (member && !member.over) return member;
-    if (member?.over) {
-      if (!(member.over instanceof ConsumerLostError)) throw member.over;
-      this.#member = undefined;
-      await this.#holdings.lose();
-      if (this.#options.rejoin === false) throw member.over;
-    }
-    this.#joining ??= this.#join(signal).finally(() => (this.#joining = undefined));
-    return this.#joining;
-  }
-
-  async #join(signal?: AbortSignal): Promise<Membership> {
-    const wish = this.#subscription;
-    if (!wish) throw new TakhinError("nothing to read yet: give topics, or call subscribe or assign");
-    const { member, described } = await Membership.join(this.#http, this.#options, wish, signal);
-    this.#member = member;
-    await this.#holdings.adopt(described);
-    return member;
-  }
-
-  /** One poll of the server, and what it tells. */
-  async #fetch(leftMs: number, count: number, signal: AbortSignal | undefined): Promise<void> {
-    const member = await this.#joined(signal);
-    await this.#autoCommit(signal);
-    await this.#gate;
-    this.#open();
-    const waitMs = Math.round(Math.min(leftMs, this.#options.fetchMaxWaitMs ?? 30_000, 120_000));
-    const stop = new AbortController();
-    const poll = member.poll(this.#holdings.batch, waitMs, count, either(stop.signal, signal));
-    this.#inFlight = { stop, ended: poll.catch(() => {}) };
-    try {
-      await this.#hear({ kind: "batch", batch: await poll });
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (error instanceof ApiError && error.code === "batch_unknown") await this.#remind(member, signal);
-      else if (error instanceof ConsumerLostError) await this.#joined(signal);
-      else if (!stop.signal.aborted) throw error;
-    }
-  }
-
-  /** The events of one connection. A seek ends them; what came before it is then not told. */
-  async *#listen(signal: AbortSignal | undefined): AsyncGenerator<StreamEvent, void, void> {
-    const member = await this.#joined(signal);
-    await this.#gate;
-    this.#open();
-    const { maxPollRecords: max_records, maxPollBytes: max_bytes_total, fetchMinBytes: min_bytes } = this.#options;
-    const stop = new AbortController();
-    const at = this.#holdings.arrived().map(({ topic, partition, offset }) => `${topic}/${partition}:${offset}`);
-    const headers: Record<string, string> = at.length > 0 ? { "last-event-id": at.join(",") } : {};
-    this.#inFlight = { stop, ended: Promise.resolve() };
-    try {
-      const response = await member.open({ max_records, max_bytes_total, min_bytes }, headers, either(stop.signal, signal));
-      for await (const event of eventsOf(response.body as ReadableStream<Uint8Array>)) {
-        if (stop.signal.aborted) return;
-        if (event.kind === "error") throw member.refused(event.error);
-        yield event;
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) throw error;
-    }
-  }
-
-  /** Whether a stream may go on after this, on a new connection. */
-  #passes(error: unknown): boolean {
-    if (error instanceof ConsumerLostError) return this.#options.rejoin !== false;
-    return error instanceof ConnectionError || (error instanceof ApiError && error.retryable);
-  }
-
-  async #hear(event: StreamEvent): Promise<void> {
-    const news = event.kind === "rebalance" ? event.news : event.kind === "batch" ? event.batch.rebalance : undefined;
-    if (event.kind === "batch") this.#holdings.receive(event.batch);
-    // What goes is still this consumer's until the next poll, so what was done of it is committed now.
-    const whileHeld = async () => {
-      if (this.#autoCommits) await this.#commitFinished();
-    };
-    if (news) await this.#holdings.rebalance(news, whileHeld);
-  }
-
-  /** Does what no answer to an earlier poll may overtake. */
-  async #alone(work: () => Promise<void>): Promise<void> {
-    const before = this.#gate;
-    let open = () => {};
-    this.#gate = new Promise((resolve) => (open = resolve));
-    try {
-      await before;
-      this.#inFlight?.stop.abort();
-      await this.#inFlight?.ended;
-      await work();
-    } finally {
-      open();
-    }
-  }
-
-  /** After a crash the server may not know the last batch; this side does, and says where each partition goes on. */
-  async #remind(member: Membership, signal: AbortSignal | undefined): Promise<void> {
-    await this.#holdings.adopt(await member.ask<Described>("GET", "", undefined, { signal }));
-    const offsets = this.#holdings.arrived();
-    if (offsets.length > 0) await member.ask("POST", "/seek", { offsets: offsetMap(offsets) }, { signal });
-    this.#holdings.batch = undefined;
-  }
-
-  async #autoCommit(signal: AbortSignal | undefined): Promise<void> {
-    if (!this.#autoCommits) return;
-    if (Date.now() - this.#lastCommitMs >= (this.#options.autoCommitIntervalMs ?? 5_000)) await this.#commitFinished({ signal });
-  }
-
-  /** Commits what was worked on, of the partitions that are still this consumer's. */
-  async #commitFinished(how: { signal?: AbortSignal | undefined; retryForMs?: number } = {}): Promise<void> {
-    const member = this.#member;
-    this.#lastCommitMs = Date.now();
-    const { delivery } = this.#holdings;
-    if (!member || member.over || delivery.finished().length === 0) return;
-    try {
-      await this.#commitAt(member, delivery.finished(), how);
-    } catch (error) {
-      // What was done of a partition that is another's now comes again there.
-      if (error instanceof ConsumerLostError) return;
-      if (!(error instanceof ApiError && error.code === "partition_not_assigned")) throw error;
-      await this.#holdings.adopt(await member.ask<Described>("GET", "", undefined, how));
-      if (delivery.finished().length > 0) await this.#commitAt(member, delivery.finished(), how);
-    }
-  }
-
-  async #commitAt(
-    member: Membership,
-    offsets: readonly CommitOffset[],
-    how: { signal?: AbortSignal | undefined; retryForMs?: number },
-  ): Promise<void> {
-    const noted = offsets.filter(({ metadata }) => metadata !== undefined);
-    const metadata = noted.length > 0 ? byPartition(noted.map((one) => [one, one.metadata] as const)) : undefined;
-    await member.ask("POST", "/commit", { offsets: offsetMap(offsets), metadata }, how);
-    this.#holdings.delivery.committed(offsets);
-  }
-
   async #setPaused(path: "/pause" | "/resume", partitions: readonly TopicPartition[] | undefined): Promise<void> {
-    const member = await this.#joined();
-    const { delivery } = this.#holdings;
+    const member = await this.#session.joined();
+    const { delivery } = this.#session.holdings;
     await member.ask("POST", path, partitions ? { partitions: lists(partitions) } : undefined);
     if (path === "/pause") delivery.pause(partitions ?? this.assignment());
     else delivery.resume(partitions ?? delivery.paused());
   }
-}
-
-function offsetMap(offsets: readonly TopicPartitionOffset[]): ByPartition<number> {
-  return byPartition(offsets.map((one) => [one, one.offset] as const));
-}
-
-function either(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
-  return other ? AbortSignal.any([one, other]) : one;
 }

@@ -11,9 +11,11 @@ import {
 export class Holdings {
   readonly #told: Pick<ConsumerOptions, "onAssigned" | "onRevoked" | "onLost">;
   readonly delivery = new Delivery();
-  /** The last batch that arrived, for the server: 0 for none, undefined where the server is not to be asked about it. */
-  batch: number | undefined = 0;
+  /** The last batch that arrived, or that the server knows of; 0 for none. */
+  batch = 0;
   #assigned: TopicPartition[] = [];
+  /** Where each partition went on after the last batch that named it, or after a seek. */
+  readonly #heard = new PartitionMap<number>();
   readonly #lag = new PartitionMap<number | null>();
 
   constructor(told: Pick<ConsumerOptions, "onAssigned" | "onRevoked" | "onLost">) {
@@ -32,7 +34,15 @@ export class Holdings {
   receive(batch: Batch): void {
     this.batch = batch.batch_id;
     this.delivery.receive(batch.records);
+    this.#hear(batch.positions);
     this.#setLag(batch.lag);
+  }
+
+  /** The partitions begin elsewhere from now on: at these positions. */
+  move(partitions: readonly TopicPartition[], positions: ByPartition<number | null>): void {
+    this.delivery.move(partitions);
+    for (const of of partitions) this.#heard.delete(of);
+    this.#hear(positions);
   }
 
   /** Follows the news of a poll; `whileHeld` runs before anything is given up. */
@@ -45,7 +55,7 @@ export class Holdings {
     if (gone.length > 0) {
       await whileHeld();
       await this.#told.onRevoked?.(gone);
-      this.delivery.drop(gone);
+      this.#drop(gone);
     }
     const changed = new Set([...gone, ...came].map(partitionKey));
     this.#assigned = [...this.#assigned.filter((of) => !changed.has(partitionKey(of))), ...came];
@@ -61,7 +71,7 @@ export class Holdings {
     const came = now.filter((of) => !held.has(partitionKey(of)));
     this.#assigned = now;
     this.#setLag(described.lag);
-    this.delivery.drop(gone);
+    this.#drop(gone);
     if (gone.length > 0) await this.#lost(gone);
     if (came.length > 0) await this.#told.onAssigned?.(came);
   }
@@ -72,6 +82,7 @@ export class Holdings {
     this.#assigned = [];
     this.batch = 0;
     this.delivery.clear();
+    this.#heard.clear();
     this.#lag.clear();
     if (gone.length > 0) await this.#lost(gone);
   }
@@ -80,6 +91,28 @@ export class Holdings {
   arrived(): TopicPartitionOffset[] {
     const held = new Set(this.#assigned.map(partitionKey));
     return this.delivery.fetched().filter((of) => held.has(partitionKey(of)));
+  }
+
+  /** Where the partitions that are still held go on, as far as anything was heard of them since they came. */
+  places(): TopicPartitionOffset[] {
+    return this.#assigned.flatMap((of) => {
+      const offset = this.#heard.get(of);
+      return offset === undefined ? [] : [{ ...of, offset }];
+    });
+  }
+
+  /** The partitions that came, and of which nothing was heard since. */
+  unheard(): TopicPartition[] {
+    return this.#assigned.filter((of) => !this.#heard.has(of));
+  }
+
+  #hear(positions: ByPartition<number | null>): void {
+    for (const [of, offset] of entriesOf(positions)) if (offset !== null) this.#heard.set(of, offset);
+  }
+
+  #drop(partitions: readonly TopicPartition[]): void {
+    this.delivery.drop(partitions);
+    for (const of of partitions) this.#heard.delete(of);
   }
 
   async #lost(gone: TopicPartition[]): Promise<void> {

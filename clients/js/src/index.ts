@@ -29,7 +29,7 @@ export class Takhin {
 export { Admin } from "./admin.ts";
 export type { Group, GroupPartition, GroupSummary, ReadOptions, Reset, ResetOptions, ResetTarget, Topic, TopicSettings } from "./admin.ts";
 export { Consumer } from "./consumer.ts";
-export type { CommitOffset, PollOptions, SeekTarget } from "./consumer.ts";
+export type { PollOptions, SeekTarget } from "./consumer.ts";
 export {
   ApiError, BufferFullError, ClosedError, ConnectionError, ConsumerLostError, FencedError, OutcomeUnknownError,
   TakhinError,
@@ -42,3 +42,4 @@ export type { OutgoingRecord, Stored } from "./outgoing.ts";
 export type { TopicPartition, TopicPartitionOffset } from "./partitions.ts";
 export { Producer } from "./producer.ts";
 export type { ProducerOptions } from "./producer.ts";
+export type { CommitOffset } from "./session.ts";

@@ -67,7 +67,7 @@ export class Membership {
     return this.#over;
   }
 
-  poll(after: number | undefined, waitMs: number, maxRecords: number, signal?: AbortSignal): Promise<Batch> {
+  poll(after: number, waitMs: number, maxRecords: number, signal?: AbortSignal): Promise<Batch> {
     const { maxPollBytes, fetchMinBytes } = this.#options;
     const body = {
       after_batch: after,

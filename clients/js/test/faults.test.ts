@@ -92,3 +92,62 @@ test("what was committed does not come again after the consumer died without a g
     await server.remove();
   }
 });
+
+test("an answer that is lost to a consumer that just reminded the server is given again", async () => {
+  const server = await Server.start("--durability", "fsync");
+  let armed = false;
+  let lost = 0;
+  const losing: typeof fetch = async (url, options) => {
+    const response = await fetch(url, options);
+    if (response.status === 409) armed = true;
+    if (!response.ok || !armed || !String(url).endsWith("/consume")) return response;
+    armed = false;
+    lost++;
+    await response.arrayBuffer();
+    throw new TypeError("the answer is lost");
+  };
+  try {
+    const direct = new Takhin(server.url);
+    await direct.admin.createTopic("forgotten");
+    await produce(direct, "forgotten", 50);
+    const takhin = new Takhin({ url: server.url, fetch: losing });
+    const consumer = takhin.consumer({ groupId: "g", topics: ["forgotten"], autoOffsetReset: "earliest", autoCommit: false, maxPollRecords: 5 });
+    const seen: (string | null)[] = [];
+    // Each poll is an exchange of its own, quicker than positions are written down.
+    for (let polls = 0; polls < 5; polls++) seen.push(...(await consumer.poll({ maxRecords: 5 })).map(({ value }) => value));
+    await server.stop("SIGKILL");
+    await server.start();
+    while (seen.at(-1) !== "49") seen.push(...(await consumer.poll({ maxRecords: 5 })).map(({ value }) => value));
+    expect(seen).toEqual(numbers(50));
+    expect(lost).toBe(1);
+    await consumer.close();
+  } finally {
+    await server.remove();
+  }
+});
+
+test("the first event of a stream may be lost", async () => {
+  const server = await Server.start("--durability", "os");
+  let lost = 0;
+  const losing: typeof fetch = async (url, options) => {
+    const response = await fetch(url, options);
+    if (!String(url).includes("/stream") || lost > 0) return response;
+    const reader = response.body!.getReader();
+    for (let text = ""; !text.includes('"records":[{'); ) text += new TextDecoder().decode((await reader.read()).value);
+    await reader.cancel();
+    lost++;
+    return new Response(new ReadableStream({ start: (stream) => stream.error(new TypeError("the connection broke")) }));
+  };
+  try {
+    const direct = new Takhin(server.url);
+    await direct.admin.createTopic("begun");
+    await produce(direct, "begun", 50);
+    const takhin = new Takhin({ url: server.url, fetch: losing });
+    const consumer = takhin.consumer({ groupId: "g", topics: ["begun"], autoOffsetReset: "earliest", maxPollRecords: 10 });
+    expect(await consume(consumer, 50, "stream")).toEqual(numbers(50));
+    expect(lost).toBe(1);
+    await consumer.close();
+  } finally {
+    await server.remove();
+  }
+});

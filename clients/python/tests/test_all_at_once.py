@@ -49,6 +49,8 @@ class World:
                 max_poll_records=30,
                 session_timeout_ms=3_000,
                 retry_backoff_ms=5,
+                # However long the broker takes to start again.
+                api_timeout_ms=600_000,
             ) as consumer:
                 consumer.subscribe("t")
                 for _ in range(draw.randrange(5, 40)):

@@ -18,6 +18,14 @@ impl Address {
     }
 }
 
+#[cfg(feature = "tls")]
+impl Address {
+    /// Whether it begins with https.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use futures_util::Stream;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -20,7 +22,7 @@ use crate::{
 /// All operations fail with [`Error::Api`] if the server refuses, and with [`Error::Connection`] if it can't be reached.
 #[derive(Clone)]
 pub struct Admin {
-    http: Arc<Http>,
+    pub(crate) http: Arc<Http>,
 }
 
 /// Where a read begins.
@@ -240,12 +242,22 @@ impl Admin {
         self.get("/api/health".to_owned()).await
     }
 
+    /// All that the server has, in one archive, as `takhin restore` takes it. It comes in pieces, and is whole only if the
+    /// last of them is no error.
+    ///
+    /// # Errors
+    ///
+    /// `backup_running`, `backup_failed`.
+    pub async fn backup(&self) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
+        self.http.open(Call::get("/api/backup")).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T> {
         self.http.send(Call::get(path)).await?.json()
     }
 
     /// Gone after an attempt whose answer was lost is gone as asked.
-    async fn delete(&self, path: String, gone: &str) -> Result<()> {
+    pub(crate) async fn delete(&self, path: String, gone: &str) -> Result<()> {
         match self.http.send(Call::new(Method::DELETE, path)).await {
             Ok(_) => Ok(()),
             Err(Error::Api(error)) if error.code == gone && error.repeated => Ok(()),

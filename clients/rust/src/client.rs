@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Admin, ConsumerBuilder, Producer, ProducerBuilder, Result, Retry, http::Http};
+use crate::{
+    Admin, ConsumerBuilder, Producer, ProducerBuilder, Result, Retry,
+    address::Address,
+    http::{Http, NETWORK_TIME},
+};
 
 /// The way to a server. Cheap to clone; clones share their connections.
 #[derive(Clone)]
@@ -11,12 +15,14 @@ pub struct Client {
 }
 
 /// How to reach a server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "`build` makes the client"]
 pub struct ClientBuilder {
     urls: Vec<String>,
     api_key: Option<String>,
     retry: Retry,
+    #[cfg(feature = "tls")]
+    tls: crate::connector::Tls,
 }
 
 impl Client {
@@ -31,7 +37,13 @@ impl Client {
 
     /// As [`Client::new`], with more to be said.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder { urls: vec![url.into()], api_key: None, retry: Retry::default() }
+        ClientBuilder {
+            urls: vec![url.into()],
+            api_key: None,
+            retry: Retry::default(),
+            #[cfg(feature = "tls")]
+            tls: crate::connector::Tls::default(),
+        }
     }
 
     /// A consumer of a group, still without topics.
@@ -80,14 +92,34 @@ impl ClientBuilder {
         self
     }
 
+    /// Certificates to trust, in PEM, instead of those that the system trusts.
+    #[cfg(feature = "tls")]
+    pub fn trust(mut self, certificates_pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.roots = Some(certificates_pem.into());
+        self
+    }
+
+    /// The client's own certificate with those that lead to an authority, and its private key, both in PEM: for a
+    /// server that wants one.
+    #[cfg(feature = "tls")]
+    pub fn identity(mut self, certificates_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some((certificates_pem.into(), key_pem.into()));
+        self
+    }
+
     /// Makes the client. Nothing is sent yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid) if an address is none, or the key can't be sent.
+    /// [`Error::Invalid`](crate::Error::Invalid) if an address is none, the key can't be sent, or an address begins with
+    /// `https` and a certificate is none, or the system trusts nobody.
     pub fn build(self) -> Result<Client> {
-        let addresses = self.urls.iter().map(|url| url.parse()).collect::<Result<_>>()?;
-        let http = Http::new(addresses, self.api_key.as_deref(), self.retry)?;
+        let addresses: Vec<Address> = self.urls.iter().map(|url| url.parse()).collect::<Result<_>>()?;
+        #[cfg(feature = "tls")]
+        let connector = self.tls.connector(NETWORK_TIME, addresses.iter().any(Address::is_encrypted))?;
+        #[cfg(not(feature = "tls"))]
+        let connector = crate::connector::plain(NETWORK_TIME, true);
+        let http = Http::new(addresses, self.api_key.as_deref(), self.retry, connector)?;
         Ok(Client { http: Arc::new(http) })
     }
 }

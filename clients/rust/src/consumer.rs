@@ -3,23 +3,26 @@
 //!
 //! Every future of it may be dropped at any time: what it had done stays known, and what it had asked for comes again.
 
+mod upkeep;
+mod words;
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
 use hyper::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use self::words::{Batch, CommitOffset, Committed, Place};
 use crate::{
-    Error, Message, PartitionOffset, Result, TopicPartition,
+    Message, PartitionOffset, Result, TopicPartition,
     consumer_options::{ConsumerOptions, Wish},
     holdings::Holdings,
     http::Http,
     membership::{Membership, Patience},
-    message::messages,
-    partitions::{ByPartition, by_partition, entry, lists, offset_map},
+    partitions::{ByPartition, entry, lists, offset_map},
 };
 
 /// How long a goodbye may take.
@@ -44,57 +47,6 @@ pub struct Consumer {
     is_singly: bool,
 }
 
-/// What a poll brings.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Batch {
-    /// Messages, in order per partition.
-    pub messages: Vec<Message>,
-    /// Partitions that came.
-    pub assigned: Vec<TopicPartition>,
-    /// Partitions that go with the next poll: until then offsets of theirs can still be committed.
-    pub revoked: Vec<TopicPartition>,
-    /// Partitions that are gone already: nothing can be committed for them.
-    pub lost: Vec<TopicPartition>,
-}
-
-/// An offset to commit, and what to remember with it.
-#[derive(Clone, Debug)]
-pub struct CommitOffset {
-    /// The next offset to read.
-    pub at: PartitionOffset,
-    /// At most 4,096 bytes.
-    pub metadata: Option<String>,
-}
-
-/// What a group has committed of a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// The next offset to read.
-    pub offset: u64,
-    /// What was remembered with it.
-    pub metadata: Option<String>,
-}
-
-/// Where a seek goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The log's start.
-    Beginning,
-    /// The log's end.
-    End,
-    /// Where the group would begin.
-    Committed,
-    /// The first record that is not older than this time (milliseconds since the epoch); the end if there is none.
-    TimestampMs(u64),
-}
-
-impl From<PartitionOffset> for CommitOffset {
-    fn from(at: PartitionOffset) -> Self {
-        Self { at, metadata: None }
-    }
-}
-
 #[derive(Deserialize)]
 struct Offsets {
     offsets: ByPartition<Option<u64>>,
@@ -117,8 +69,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] if the server refuses, as with `topic_not_found`; [`Error::Invalid`] if there is nothing to read
-    /// yet; [`Error::Connection`].
+    /// [`Error::Api`](crate::Error::Api) if the server refuses, as with `topic_not_found`;
+    /// [`Error::Invalid`](crate::Error::Invalid) if there is nothing to read yet;
+    /// [`Error::Connection`](crate::Error::Connection).
     pub async fn join(&mut self) -> Result<()> {
         self.joined().await.map(drop)
     }
@@ -156,8 +109,9 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `no_committed_offset` if there is no place to begin at; [`Error::Connection`] if the server
-    /// could not be reached for as long as requests are repeated; [`Error::Fenced`]; [`Error::ConsumerLost`] if this
+    /// [`Error::Api`](crate::Error::Api) with `no_committed_offset` if there is no place to begin at;
+    /// [`Error::Connection`](crate::Error::Connection) if the server could not be reached for as long as requests are
+    /// repeated; [`Error::Fenced`](crate::Error::Fenced); [`Error::ConsumerLost`](crate::Error::ConsumerLost) if this
     /// consumer does not join anew.
     pub async fn poll(&mut self, timeout: Duration) -> Result<Batch> {
         self.poll_up_to(self.options.max_poll_records, timeout).await
@@ -213,7 +167,8 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned` if a partition is another's now; [`Error::ConsumerLost`].
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned` if a partition is another's now;
+    /// [`Error::ConsumerLost`](crate::Error::ConsumerLost).
     pub async fn commit(&mut self) -> Result<()> {
         let handed: Vec<_> = self.holdings.delivery.handed().into_iter().map(CommitOffset::from).collect();
         self.commit_offsets(&handed).await
@@ -232,7 +187,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned` or `offset_out_of_range`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned` or `offset_out_of_range`.
     pub async fn seek(&mut self, offsets: &[PartitionOffset]) -> Result<()> {
         let partitions: Vec<_> = offsets.iter().map(|at| at.partition.clone()).collect();
         self.seek_as(&partitions, &json!({"offsets": offset_map(offsets)})).await
@@ -242,7 +197,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned`.
     pub async fn seek_to(&mut self, place: Place, partitions: Option<&[TopicPartition]>) -> Result<()> {
         let mut body = match place {
             Place::Beginning => json!({"to": "beginning"}),
@@ -262,7 +217,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned`.
     pub async fn pause(&mut self, partitions: Option<&[TopicPartition]>) -> Result<()> {
         self.set_paused("/pause", partitions).await?;
         let paused = partitions.map_or_else(|| self.assignment().to_vec(), <[_]>::to_vec);
@@ -274,7 +229,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Api`] with `partition_not_assigned`.
+    /// [`Error::Api`](crate::Error::Api) with `partition_not_assigned`.
     pub async fn resume(&mut self, partitions: Option<&[TopicPartition]>) -> Result<()> {
         self.set_paused("/resume", partitions).await?;
         let resumed = partitions.map_or_else(|| self.paused(), <[_]>::to_vec);
@@ -336,7 +291,8 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Connection`] if the server could not be reached within 10 seconds; its session then ends by itself.
+    /// [`Error::Connection`](crate::Error::Connection) if the server could not be reached within 10 seconds; its
+    /// session then ends by itself.
     pub async fn close(mut self) -> Result<()> {
         if !self.is_singly {
             self.holdings.delivery.finish();
@@ -355,138 +311,5 @@ impl Consumer {
             Some(member) => member.leave(Some(GOODBYE_TIME)).await,
             None => Ok(()),
         }
-    }
-
-    async fn want(&mut self, wish: Wish) -> Result<()> {
-        self.joining = None;
-        if let Some(member) = self.member.as_ref().filter(|member| member.over().is_none()) {
-            let described = member.subscribe(&self.options, &wish).await?;
-            self.holdings.adopt(&described);
-        }
-        self.options.wish = Some(wish);
-        Ok(())
-    }
-
-    async fn joined(&mut self) -> Result<&Membership> {
-        match self.member.as_ref().and_then(Membership::over) {
-            None => {}
-            Some(Error::ConsumerLost(why)) => {
-                let lost = Error::ConsumerLost(why.clone());
-                self.member = None;
-                self.holdings.lose();
-                if !self.options.rejoin {
-                    return Err(lost);
-                }
-            }
-            Some(other) => return Err(other.clone()),
-        }
-        if self.member.is_none() {
-            let nothing = || Error::Invalid("nothing to read yet: name topics, or subscribe or assign".to_owned());
-            let wish = self.options.wish.as_ref().ok_or_else(nothing)?;
-            let id = *self.joining.get_or_insert_with(Uuid::new_v4);
-            let joined = Membership::join(&self.http, &self.options, wish, id).await;
-            if !matches!(joined, Err(Error::Connection { .. })) {
-                self.joining = None;
-            }
-            let (member, described) = joined?;
-            self.holdings.adopt(&described);
-            self.member = Some(member);
-        }
-        Ok(self.member.as_ref().expect("it has joined"))
-    }
-
-    /// One poll of the server, and what it tells.
-    async fn fetch(&mut self, wait: Duration, max_records: usize) -> Result<()> {
-        self.joined().await?;
-        self.commit_before_poll().await?;
-        let after = self.holdings.batch;
-        let wait = wait.min(self.options.fetch_max_wait).min(LONGEST_WAIT);
-        let Some(member) = &self.member else { return Ok(()) };
-        match member.poll(&self.options, after, wait, max_records).await {
-            Ok(polled) => {
-                let messages = messages(polled.records)?;
-                self.holdings.receive(polled.batch_id, messages, &polled.lag, polled.rebalance.as_ref());
-                Ok(())
-            }
-            Err(error) if error.is_api("batch_unknown") => self.remind().await,
-            Err(Error::ConsumerLost(_)) => self.joined().await.map(drop),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// After a crash the server may not know the last batch; this side does, and says where each partition goes on.
-    async fn remind(&mut self) -> Result<()> {
-        let Some(member) = &self.member else { return Ok(()) };
-        self.holdings.adopt(&member.describe().await?);
-        let offsets = self.holdings.arrived();
-        if !offsets.is_empty() {
-            let body = json!({"offsets": offset_map(&offsets)});
-            member.ask::<Value>(Method::POST, "/seek", Some(&body), Patience::default()).await?;
-        }
-        self.holdings.batch = None;
-        Ok(())
-    }
-
-    /// What goes is still this consumer's until the next poll, so what was done of it is committed before that.
-    async fn commit_before_poll(&mut self) -> Result<()> {
-        let is_due = self.last_commit.elapsed() >= self.options.auto_commit_interval || self.holdings.is_giving_up();
-        if self.options.auto_commit && is_due {
-            self.commit_finished(None).await?;
-        }
-        self.holdings.give_up();
-        Ok(())
-    }
-
-    /// Commits what was worked on, of the partitions that are still this consumer's.
-    async fn commit_finished(&mut self, give_up_after: Option<Duration>) -> Result<()> {
-        self.last_commit = Instant::now();
-        let finished = |holdings: &Holdings| -> Vec<CommitOffset> {
-            holdings.delivery.finished().into_iter().map(CommitOffset::from).collect()
-        };
-        if self.member.as_ref().is_none_or(|member| member.over().is_some()) {
-            return Ok(());
-        }
-        match self.commit_within(&finished(&self.holdings), give_up_after).await {
-            // What was done of a partition that is another's now comes again there.
-            Err(Error::ConsumerLost(_)) => Ok(()),
-            Err(error) if error.is_api("partition_not_assigned") => {
-                if let Some(member) = &self.member {
-                    self.holdings.adopt(&member.describe().await?);
-                }
-                self.commit_within(&finished(&self.holdings), give_up_after).await
-            }
-            result => result,
-        }
-    }
-
-    async fn commit_within(&mut self, offsets: &[CommitOffset], give_up_after: Option<Duration>) -> Result<()> {
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let nobody = || Error::Invalid("nothing can be committed before the consumer has joined".to_owned());
-        let member = self.member.as_ref().ok_or_else(nobody)?;
-        let mut body = json!({"offsets": by_partition(offsets.iter().map(|one| (&one.at.partition, one.at.offset)))});
-        let noted: Vec<_> =
-            offsets.iter().filter_map(|one| Some((&one.at.partition, one.metadata.as_ref()?))).collect();
-        if !noted.is_empty() {
-            body["metadata"] = json!(by_partition(noted));
-        }
-        let patience = Patience { give_up_after, ..Patience::default() };
-        member.ask::<Value>(Method::POST, "/commit", Some(&body), patience).await?;
-        self.holdings.delivery.committed(offsets.iter().map(|one| &one.at));
-        Ok(())
-    }
-
-    async fn seek_as(&mut self, moved: &[TopicPartition], body: &Value) -> Result<()> {
-        let member = self.joined().await?;
-        member.ask::<Value>(Method::POST, "/seek", Some(body), Patience::default()).await?;
-        self.holdings.delivery.restart(moved);
-        Ok(())
-    }
-
-    async fn set_paused(&mut self, path: &str, partitions: Option<&[TopicPartition]>) -> Result<()> {
-        let body = partitions.map(|partitions| json!({"partitions": lists(partitions)}));
-        let member = self.joined().await?;
-        member.ask::<Value>(Method::POST, path, body.as_ref(), Patience::default()).await.map(drop)
     }
 }

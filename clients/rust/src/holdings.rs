@@ -18,10 +18,11 @@ pub(crate) struct News {
     pub(crate) lost: Vec<TopicPartition>,
 }
 
+#[derive(Default)]
 pub(crate) struct Holdings {
     pub(crate) delivery: Delivery,
-    /// The last batch that arrived, for the server: 0 for none, None where the server is not to be asked about it.
-    pub(crate) batch: Option<u64>,
+    /// The last batch that arrived, or that the server knows of; 0 for none.
+    pub(crate) batch: u64,
     pub(crate) news: News,
     assigned: Vec<TopicPartition>,
     /// Revoked, and still this consumer's until its next poll, so that offsets of theirs can be committed.
@@ -32,19 +33,6 @@ pub(crate) struct Holdings {
 impl News {
     pub(crate) fn is_empty(&self) -> bool {
         self.assigned.is_empty() && self.revoked.is_empty() && self.lost.is_empty()
-    }
-}
-
-impl Default for Holdings {
-    fn default() -> Self {
-        Self {
-            delivery: Delivery::default(),
-            batch: Some(0),
-            news: News::default(),
-            assigned: Vec::new(),
-            going: Vec::new(),
-            lag: BTreeMap::new(),
-        }
     }
 }
 
@@ -65,7 +53,7 @@ impl Holdings {
         lag: &ByPartition<Option<u64>>,
         news: Option<&Rebalance>,
     ) {
-        self.batch = Some(batch_id);
+        self.batch = batch_id;
         if let Some(news) = news {
             self.rebalance(news);
         }

@@ -7,29 +7,28 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    HeaderMap, Method, Request, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::Incoming,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{ApiError, Error, Result, Retry, address::Address};
+use crate::{ApiError, Error, Result, Retry, address::Address, connector::Connector};
 
 /// What a network and a server may take to answer, beyond what a request waits for on purpose.
-const NETWORK_TIME: Duration = Duration::from_secs(15);
+pub(crate) const NETWORK_TIME: Duration = Duration::from_secs(15);
+/// An answer that comes piece by piece is given up if there is nothing for so long.
+const SILENCE_TIME: Duration = Duration::from_mins(1);
 /// A connection that nobody used for so long is not kept.
 const IDLE_TIME: Duration = Duration::from_mins(1);
-
-#[cfg(feature = "tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
-#[cfg(not(feature = "tls"))]
-type Connector = HttpConnector;
 
 pub(crate) struct Http {
     addresses: Vec<Address>,
@@ -107,7 +106,12 @@ impl Answer {
 }
 
 impl Http {
-    pub(crate) fn new(addresses: Vec<Address>, api_key: Option<&str>, retry: Retry) -> Result<Self> {
+    pub(crate) fn new(
+        addresses: Vec<Address>,
+        api_key: Option<&str>,
+        retry: Retry,
+        connector: Connector,
+    ) -> Result<Self> {
         if addresses.is_empty() {
             return Err(Error::Invalid("at least one address of the server is needed".to_owned()));
         }
@@ -120,7 +124,7 @@ impl Http {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
-            .build(connector()?);
+            .build(connector);
         Ok(Self { addresses, at: AtomicUsize::new(0), authorization, retry, client })
     }
 
@@ -153,18 +157,48 @@ impl Http {
     }
 
     async fn attempt(&self, call: &Call, address: &Address) -> std::result::Result<Answer, Failure> {
-        let request = self.request(call, address).map_err(Failure::ours)?;
         let silence = |why: String| Failure::silence(address, why);
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| silence(reason(&error)))?;
-            let (head, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| silence(format!("it was cut off, {}", reason(&error))))?;
+            let (head, body) = self.begin(call, address).await?.into_parts();
+            let body = body.collect().await.map_err(|error| silence(cut_off(&error)))?;
             Ok((head.status, head.headers, body.to_bytes()))
         };
         let time = call.wait + NETWORK_TIME;
         let (status, headers, body) =
             timeout(time, exchange).await.map_err(|_| silence(format!("nothing came within {time:?}")))??;
         if status.is_success() { Ok(Answer { body, headers }) } else { Err(Failure::refusal(status, &headers, &body)) }
+    }
+
+    /// Sends once, for an answer that is read piece by piece. The stream ends with an error if a piece is missing, or
+    /// none comes for a minute.
+    pub(crate) async fn open(&self, call: Call) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
+        let at = self.at.load(Ordering::Relaxed);
+        let address = self.addresses[at % self.addresses.len()].clone();
+        let begun = timeout(SILENCE_TIME, self.begin(&call, &address)).await;
+        let late = || Failure::silence(&address, format!("nothing came within {SILENCE_TIME:?}")).error;
+        let (head, body) = begun.map_err(|_| late())?.map_err(|failure| failure.error)?.into_parts();
+        if !head.status.is_success() {
+            let body = timeout(SILENCE_TIME, body.collect()).await.map_err(|_| late())?;
+            let body = body.map_err(|error| Failure::silence(&address, cut_off(&error)).error)?;
+            return Err(Failure::refusal(head.status, &head.headers, &body.to_bytes()).error);
+        }
+        Ok(stream::try_unfold((body, address), |(mut body, address)| async {
+            loop {
+                let silence = |why| Failure::silence(&address, why).error;
+                let frame = timeout(SILENCE_TIME, body.frame()).await;
+                let frame = frame.map_err(|_| silence(format!("nothing came within {SILENCE_TIME:?}")))?;
+                let Some(frame) = frame.transpose().map_err(|error| silence(cut_off(&error)))? else { return Ok(None) };
+                if let Ok(bytes) = frame.into_data() {
+                    return Ok(Some((bytes, (body, address))));
+                }
+            }
+        }))
+    }
+
+    /// As far as the head of the answer.
+    async fn begin(&self, call: &Call, address: &Address) -> std::result::Result<Response<Incoming>, Failure> {
+        let request = self.request(call, address).map_err(Failure::ours)?;
+        self.client.request(request).await.map_err(|error| Failure::silence(address, reason(&error)))
     }
 
     fn request(&self, call: &Call, address: &Address) -> Result<Request<Full<Bytes>>> {
@@ -180,28 +214,6 @@ impl Http {
         }
         Ok(request)
     }
-}
-
-#[cfg(feature = "tls")]
-fn connector() -> Result<Connector> {
-    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
-    let builder = builder.map_err(|error| Error::Invalid(format!("the system's certificates: {error}")))?;
-    Ok(builder.https_or_http().enable_http1().wrap_connector(plain_connector(false)))
-}
-
-#[cfg(not(feature = "tls"))]
-#[allow(clippy::unnecessary_wraps)] // As with the feature.
-fn connector() -> Result<Connector> {
-    Ok(plain_connector(true))
-}
-
-fn plain_connector(only_http: bool) -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(only_http);
-    // Requests are written whole, and each waits for its answer.
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(NETWORK_TIME));
-    connector
 }
 
 impl Failure {
@@ -239,6 +251,10 @@ impl Failure {
         let answered = !matches!(status.as_u16(), 502 | 504);
         Self { error: Error::Api(Box::new(error)), again: on_the_way, answered, retry_after }
     }
+}
+
+fn cut_off(error: &hyper::Error) -> String {
+    format!("it was cut off, {}", reason(error))
 }
 
 /// The innermost cause is what says something: "connection refused", and not "client error".

@@ -114,18 +114,16 @@ impl Membership {
     pub(crate) async fn poll(
         &self,
         options: &ConsumerOptions,
-        after: Option<u64>,
+        after: u64,
         wait: Duration,
         max_records: usize,
     ) -> Result<Polled> {
         let mut body = json!({
+            "after_batch": after,
             "timeout_ms": milliseconds(wait),
             "max_records": max_records,
             "max_bytes_total": options.max_poll_bytes,
         });
-        if let Some(after) = after {
-            body["after_batch"] = json!(after);
-        }
         if !wait.is_zero() {
             body["min_bytes"] = json!(options.fetch_min_bytes);
         }

@@ -4,10 +4,12 @@ use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
+    pin::pin,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use clap::Args;
+use clap::{ArgMatches, Args, parser::ValueSource};
+use futures_util::TryStreamExt as _;
 use takhin::{
     driver::{Driver, DriverConfig, TraceConfig},
     engine::local::{
@@ -17,29 +19,20 @@ use takhin::{
 };
 use takhin_core::Config;
 
+use super::client::{Connection, Failure, run};
+
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// The server to back up, while it runs, as in <http://localhost:8080>
-    #[arg(
-        long,
-        env = "TAKHIN_SERVER",
-        value_name = "URL",
-        conflicts_with = "data_dir",
-        required_unless_present = "data_dir"
-    )]
-    server: Option<String>,
-
-    /// A key that the server takes
-    #[arg(long, env = "TAKHIN_KEY", value_name = "KEY", hide_env_values = true)]
-    key: Option<String>,
-
-    /// A data directory to back up that no server has
+    /// A data directory to back up that no server has, instead of a server
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
     /// The archive to write; it must not be there
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Args)]
@@ -62,53 +55,51 @@ pub(super) struct Restore {
 }
 
 impl Backup {
-    pub(super) fn run(self) -> Result<(), String> {
+    /// `matches` is this command's part of the command line.
+    pub(super) fn run(self, matches: &ArgMatches) -> Result<(), Failure> {
+        if self.data_dir.is_some() && matches.value_source("server") == Some(ValueSource::CommandLine) {
+            return Err(Failure::WrongUsage("name a --data-dir or a --server, and not both".to_owned()));
+        }
         let output = self.output.display();
         if self.output.exists() {
-            return Err(format!("{output} is there already"));
+            return Err(Failure::new(format!("{output} is there already")));
         }
         let part = PathBuf::from(format!("{output}.part"));
-        let taken =
-            self.write(&part).and_then(|()| look(&part, &RestoreOptions { keep_damaged: true, data_dir: None }));
+        let look = || look(&part, &RestoreOptions { keep_damaged: true, data_dir: None }).map_err(Failure::new);
+        let taken = self.write(&part).and_then(|()| look());
         let (sum, damage) = taken.inspect_err(|_| {
             // What is left of it is no backup, whether it can be removed or not.
             let _ = fs::remove_file(&part);
         })?;
-        fs::rename(&part, &self.output).map_err(|error| format!("{output}: {error}"))?;
+        fs::rename(&part, &self.output).map_err(|error| Failure::new(format!("{output}: {error}")))?;
         let bytes = fs::metadata(&self.output).map(|found| found.len()).unwrap_or_default();
         println!("{output}: {}, {bytes} bytes in the archive", told(sum));
         tell_damage(&damage);
         Ok(())
     }
 
-    fn write(&self, part: &Path) -> Result<(), String> {
-        let unable = |error: io::Error| format!("{}: {error}", part.display());
+    fn write(&self, part: &Path) -> Result<(), Failure> {
+        let unable = |error: io::Error| Failure::new(format!("{}: {error}", part.display()));
         let file = File::create(part).map_err(unable)?;
-        match (&self.server, &self.data_dir) {
-            (Some(server), _) => fetch(server, self.key.as_deref(), &file)?,
-            (None, Some(data_dir)) => take(data_dir, &file)?,
-            (None, None) => return Err("name a --server or a --data-dir".to_owned()),
+        match &self.data_dir {
+            Some(data_dir) => take(data_dir, &file).map_err(Failure::new)?,
+            None => run(fetch(&self.connection, &file, part))?,
         }
         file.sync_all().map_err(unable)
     }
 }
 
 /// Takes a running server's backup.
-fn fetch(server: &str, key: Option<&str>, to: &File) -> Result<(), String> {
-    let url = format!("{}/api/backup", server.trim_end_matches('/'));
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut request = agent.get(&url);
-    if let Some(key) = key {
-        request = request.header("authorization", format!("Bearer {key}"));
-    }
-    let mut response = request.call().map_err(|error| format!("{url}: {error}"))?;
-    if !response.status().is_success() {
-        let text = response.body_mut().read_to_string().unwrap_or_default();
-        return Err(format!("{url}: {}: {text}", response.status()));
-    }
+async fn fetch(connection: &Connection, to: &File, part: &Path) -> Result<(), Failure> {
+    let unable = |error: io::Error| Failure::new(format!("{}: {error}", part.display()));
+    let mut pieces = pin!(connection.once()?.admin().backup().await?);
     let mut to = BufWriter::new(to);
-    let copied = io::copy(&mut response.into_body().into_reader(), &mut to).and_then(|_| to.flush());
-    copied.map_err(|error| format!("the backup broke off: {error}"))
+    while let Some(piece) =
+        pieces.try_next().await.map_err(|error| Failure::from(error).about("the backup broke off"))?
+    {
+        to.write_all(&piece).map_err(unable)?;
+    }
+    to.flush().map_err(unable)
 }
 
 /// Takes the backup of a directory, by starting what a server would start, but for its HTTP.
@@ -138,9 +129,9 @@ fn take(data_dir: &Path, to: &File) -> Result<(), String> {
 }
 
 impl Restore {
-    pub(super) fn run(self) -> Result<(), String> {
+    pub(super) fn run(self) -> Result<(), Failure> {
         let options = RestoreOptions { data_dir: self.data_dir.clone(), keep_damaged: self.keep_damaged };
-        let (sum, damage) = look(&self.file, &options)?;
+        let (sum, damage) = look(&self.file, &options).map_err(Failure::new)?;
         match &self.data_dir {
             Some(data_dir) => println!("{}: {}", data_dir.display(), told(sum)),
             None => println!("{} is good: {}", self.file.display(), told(sum)),

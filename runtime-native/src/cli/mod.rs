@@ -44,7 +44,8 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Make, list and revoke API keys
-    Key(key::KeyArguments),
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Run the broker's core in a simulated world full of faults, and look for broken promises
     Simulate(simulate::Simulate),
     /// Take a backup of a server that runs, or of a data directory that no server has
@@ -70,12 +71,12 @@ pub(crate) fn run() -> ExitCode {
         match arguments.command {
             Command::Serve(serve) => serve.run(),
             Command::Config(config) => config.run(leaf(&asked.matches), asked.file.as_ref()),
-            Command::Key(key) => key.run(),
+            Command::Key(key) => return Ok(client::exit_code(client::run(key.run(leaf(&asked.matches))))),
             Command::Simulate(simulate) => simulate.run(),
-            Command::Backup(backup) => backup.run(),
-            Command::Restore(restore) => restore.run(),
+            Command::Backup(backup) => return Ok(client::exit_code(backup.run(leaf(&asked.matches)))),
+            Command::Restore(restore) => return Ok(client::exit_code(restore.run())),
             Command::Replay(replay) => replay.run(),
-            Command::Client(client) => return Ok(client.run(clap_command())),
+            Command::Client(client) => return Ok(client::exit_code(client.run(clap_command()))),
         }
         .map(|()| ExitCode::SUCCESS)
     });
@@ -100,7 +101,8 @@ fn clap_command() -> clap::Command {
         let unset = move |arg: Arg| if arg.get_env().is_some_and(is_empty) { arg.env(None) } else { arg };
         command.mut_args(unset).mut_subcommands(without_empty)
     }
-    with_settings(without_empty(Arguments::command()), &|command| command.mut_args(settings::with_bounds))
+    let command = Arguments::command().mut_subcommand("key", key::with_own_words);
+    with_settings(without_empty(command), &|command| command.mut_args(settings::with_bounds))
 }
 
 /// Changes each command that takes settings.

@@ -1,90 +1,15 @@
 //! The commands of `takhin` that talk to a server: what they print, and how they end.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read as _, Write as _},
-    process::{Child, Command, Output, Stdio},
-};
+use std::{fs, io::Read as _};
 
 use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
 use takhin_tests::{
-    broker::{Broker, Options, free_port, program},
+    broker::free_port,
     process::Signal,
+    shell::{Shell, next_line, takhin, texts},
 };
 use tempfile::TempDir;
-
-/// A server and its command line.
-struct Shell {
-    broker: Broker,
-}
-
-impl Shell {
-    fn start() -> Self {
-        Self { broker: Broker::start(Options::quick()) }
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = takhin(line);
-        command.env("TAKHIN_SERVER", self.broker.url(""));
-        command
-    }
-
-    /// What a command prints, which has to end well.
-    fn run(&self, line: &str) -> String {
-        self.feed(line, "")
-    }
-
-    /// The same, with something on its stdin.
-    fn feed(&self, line: &str, input: &str) -> String {
-        let output = fed(&mut self.command(line), input);
-        let (stdout, stderr) = texts(&output);
-        assert!(output.status.success(), "takhin {line}: {stderr}");
-        assert_eq!(stderr, "", "takhin {line}");
-        stdout
-    }
-
-    /// With what code a command ends that can't be carried out, and what it says.
-    fn fail(&self, line: &str, input: &str) -> (i32, String) {
-        let output = fed(&mut self.command(line), input);
-        (output.status.code().unwrap(), texts(&output).1)
-    }
-
-    fn json(&self, line: &str) -> Value {
-        serde_json::from_str(&self.run(line)).unwrap()
-    }
-
-    /// A command that goes on, and its output.
-    fn go_on(&self, line: &str) -> (Child, BufReader<std::process::ChildStdout>) {
-        let mut child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        (child, stdout)
-    }
-}
-
-fn takhin(line: &str) -> Command {
-    let mut command = Command::new(program());
-    command.args(line.split(' ')).env_remove("TAKHIN_SERVER").env_remove("TAKHIN_API_KEY");
-    command
-}
-
-fn fed(command: &mut Command, input: &str) -> Output {
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().unwrap();
-    // It may end without reading all.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn texts(output: &Output) -> (String, String) {
-    (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8(output.stderr.clone()).unwrap())
-}
-
-fn next_line(output: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    line
-}
 
 #[test]
 fn topics_from_making_to_deletion() {

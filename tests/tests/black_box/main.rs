@@ -7,6 +7,8 @@ mod batches;
 mod by_duration;
 mod cleanup;
 mod cli;
+mod cli_bench;
+mod cli_encrypted;
 mod commits;
 mod configuration;
 mod consumer_ids;

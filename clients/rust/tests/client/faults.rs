@@ -8,6 +8,7 @@ use tokio::task::block_in_place;
 
 use crate::{
     breaking_way::BreakingWay,
+    losing_way::LosingWay,
     server::{committed, from_start, numbers, store_numbers, take, with_topic},
 };
 
@@ -125,6 +126,34 @@ async fn a_server_that_has_forgotten_the_last_batch_is_reminded() {
     assert_eq!(seen, numbers(0..50));
     consumer.close().await.unwrap();
     assert_eq!(committed(&client, "g").await, Some(50));
+}
+
+/// The poll that follows on that is one that can be repeated, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_to_a_consumer_that_just_reminded_the_server_is_given_again() {
+    let mut broker = block_in_place(|| Broker::start(Options::default()));
+    let direct = Client::new(broker.url("")).unwrap();
+    direct.admin().create_topic("t", 1, &TopicSettings::default()).await.unwrap();
+    store_numbers(&direct, 0, 50).await;
+    let way = LosingWay::new(broker.client().address()).await;
+    let mut consumer = from_start(&Client::new(&way.url).unwrap(), "g");
+    let mut seen = Vec::new();
+    while seen.len() < 50 {
+        if seen.len() == 25 {
+            block_in_place(|| {
+                broker.kill9();
+                broker.restart();
+            });
+        }
+        let batch = consumer.poll_up_to(5, Duration::from_secs(30)).await.unwrap();
+        seen.extend(batch.messages.iter().map(|message| message.text().unwrap().to_owned()));
+        if seen.last().is_some_and(|last| last == "49") {
+            break;
+        }
+    }
+    assert_eq!(seen, numbers(0..50));
+    assert_eq!(way.lost(), 1);
+    consumer.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::{io, process::ExitCode};
 use takhin_client::Error;
 
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::cli) enum Failure {
     /// Nobody reads the output any more.
     PipeClosed,
     Failed {
@@ -19,12 +19,12 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(in crate::cli) fn new(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: None }
     }
 
     /// Says before the message what it is about.
-    pub(super) fn about(self, subject: &str) -> Self {
+    pub(in crate::cli) fn about(self, subject: &str) -> Self {
         match self {
             Self::Failed { message, hint } => Self::Failed { message: format!("{subject}: {message}"), hint },
             other => other,
@@ -32,7 +32,7 @@ impl Failure {
     }
 
     /// Says it on stderr; what is returned is the exit code.
-    pub(super) fn tell(self) -> ExitCode {
+    pub(in crate::cli) fn tell(self) -> ExitCode {
         let (code, message, hint) = match self {
             Self::PipeClosed => return ExitCode::SUCCESS,
             Self::Failed { message, hint } => (1, message, hint),
@@ -72,6 +72,10 @@ impl From<io::Error> for Failure {
 fn hint(code: &str, status: u16) -> Option<&'static str> {
     Some(match code {
         "topic_not_found" => "`takhin topic list` shows those there are; `takhin topic create NAME` makes one",
+        "key_not_found" => "`takhin key list` shows those there are",
+        "keys_not_required" => {
+            "this server answers everybody: --require-keys makes it ask for keys; --data-dir makes them"
+        }
         "topic_exists" => "`takhin topic alter` changes its settings",
         "group_not_found" => "`takhin group list` shows those there are",
         "group_active" => "stop its consumers first; `takhin group describe` shows them",

@@ -1,5 +1,6 @@
 //! The commands that talk to a server, each in a file of its own, on top of the client library.
 
+mod bench;
 mod completions;
 mod connection;
 mod consume;
@@ -21,7 +22,12 @@ mod topic;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use failure::Failure;
+
+pub(super) use self::{
+    connection::Connection,
+    failure::Failure,
+    output::{OutputOptions, Table, print},
+};
 
 /// A command that talks to a server.
 #[derive(Debug, Subcommand)]
@@ -40,25 +46,20 @@ pub(super) enum ClientCommand {
     Messages(messages::Messages),
     /// See whether a server answers, and how quickly
     Ping(ping::Ping),
+    /// Measure how much a server takes and gives, and how soon
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Print what makes a shell complete takhin's commands and options
     Completions(completions::Completions),
 }
 
 impl ClientCommand {
     /// Runs it to its end. `whole` is the command line that completions are made of.
-    pub(super) fn run(self, whole: clap::Command) -> ExitCode {
-        match self.run_or_fail(whole) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.tell(),
-        }
-    }
-
-    fn run_or_fail(self, whole: clap::Command) -> Result<(), Failure> {
+    pub(super) fn run(self, whole: clap::Command) -> Result<(), Failure> {
         if let Self::Completions(completions) = &self {
             return completions.run(whole);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let result = runtime.block_on(async {
+        run(async {
             match self {
                 Self::Topic(topic) => topic.run().await,
                 Self::Produce(produce) => produce.run().await,
@@ -66,11 +67,26 @@ impl ClientCommand {
                 Self::Group(group) => group.run().await,
                 Self::Messages(messages) => messages.run().await,
                 Self::Ping(ping) => ping.run().await,
+                Self::Bench(bench) => bench.run().await,
                 Self::Completions(_) => Ok(()),
             }
-        });
-        // What still reads from a terminal would else be waited for.
-        runtime.shutdown_background();
-        result
+        })
+    }
+}
+
+/// Runs what talks to a server.
+pub(super) fn run(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(command);
+    // What still reads from a terminal would else be waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// What a command of this kind exits with; a failure is told on stderr.
+pub(super) fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
     }
 }

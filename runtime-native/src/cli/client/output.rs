@@ -9,14 +9,14 @@ use serde::Serialize;
 use super::failure::Failure;
 
 #[derive(Debug, Args)]
-pub(super) struct OutputOptions {
+pub(in crate::cli) struct OutputOptions {
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Output::Table, value_name = "FORMAT")]
-    pub(super) output: Output,
+    pub(in crate::cli) output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(in crate::cli) enum Output {
     /// Columns with headings
     Table,
     /// One JSON value
@@ -26,14 +26,14 @@ pub(super) enum Output {
 }
 
 /// Things as a table has them.
-pub(super) struct Table {
+pub(in crate::cli) struct Table {
     headings: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Output {
     /// Prints either of the two.
-    pub(super) fn print(self, json: &impl Serialize, table: &Table) -> Result<(), Failure> {
+    pub(in crate::cli) fn print(self, json: &impl Serialize, table: &Table) -> Result<(), Failure> {
         let text = match self {
             Self::Json => serde_json::to_string_pretty(json).map_err(io::Error::from)? + "\n",
             Self::Table => table.aligned(),
@@ -44,19 +44,19 @@ impl Output {
 }
 
 /// Writes to stdout, all of it.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+pub(in crate::cli) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
 }
 
 impl Table {
-    pub(super) fn new<const COLUMNS: usize>(headings: [&'static str; COLUMNS]) -> Self {
+    pub(in crate::cli) fn new<const COLUMNS: usize>(headings: [&'static str; COLUMNS]) -> Self {
         Self { headings: headings.to_vec(), rows: Vec::new() }
     }
 
     /// A row has as many values as the table has headings.
-    pub(super) fn row(&mut self, values: impl IntoIterator<Item = String>) {
+    pub(in crate::cli) fn row(&mut self, values: impl IntoIterator<Item = String>) {
         self.rows.push(values.into_iter().collect());
     }
 
@@ -89,7 +89,7 @@ impl Table {
 }
 
 /// A dash where there is nothing.
-pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+pub(in crate::cli) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
