@@ -11,10 +11,8 @@
 
 #[cfg(target_arch = "wasm32")]
 mod bindings;
-mod diff;
 mod filter;
 pub mod input;
-mod keyframes;
 mod machine;
 mod observer;
 mod run;

@@ -83,6 +83,23 @@ fn a_fork_has_the_same_past() {
 }
 
 #[test]
+fn a_fork_is_what_its_inputs_make_wherever_it_begins() {
+    let run = story();
+    for row in (1..run.rows()).step_by(23) {
+        let fork = run.fork(row).expect("a world");
+        let mut again = Run::from_inputs(42, &fork.inputs()).expect("inputs");
+        while again.advance(fork.now(), 100_000) > 0 {}
+        assert_eq!(again.about(), fork.about(), "row {row}");
+        assert_eq!(again.texts(0, u32::MAX), fork.texts(0, u32::MAX), "row {row}");
+        assert_eq!(again.row_numbers(0), fork.row_numbers(0), "row {row}");
+        assert_eq!(again.mark_numbers(0), fork.mark_numbers(0), "row {row}");
+        assert_eq!(again.span_numbers(0), fork.span_numbers(0), "row {row}");
+        assert_eq!(again.arrow_numbers(0), fork.arrow_numbers(0), "row {row}");
+        assert_eq!(again.bands(0), fork.bands(0), "row {row}");
+    }
+}
+
+#[test]
 fn a_trace_of_it_replays_with_the_same_digest() {
     let run = story();
     let text = run.trace();

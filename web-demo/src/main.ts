@@ -21,6 +21,9 @@ const shell = startShell(app, { simulate, replay, live: liveView() });
 const first: Record<string, TabName> = { "#trace": "replay", "#live": "live", "#replay": "replay" };
 shell.open(first[location.hash.split("=")[0] ?? ""] ?? "simulate");
 
+// A link that is put into the address bar of a page that is open already is opened too.
+window.addEventListener("hashchange", () => location.reload());
+
 document.addEventListener("keydown", (event) => {
   const target = event.target as HTMLElement;
   const typing = target.closest("input:not([type=range]):not([type=checkbox]), textarea, select, dialog, [contenteditable]");

@@ -7,6 +7,9 @@ use takhin_core::{ConsumerId, Core, Fact, Generation, GroupName, LogId};
 
 use super::{Draft, Glyph, Observer, flag, words};
 
+/// Partitions that a share names; of the rest it says how many.
+const MOST_NAMED: usize = 64;
+
 /// One generation.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Band {
@@ -28,6 +31,8 @@ pub(crate) struct Share {
     pub(crate) partitions: Vec<String>,
     /// Those of them that another had before, or nobody.
     pub(crate) moved: Vec<String>,
+    /// How many more there are than are named.
+    pub(crate) more: usize,
 }
 
 /// Who shall have what, as decided.
@@ -84,11 +89,13 @@ impl Observer {
         let mut members = Vec::new();
         for (consumer, logs) in now.iter() {
             let name = |log: &LogId| self.lanes.log_name(*log);
+            let named = || logs.iter().take(MOST_NAMED);
             members.push(Share {
                 name: self.lanes.consumer_name(*consumer),
                 letter: self.lanes.letter(*consumer),
-                partitions: logs.iter().map(name).collect(),
-                moved: logs.iter().filter(|log| owner_before(log) != Some(*consumer)).map(name).collect(),
+                partitions: named().map(name).collect(),
+                moved: named().filter(|log| owner_before(log) != Some(*consumer)).map(name).collect(),
+                more: logs.len().saturating_sub(MOST_NAMED),
             });
         }
         members.sort_by(|one, other| one.name.cmp(&other.name));

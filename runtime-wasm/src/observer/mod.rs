@@ -14,15 +14,16 @@ mod bands;
 mod commands;
 mod events;
 mod lanes;
+mod past;
 mod words;
 
 use std::collections::BTreeMap;
 
 use takhin_core::{AppendId, Core, FactSeq, FetchId, RequestId, TopicId, trace::Restart};
 
-pub(crate) use self::bands::Band;
 use self::lanes::Lanes;
 pub use self::lanes::{Lane, LaneKind};
+pub(crate) use self::{bands::Band, past::Past};
 use crate::{
     input::Input,
     world::{Happened, NO_ROW, What},

@@ -2,19 +2,17 @@
 //! that they have.
 
 use takhin_core::{
-    BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Event, Generation, GroupName, InstanceId,
-    OffsetReset, PollLimits, ProduceBatch, ProducerId, ProducerStamp, Refusal, Request, RequestId, Response, TopicName,
-    Topics, response::Consumed,
+    BatchId, ClientId, CommitOffset, ConsumerId, ConsumerOptions, Generation, GroupName, InstanceId, OffsetReset,
+    PollLimits, ProduceBatch, ProducerId, ProducerStamp, Refusal, Request, RequestId, Response, TopicName, Topics,
+    response::Consumed,
 };
 use uuid::Uuid;
 
 use super::{Happening, NO_ROW, World, mixed};
 use crate::input::{ConsumerPlan, ProducerPlan};
 
-/// How long a client waits for an answer that should come at once.
-const PATIENCE_MS: u64 = 2_000;
 /// After how long a client tries again what was refused, or could not be asked.
-const RETRY_MS: u64 = 500;
+pub(super) const RETRY_MS: u64 = 500;
 
 /// A client.
 #[derive(Clone, Debug)]
@@ -25,14 +23,14 @@ pub(crate) struct Client {
     /// Counts its processes: what was planned for an earlier one is void.
     pub(super) lives: u32,
     /// What it waits for.
-    waiting: Option<RequestId>,
+    pub(super) waiting: Option<RequestId>,
     /// What comes while it is frozen.
-    missed: Vec<Missed>,
+    pub(super) missed: Vec<Missed>,
     pub(super) faults: Faults,
 }
 
 #[derive(Clone, Debug)]
-enum Missed {
+pub(super) enum Missed {
     Wish(Wish),
     Answer(RequestId, Box<Result<Response, Refusal>>),
 }
@@ -68,10 +66,10 @@ pub(crate) struct Consumer {
     pub(crate) plan: ConsumerPlan,
     pub(crate) id: Option<ConsumerId>,
     pub(crate) processing: u32,
-    batch: Option<BatchId>,
+    pub(super) batch: Option<BatchId>,
     generation: Generation,
     /// What it got last: where to go on after it.
-    got: Vec<CommitOffset>,
+    pub(super) got: Vec<CommitOffset>,
 }
 
 /// What happens to a client's next request or answer.
@@ -92,21 +90,6 @@ pub(super) enum Wish {
     Produce { records: Option<u32>, by_itself: bool },
     SendAgain,
     Thaw,
-}
-
-/// A request that a client sent.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) client: usize,
-    life: u32,
-    pub(super) sent_at: u64,
-    pub(super) arrived: bool,
-    /// Whether its answer was on its way, and got lost.
-    lost: bool,
-    /// Whether it is a second arrival, which nobody waits for.
-    copy: bool,
-    /// Where on the agenda it stands that its client gives up.
-    gives_up: Option<(u64, u64)>,
 }
 
 impl Client {
@@ -277,120 +260,7 @@ impl World {
         self.send(at, Request::Produce { topic, batches: [batch].into_iter().collect() }, 0, cause);
     }
 
-    /// Sends a request, and gives up on its answer some time after it may take `takes_ms` to come.
-    fn send(&mut self, at: usize, request: Request, takes_ms: u64, cause: u32) {
-        let faults = self.clients[at].faults;
-        self.clients[at].faults = Faults { lose_answer: faults.lose_answer, ..Faults::default() };
-        let id = self.new_request(at, false);
-        self.clients[at].waiting = Some(id);
-        let latency = self.latency(2, 8) + faults.delay_ms;
-        let gives_up =
-            self.plan(self.now + takes_ms + PATIENCE_MS + faults.delay_ms, Happening::GivesUp { id }, NO_ROW);
-        if let Some(asked) = self.asked.get_mut(&id) {
-            asked.gives_up = Some(gives_up);
-        }
-        if faults.duplicate {
-            let copy = self.new_request(at, true);
-            let later = latency + self.latency(10, 30);
-            self.plan(self.now + later, Happening::Arrives { id: copy, request: request.clone() }, cause);
-        }
-        if !faults.drop {
-            self.plan(self.now + latency, Happening::Arrives { id, request }, cause);
-        }
-    }
-
-    /// A request of nobody in particular.
-    pub(super) fn administer(&mut self, request: Request, cause: u32) {
-        let id = self.new_request(usize::MAX, true);
-        let latency = self.latency(2, 8);
-        self.plan(self.now + latency, Happening::Arrives { id, request }, cause);
-    }
-
-    fn new_request(&mut self, client: usize, copy: bool) -> RequestId {
-        self.requests += 1;
-        let id = RequestId::new(self.boot, self.requests);
-        let life = self.clients.get(client).map_or(0, |client| client.lives);
-        self.asked
-            .insert(id, Asked { client, life, sent_at: self.now, arrived: false, lost: false, copy, gives_up: None });
-        id
-    }
-
-    /// Nobody answered the connection: the client tries again, be it for the same or from the start.
-    pub(super) fn refused_connection(&mut self, id: RequestId, cause: u32) {
-        if let Some(asked) = self.asked.remove(&id).filter(|asked| !asked.copy) {
-            self.try_again(asked.client, asked.life, id, cause);
-        }
-    }
-
-    pub(super) fn give_up(&mut self, id: RequestId, cause: u32) {
-        if let Some(asked) = self.asked.get(&id).cloned() {
-            if asked.arrived && !asked.lost && !self.down && self.clients[asked.client].waiting == Some(id) {
-                // Who gives up closes the connection, and the broker sees it.
-                self.plan(self.now + 1, Happening::Tells(Event::Disconnected { request: id }), cause);
-            }
-            self.asked.remove(&id);
-            self.try_again(asked.client, asked.life, id, cause);
-        }
-    }
-
-    fn try_again(&mut self, at: usize, life: u32, id: RequestId, cause: u32) {
-        let Some(client) = self.clients.get_mut(at) else { return };
-        if client.lives != life || client.waiting != Some(id) {
-            return;
-        }
-        client.waiting = None;
-        let wish = match &client.role {
-            Role::Producer(_) => Wish::SendAgain,
-            Role::Consumer(consumer) if consumer.batch == Some(BatchId::NONE) && consumer.got.is_empty() => {
-                Wish::Subscribe
-            }
-            Role::Consumer(_) => Wish::Poll,
-        };
-        self.wish(at, RETRY_MS, wish, cause);
-    }
-
-    /// The broker died: all that was asked is over.
-    pub(super) fn connections_break(&mut self, cause: u32) {
-        for (id, asked) in std::mem::take(&mut self.asked) {
-            if !asked.copy && asked.arrived {
-                self.try_again(asked.client, asked.life, id, cause);
-            } else {
-                self.asked.insert(id, asked);
-            }
-        }
-    }
-
-    pub(super) fn answered(&mut self, id: RequestId, response: Result<Response, Refusal>, cause: u32) {
-        let Some(asked) = self.asked.get_mut(&id).filter(|asked| !asked.copy) else {
-            self.asked.remove(&id);
-            return;
-        };
-        let (at, life) = (asked.client, asked.life);
-        let client = &mut self.clients[at];
-        if std::mem::take(&mut client.faults.lose_answer) {
-            asked.lost = true;
-            return;
-        }
-        // It is answered: nothing on the agenda that is void by now, since every key frame has a copy of that.
-        if let Some(place) = asked.gives_up.take() {
-            self.agenda.remove(&place);
-        }
-        let polled = matches!(response, Ok(Response::Consumed(_)));
-        if client.lives != life {
-            self.asked.remove(&id);
-            if let (true, Ok(Response::Consumed(Consumed { consumer, .. }))) = (polled, response) {
-                self.plan(self.now + 1, Happening::Tells(Event::Undelivered { request: id, consumer }), cause);
-            }
-            return;
-        }
-        self.asked.remove(&id);
-        if let Life::Frozen(_) = client.life {
-            return client.missed.push(Missed::Answer(id, Box::new(response)));
-        }
-        self.hear(at, id, response, cause);
-    }
-
-    fn hear(&mut self, at: usize, id: RequestId, response: Result<Response, Refusal>, cause: u32) {
+    pub(super) fn hear(&mut self, at: usize, id: RequestId, response: Result<Response, Refusal>, cause: u32) {
         let client = &mut self.clients[at];
         if client.waiting != Some(id) {
             return;

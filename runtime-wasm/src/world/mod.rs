@@ -15,6 +15,7 @@
 mod act;
 mod clients;
 mod engine;
+mod requests;
 
 use std::collections::BTreeMap;
 
@@ -25,8 +26,9 @@ use takhin_core::{
 
 pub(crate) use self::clients::{Client, Life as ClientLife, Role};
 use self::{
-    clients::{Asked, Wish},
+    clients::Wish,
     engine::{Engine, Job},
+    requests::Asked,
 };
 use crate::input::Input;
 

@@ -6,27 +6,31 @@ import type { Answer, Arguments, CallName, Question, Reply } from "./protocol";
 export class Panic extends Error {}
 
 export class Engine {
-  private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "takhin" });
+  /** Started with the first question: a tab that is never opened costs nothing. */
+  private worker: Worker | null = null;
   private readonly open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   private asked = 0;
 
-  constructor() {
-    this.worker.addEventListener("message", (event: MessageEvent<Reply>) => this.hear(event.data));
-    this.worker.addEventListener("error", (event) => this.fail(new Error(event.message || "the worker could not be started")));
+  private start(): Worker {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "takhin" });
+    worker.addEventListener("message", (event: MessageEvent<Reply>) => this.hear(event.data));
+    worker.addEventListener("error", (event) => this.fail(new Error(event.message || "the worker could not be started")));
+    return worker;
   }
 
   /** Asks the worker. Rejects with what the wasm says, or with `Panic`. */
   ask<K extends CallName>(call: K, ...given: Arguments<K>): Promise<Answer<K>> {
     const id = ++this.asked;
     const question: Question = { id, call, arguments: given };
+    const worker = (this.worker ??= this.start());
     return new Promise((resolve, reject) => {
       this.open.set(id, { resolve: resolve as (value: unknown) => void, reject });
-      this.worker.postMessage(question);
+      worker.postMessage(question);
     });
   }
 
   close(): void {
-    this.worker.terminate();
+    this.worker?.terminate();
     this.fail(new Error("the run was closed"));
   }
 
@@ -37,7 +41,7 @@ export class Engine {
     else if (reply.panic) {
       const panic = new Panic(reply.error);
       waiting?.reject(panic);
-      this.worker.terminate();
+      this.worker?.terminate();
       this.fail(panic);
     } else waiting?.reject(new Error(reply.error));
   }

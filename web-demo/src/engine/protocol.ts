@@ -14,6 +14,8 @@ export interface Share {
   letter: string | null;
   partitions: string[];
   moved: string[];
+  /** How many more there are than are named. */
+  more: number;
 }
 
 /** One generation of a group. */

@@ -97,6 +97,8 @@ function delta(told: Told): Delta {
 }
 
 const ready = init({ module_or_path: wasm });
+// Each question is answered with why it failed, if it did.
+ready.catch(() => undefined);
 
 self.addEventListener("message", (event: MessageEvent<Question>) => {
   void answer(event.data).then((reply) => self.postMessage(reply));

@@ -9,6 +9,7 @@ import { path } from "./api";
 import type { Group, GroupPartition, Member } from "./answers";
 import { table, type Console, type Detail } from "./console";
 import { Keyed, say } from "./keyed";
+import { PAGE_ROWS, Pages } from "./pages";
 import { Rebalances, type Rebalance } from "./rebalances";
 import { resetOffsets } from "./reset";
 import { spark } from "./spark";
@@ -42,7 +43,7 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
   let letters = new Map<string, string>();
   const state = h("span", { class: "badge" }, "…");
   const about = h("p", { class: "soft" }, "…");
-  const reset = h("button", { class: "button", onclick: () => group && resetOffsets(at, group) }, "Reset offsets");
+  const reset = h("button", { class: "button", disabled: true, onclick: () => group && resetOffsets(at, group) }, "Reset offsets");
   const lag = h("span", { class: "lv-figure" }, "–");
   const how = h("span", { class: "soft" });
   const line = spark(seen.total, "Lag", 320, 44);
@@ -50,10 +51,15 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
   const last = h("p", {}, "…");
   const nobody = h("p", { class: "lv-none", hidden: true });
 
-  const members = table("Members", ["Member", "Partitions", "Lag", "Session", "Commits"], 2);
+  const members = table("Members of the group", ["Member", "Partitions", "Lag", "Session", "Commits"], 2);
   const memberRows = new Keyed<Shown<Member>>(members.body, ({ item }) => item.consumer_id, memberRow);
   const parts = table("Partitions of the group", ["Partition", "Owner", "Committed", "End", "Lag", "Behind", "Trend"], 2);
   const partRows = new Keyed<Shown<GroupPartition>>(parts.body, ({ item }) => `${item.topic}/${item.partition}`, partitionRow);
+  const memberPages = new Pages(memberRows, "members");
+  const partPages = new Pages(partRows, "partitions");
+  const worstFirst = h("input", { type: "checkbox", checked: true });
+  const worst = h("label", { class: "check", hidden: true }, worstFirst, "the largest lag first");
+  worstFirst.addEventListener("change", () => group && update(performance.now(), group));
   const history = h("ol", { class: "lv-history" });
   const historyRows = new Keyed<Shown<Rebalance>>(history, ({ item }) => `${item.generation}@${item.at}`, rebalanceRow);
   const called = (id: string) => seen.names.get(id) ?? id.slice(0, 8);
@@ -118,7 +124,15 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
     }
   }
 
+  /** By name; where they don't fit on a page those that are behind most come first, if wanted. */
+  function inOrder(partitions: GroupPartition[]): GroupPartition[] {
+    worst.hidden = partitions.length <= PAGE_ROWS;
+    if (worst.hidden || !worstFirst.checked) return partitions;
+    return [...partitions].sort((one, other) => (other.lag ?? 0) - (one.lag ?? 0));
+  }
+
   function update(now: number, group: Group): void {
+    reset.disabled = false;
     const all = [...group.members, ...(group.manual ?? [])];
     for (const member of all) seen.names.set(member.consumer_id, memberName(member));
     letters = new Map(all.map((member, nth) => [member.consumer_id, LETTERS[nth % LETTERS.length] ?? "a"]));
@@ -135,8 +149,8 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
     say(period, `the last ${span(seen.total.window(now))}, at most ${count(seen.total.greatest)}`);
     const since = group.last_rebalance_at === null ? "" : `, ${span(Math.max(0, Date.now() - group.last_rebalance_at))} ago`;
     say(last, `Last: ${rebalanced(group.last_rebalance, called)}${since}.`);
-    memberRows.show(all.map((item) => ({ item, now })));
-    partRows.show(group.partitions.map((item) => ({ item, now })));
+    memberPages.show(all.map((item) => ({ item, now })));
+    partPages.show(inOrder(group.partitions).map((item) => ({ item, now })));
     historyRows.show(seen.rebalances.seen.map((item) => ({ item, now })));
     members.element.hidden = all.length === 0;
     nobody.hidden = all.length > 0;
@@ -155,8 +169,8 @@ export function groupDetail(at: Console, name: string, seen: Seen): Detail {
         h("section", { class: "lv-block", "aria-label": "Lag" }, h("h3", {}, "Lag"), h("p", { class: "lv-lag" }, lag, how), line.element, period),
         h("section", { class: "lv-block", "aria-label": "Rebalances" }, h("h3", {}, "Rebalances ", h("span", { class: "soft" }, "as this page saw them")), last, history),
       ),
-      h("section", { class: "lv-block", "aria-label": "Members" }, h("h3", {}, "Members"), nobody, members.element),
-      h("section", { class: "lv-block", "aria-label": "Partitions" }, h("h3", {}, "Partitions"), parts.element),
+      h("section", { class: "lv-block", "aria-label": "Members" }, h("h3", {}, "Members"), nobody, memberPages.element, members.element),
+      h("section", { class: "lv-block", "aria-label": "Partitions" }, h("h3", {}, "Partitions"), partPages.element, worst, parts.element),
     ),
     async refresh() {
       group = withOwnersLag((await at.api.get<Group>(path("consumer-groups", name))).body);

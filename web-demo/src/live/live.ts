@@ -120,6 +120,9 @@ export function liveView(): View {
       if (!heard) noServer();
     } else if (error instanceof Refusal && error.status === 401) {
       notice.hidden = true;
+      say(state, "wants a key");
+      state.className = "badge bad";
+      if (!heard) keyWanted();
     } else {
       say(notice, `${reason(error)}.`);
     }
@@ -132,7 +135,16 @@ export function liveView(): View {
     fill(place, h("div", { class: "live-empty" }, h("h2", {}, "No server answers"), h("p", {}, text), h("p", {}, "To start one:"), h("pre", { tabindex: 0 }, "takhin serve")));
   }
 
+  function keyWanted(): void {
+    delete place.dataset["away"];
+    if (place.dataset["key"] === "") return;
+    place.dataset["key"] = "";
+    const text = "Give it one above: what is here is shown as far as the key may see it. The first one is made on the server's machine:";
+    fill(place, h("div", { class: "live-empty" }, h("h2", {}, "The server answers to keys only"), h("p", {}, text), h("pre", { tabindex: 0 }, "takhin key create --cluster admin --name admin")));
+  }
+
   function nothingChosen(): void {
+    delete place.dataset["key"];
     delete place.dataset["away"];
     if (topics.length > 0) {
       delete place.dataset["empty"];
@@ -151,6 +163,7 @@ export function liveView(): View {
     rememberInHash(next);
     detail = null;
     if (!next) return nothingChosen();
+    delete place.dataset["key"];
     delete place.dataset["away"];
     delete place.dataset["empty"];
     detail = next.kind === "topic" ? topicDetail(at, next.name) : groupDetail(at, next.name, seenOf(next.name));

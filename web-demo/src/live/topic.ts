@@ -6,6 +6,7 @@ import type { PartitionOffsets, Topic } from "./answers";
 import { table, type Console, type Detail } from "./console";
 import { Keyed, say } from "./keyed";
 import { messages } from "./messages";
+import { Pages } from "./pages";
 import { produce } from "./produce";
 import { count, many, setting, settingName } from "./words";
 
@@ -15,6 +16,7 @@ export function topicDetail(at: Console, name: string): Detail {
   const records = messages(at, name);
   const writer = produce(at, name);
   const keyed = new Keyed<PartitionOffsets>(parts.body, (one) => String(one.partition), partitionRow);
+  const pages = new Pages(keyed, "partitions");
   const settings = h("dl", { class: "lv-settings" });
 
   function partitionRow(one: PartitionOffsets) {
@@ -33,7 +35,7 @@ export function topicDetail(at: Console, name: string): Detail {
   function update(topic: Topic): void {
     const total = topic.offsets.reduce((sum, { start, end }) => sum + end - start, 0);
     say(about, `${many(topic.partitions, "partition")} · ${many(total, "record")}`);
-    keyed.show(topic.offsets);
+    pages.show(topic.offsets);
     const shown = Object.entries(topic).filter(([key]) => !["name", "partitions", "offsets"].includes(key));
     const flat = shown.map(([key, value]) => `${key}=${String(value)}`).join();
     if (settings.dataset["shown"] !== flat) {
@@ -49,7 +51,7 @@ export function topicDetail(at: Console, name: string): Detail {
       "article",
       { class: "lv-detail", "aria-label": `Topic ${name}` },
       h("div", { class: "lv-title" }, h("h2", {}, name), about),
-      h("div", { class: "lv-split" }, h("section", { class: "lv-block", "aria-label": "Partitions" }, h("h3", {}, "Partitions"), parts.element), h("section", { class: "lv-block", "aria-label": "Settings" }, h("h3", {}, "Settings"), settings)),
+      h("div", { class: "lv-split" }, h("section", { class: "lv-block", "aria-label": "Partitions" }, h("h3", {}, "Partitions"), pages.element, parts.element), h("section", { class: "lv-block", "aria-label": "Settings" }, h("h3", {}, "Settings"), settings)),
       writer.element,
       records.element,
     ),

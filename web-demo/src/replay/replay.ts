@@ -102,7 +102,8 @@ export function replayView(openScenario: (text: string) => void): ReplayTab {
     try {
       await player.open(trace);
     } catch (error) {
-      return refuse(from, error instanceof Error ? error.message : String(error));
+      const why = error instanceof Error ? error.message : String(error);
+      return refuse(from, why.startsWith("line 1:") ? `it is no trace (${why})` : why);
     }
     const about = player.timeline?.about;
     if (!bench || !about) return;
@@ -127,6 +128,7 @@ export function replayView(openScenario: (text: string) => void): ReplayTab {
     await player.select(row);
     player.say(
       about.divergence ? `Step ${row + 1} is the first in which this core does something else than what was recorded.` : `A promise is broken in step ${row + 1}: ${about.violations[0]?.[1] ?? ""}`,
+      true,
     );
   }
 

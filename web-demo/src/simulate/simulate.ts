@@ -61,7 +61,7 @@ export function simulateView(): SimulateView {
         try {
           player.say(await one.run(player, picture.scene()));
         } catch (error) {
-          player.say(`That did not work: ${error instanceof Error ? error.message : String(error)}.`);
+          player.say(`That did not work: ${error instanceof Error ? error.message : String(error)}.`, true);
         }
       }
       void begin();
@@ -88,7 +88,7 @@ export function simulateView(): SimulateView {
       player.say("This run came with the link. Everything in it can be changed.");
     } catch (error) {
       await empty();
-      player.say(`This link can't be opened: ${error instanceof Error ? error.message : String(error)}. Here is an empty world.`);
+      player.say(`This link can't be opened: ${error instanceof Error ? error.message : String(error)}. Here is an empty world.`, true);
     }
   }
 
@@ -102,7 +102,7 @@ export function simulateView(): SimulateView {
       await goOnTo((inputs.at(-1)?.t ?? 0) + 1000);
       player.say("The scenario is open.");
     } catch (error) {
-      player.say(`This scenario can't be opened: ${error instanceof Error ? error.message : String(error)}.`);
+      player.say(`This scenario can't be opened: ${error instanceof Error ? error.message : String(error)}.`, true);
     }
   }
 

@@ -59,6 +59,7 @@ function share(context: CanvasRenderingContext2D, scene: Scene, member: Band["me
   const name = `${member.letter ?? "?"}`;
   context.font = `600 11px ${palette.face}`;
   const parts = member.partitions.map((partition) => partition.slice(partition.lastIndexOf("/") + 1));
+  if (member.more > 0) parts.push(`+${member.more}`);
   const widths = parts.map((part) => context.measureText(part).width + 8);
   const lead = context.measureText(name).width + 9;
   const width = lead + widths.reduce((sum, one) => sum + one, 0) + (parts.length === 0 ? context.measureText("–").width + 6 : 2);

@@ -10,7 +10,7 @@ import { bands } from "./bands";
 import { glyph } from "./glyph";
 import { HEAD } from "./layout";
 import { memberColour, type Palette } from "./palette";
-import { middle, pale, right, timeAt, x, type Scene } from "./scene";
+import { isOutside, middle, pale, right, timeAt, x, type Scene } from "./scene";
 import { ARROW, clock, Flag, MARK, ROW, SPAN, upper } from "./timeline";
 
 type Context = CanvasRenderingContext2D;
@@ -57,7 +57,7 @@ function lanes(context: Context, scene: Scene): void {
   const { palette } = scene;
   for (const place of scene.places) {
     const y = place.top - scene.scroll;
-    if (place.kind === "group") continue;
+    if (place.kind === "group" || isOutside(scene, place)) continue;
     context.strokeStyle = palette.grid;
     context.lineWidth = 1;
     context.beginPath();
@@ -356,6 +356,7 @@ function labels(context: Context, scene: Scene): void {
   context.rect(0, HEAD, gutter, height);
   context.clip();
   for (const place of scene.places) {
+    if (isOutside(scene, place)) continue;
     const y = middle(scene, place);
     let at = 12;
     if (place.kind === "consumer") {

@@ -15,6 +15,8 @@ const HEIGHT = 27;
 const GROUP_HEIGHT = 38;
 const GAP = 8;
 export const HEAD = 26;
+/** Room below the last lane, so that it can be drawn up from under the buttons. */
+const FOOT = 40;
 
 /** Producers above, then partitions by name, then each group: its generations and its consumers; the broker last. */
 export function layout(lanes: Lane[]): { places: Place[]; byLane: Map<number, Place>; height: number } {
@@ -40,5 +42,5 @@ export function layout(lanes: Lane[]): { places: Place[]; byLane: Map<number, Pl
     }
     top += GAP;
   }
-  return { places, byLane: new Map(places.map((place) => [place.lane, place])), height: top };
+  return { places, byLane: new Map(places.map((place) => [place.lane, place])), height: top + FOOT };
 }

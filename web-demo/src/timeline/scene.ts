@@ -41,6 +41,12 @@ export function middle(scene: Scene, place: Place): number {
   return place.top + place.height / 2 - scene.scroll;
 }
 
+/** Whether a lane is above or below what is shown. */
+export function isOutside(scene: Scene, place: Place): boolean {
+  const top = place.top - scene.scroll;
+  return top + place.height < 0 || top > scene.height;
+}
+
 /** What has not happened yet at the cursor is pale. */
 export function pale(context: CanvasRenderingContext2D, scene: Scene, time: number): void {
   context.globalAlpha = time > scene.cursor ? scene.palette.future : 1;

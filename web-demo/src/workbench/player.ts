@@ -47,6 +47,7 @@ export class Player {
   seed = "42";
   failure: { text: string; inputs: Input[] | null } | null = null;
   notice = "";
+  noticeStays = false;
   /** Play stops here. */
   stopAt: number | null = null;
 
@@ -177,7 +178,7 @@ export class Player {
         const row = broken[broken.length - 1]?.[0] ?? 0;
         this.moveTo(timeline.end);
         this.pause();
-        this.say(`A promise is broken: ${broken[broken.length - 1]?.[1] ?? ""}`);
+        this.say(`A promise is broken: ${broken[broken.length - 1]?.[1] ?? ""}`, true);
         return void this.select(row);
       }
       if (timeline.about?.full) {
@@ -351,8 +352,10 @@ export class Player {
     return this.branch ? this.guard(this.engine.ask("inputs", this.branch.id)) : [];
   }
 
-  say(text: string): void {
+  /** Says something for a while; what went wrong stays. */
+  say(text: string, stays = false): void {
     this.notice = text;
+    this.noticeStays = stays;
     this.tell("notice");
   }
 

@@ -29,7 +29,8 @@ const PANE_TITLES = { world: "World", middle: "Picture", inspector: "Why", event
 
 export function workbench(player: Player, shell: Shell, name: string): Workbench {
   const toolbar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "What to do" });
-  const notice = h("p", { class: "notice", hidden: true });
+  const noticed = h("span");
+  const notice = h("p", { class: "notice", hidden: true }, noticed, h("button", { class: "button quiet", "aria-label": "Close the message", onclick: () => closeNotice() }, "✕"));
   const caption = h("div", { class: "caption-place" });
   const failure = h("div", { class: "failure", hidden: true });
   const list = eventList(player);
@@ -46,7 +47,9 @@ export function workbench(player: Player, shell: Shell, name: string): Workbench
   const fitAll = h("button", { class: "button", title: "All of it (0)", onclick: () => (main.fit(), other.fit()) }, "fit");
   const compare = h("select", { class: "field", "aria-label": "Compare with" });
   const views = h("div", { class: "picture-tools" }, compare, zoomOut, zoomIn, fitAll, legend);
-  const middle = h("section", { class: "pane middle", "aria-label": "Picture" }, views, main.element, compareBar, other.element, caption, failure, notice);
+  const middle = h("section", { class: "pane middle", "aria-label": "Picture" }, main.element, compareBar, other.element, caption, failure, notice);
+
+  main.element.append(views);
 
   const panes = { world: worldPanel(player), middle, inspector: inspector(player), events: list.element };
   const tabs = h("div", { class: "pane-tabs", role: "group", "aria-label": "Pane" });
@@ -98,12 +101,17 @@ export function workbench(player: Player, shell: Shell, name: string): Workbench
 
   let hiding = 0;
   player.on("notice", () => {
-    notice.textContent = player.notice;
+    noticed.textContent = player.notice;
     notice.hidden = player.notice === "";
     shell.announce(player.notice);
     clearTimeout(hiding);
-    hiding = window.setTimeout(() => (notice.hidden = true), 8000);
+    // What went wrong stays until it is read.
+    if (!player.noticeStays) hiding = window.setTimeout(closeNotice, 8000);
   });
+  function closeNotice(): void {
+    if (notice.contains(document.activeElement)) element.focus();
+    notice.hidden = true;
+  }
   player.on("failure", () => fill(failure, ...failed(player)));
   player.on("failure", () => (failure.hidden = player.failure === null));
   player.on("selection", () => {
@@ -135,10 +143,10 @@ export function workbench(player: Player, shell: Shell, name: string): Workbench
         return true;
       }
       case "Home":
-        player.goTo(0);
-        return true;
       case "End":
-        player.goTo(Infinity);
+        // Whoever goes there has done with what was chosen: the next key begins there.
+        void player.select(null);
+        player.goTo(event.key === "Home" ? 0 : Infinity);
         return true;
       case "[":
         if (timeline) pick(timeline.cause(row));
@@ -201,7 +209,8 @@ export function workbench(player: Player, shell: Shell, name: string): Workbench
 }
 
 function focusPane(pane: HTMLElement): void {
-  const first = pane.querySelector<HTMLElement>("[role=grid], button, input, summary, select");
+  // What can be gone through with keys, or at least scrolled, before single fields.
+  const first = pane.querySelector<HTMLElement>("[tabindex='0']") ?? pane.querySelector<HTMLElement>("button, input, summary, select");
   first?.focus();
 }
 

@@ -5,6 +5,9 @@ import { fill, h, type Child } from "../shell/dom";
 import { span } from "../timeline/timeline";
 import type { Player } from "./player";
 
+/** How many partitions of a topic, partitions of a member, members of a group and entries of a kind are listed; of the rest one says how many. */
+const MOST = { partitions: 32, held: 24, members: 50, entries: 50 };
+
 export function worldPanel(player: Player): HTMLElement {
   const body = h("div", { class: "world-body", tabindex: 0 });
   const element = h("section", { class: "pane world", "aria-label": "World" }, h("h2", { class: "pane-title" }, "World"), body);
@@ -25,22 +28,25 @@ function content(state: State, player: Player): Child[] {
     const hint = player.recorded ? "Nothing is there yet at this moment." : "Nothing is there yet. Begin with a topic, above.";
     return [...parts, h("p", { class: "message" }, hint)];
   }
-  const most = Math.max(1, ...state.topics.flatMap((topic) => topic.partitions.map(([, end]) => end)));
-  for (const topic of state.topics) {
+  let most = 1;
+  for (const topic of state.topics) for (const [, end] of topic.partitions) most = Math.max(most, end);
+  for (const topic of state.topics.slice(0, MOST.entries)) {
     const records = topic.partitions.reduce((sum, [start, end]) => sum + end - start, 0);
     parts.push(
       h(
         "div",
         { class: "card" },
         h("h3", {}, topic.name, h("span", { class: "soft" }, ` ${records} records`)),
-        ...topic.partitions.map(([start, end], at) => partition(at, start, end, most)),
+        ...topic.partitions.slice(0, MOST.partitions).map(([start, end], at) => partition(at, start, end, most)),
+        rest(topic.partitions, MOST.partitions, "partitions"),
       ),
     );
   }
+  parts.push(rest(state.topics, MOST.entries, "topics"));
   if (producers.length > 0) {
     parts.push(h("div", { class: "card" }, h("h3", {}, "producers"), ...producers.map(producer)));
   }
-  for (const group of state.groups) {
+  for (const group of state.groups.slice(0, MOST.entries)) {
     const lag = group.lag === 0 ? "no lag" : `lag ${group.lag}${group.lag_ms > 0 ? ` · ${span(group.lag_ms)}` : ""}`;
     const clients = new Map(state.clients.map((client) => [client.name, client]));
     parts.push(
@@ -55,15 +61,22 @@ function content(state: State, player: Player): Child[] {
           h("span", { class: group.lag > 0 ? "lag" : "soft" }, lag),
         ),
         group.members.length === 0 ? h("p", { class: "soft" }, "nobody is in it") : null,
-        ...group.members.map((one) => member(one, clients.get(one.name), state.now)),
+        ...group.members.slice(0, MOST.members).map((one) => member(one, clients.get(one.name), state.now)),
+        rest(group.members, MOST.members, "members"),
       ),
     );
   }
+  parts.push(rest(state.groups, MOST.entries, "groups"));
   const lost = state.clients.filter((client) => client.role === "consumer" && !state.groups.some((group) => group.members.some((one) => one.name === client.name)));
   if (lost.length > 0) {
     parts.push(h("div", { class: "card" }, h("h3", {}, "in no group"), ...lost.map((client) => h("p", { class: "line" }, client.name, life(client, state.now)))));
   }
   return parts;
+}
+
+function rest(list: unknown[], shown: number, what: string): Child {
+  const more = list.length - shown;
+  return more > 0 ? h("p", { class: "soft" }, `and ${more.toLocaleString("en")} more ${what}`) : null;
 }
 
 function partition(at: number, start: number, end: number, most: number): HTMLElement {
@@ -85,11 +98,12 @@ function life(client: ClientState | undefined, now: number): Child {
 }
 
 function member(one: Member, client: ClientState | undefined, now: number): HTMLElement {
-  const held = one.partitions.map((partition) => {
+  const held: Child[] = one.partitions.slice(0, MOST.held).map((partition) => {
     const name = partition.name.slice(partition.name.lastIndexOf("/") + 1);
     const title = `${partition.name}: stands at ${partition.position ?? "no place"} of ${partition.end}, committed ${partition.committed ?? "nothing"}`;
     return h("span", { class: partition.revoking ? "part revoking" : "part", title }, name, partition.lag > 0 ? h("i", {}, `−${partition.lag}`) : null);
   });
+  if (one.partitions.length > MOST.held) held.push(h("span", { class: "soft" }, `and ${one.partitions.length - MOST.held} more`));
   return h(
     "div",
     { class: "member" },

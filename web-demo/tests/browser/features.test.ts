@@ -45,10 +45,12 @@ async function fault(name: string, client?: string): Promise<void> {
   await back();
 }
 
-/** Plays for a while. */
+/** Plays until so much simulated time has passed. */
 async function play(ms: number): Promise<void> {
+  const seconds = () => parseFloat(document.querySelector(".panel:not([hidden]) .where")?.textContent ?? "0");
+  const from = await page.evaluate(seconds);
   await page.getByRole("button", { name: "Play", exact: true }).click();
-  await page.waitForTimeout(ms);
+  await page.waitForFunction((until) => parseFloat(document.querySelector(".panel:not([hidden]) .where")?.textContent ?? "0") >= until, from + ms / 1000);
   await page.getByRole("button", { name: "Pause", exact: true }).click();
   await settled(page);
 }
@@ -154,6 +156,77 @@ test("the list is the picture in words, and can be gone through with keys", asyn
   await page.locator(".said", { hasText: "generation 2" }).waitFor();
 });
 
+test("all of it can be done with keys", async () => {
+  await world();
+  await until("somebody wakes");
+  await page.locator(".said", { hasText: "wakes" }).waitFor();
+  const where = page.locator(".panel:not([hidden]) .where");
+  const at = async () => Number(/event (\d+)/.exec((await where.textContent()) ?? "")?.[1]);
+  const said = page.locator(".panel:not([hidden]) .said");
+  const end = await at();
+  await page.keyboard.press("ArrowLeft");
+  await expect.poll(at).toBe(end - 1);
+  await page.keyboard.press("Shift+ArrowLeft");
+  await expect.poll(at).toBe(end - 11);
+  const text = await said.textContent();
+  await page.keyboard.press("Alt+ArrowRight");
+  await expect.poll(() => said.textContent()).not.toBe(text);
+  await page.keyboard.press("Home");
+  await expect.poll(at).toBe(0);
+  await page.keyboard.press("x");
+  await page.locator(".panel:not([hidden]) .said", { hasText: "generation 1" }).waitFor();
+  await page.keyboard.press("End");
+  await expect.poll(at).toBe(end);
+  await page.keyboard.press("Escape");
+  await page.getByText("Choose an event, in the picture or in the list").waitFor();
+  for (const key of ["+", "-", "0"]) await page.keyboard.press(key);
+  await page.keyboard.press("/");
+  await page.keyboard.type("kind:woke");
+  await page.locator(".events-head .soft", { hasText: "of" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("4");
+  await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Events");
+  await page.keyboard.press("Home");
+  await said.waitFor();
+  await page.keyboard.press("f");
+  await page.getByText(/Branch B begins here/).first().waitFor();
+  await page.keyboard.press("b");
+  await expect.poll(() => page.getByLabel("Branch", { exact: true }).locator("option:checked").first().textContent()).toBe("branch A");
+  await page.keyboard.press("Space");
+  await page.getByRole("button", { name: "Pause", exact: true }).waitFor();
+  await page.keyboard.press("Space");
+  await settled(page);
+  // Whether a file is asked for is seen where it is asked: what a browser then shows is its own.
+  await page.evaluate(() => document.addEventListener("click", (event) => {
+    if (!(event.target instanceof HTMLInputElement) || event.target.type !== "file") return;
+    event.preventDefault();
+    document.body.dataset["asked"] = "yes";
+  }, true));
+  await page.keyboard.press("o");
+  await page.locator("body[data-asked=yes]").waitFor();
+  await page.getByRole("tab", { name: "Replay", selected: true }).waitFor();
+});
+
+test("a trace that is dropped on the page is opened, wherever one is", async () => {
+  const data = await page.evaluateHandle((text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], "run.jsonl"));
+    return transfer;
+  }, trace("first-message"));
+  await page.dispatchEvent("body", "drop", { dataTransfer: data });
+  await page.locator(".facts", { hasText: "run.jsonl" }).locator(".badge.good").waitFor();
+});
+
+test("what went wrong is said until it is closed", async () => {
+  const other = await open(browser, "#v1.AAAA");
+  await other.page.clock.install();
+  await other.page.getByText(/This link can't be opened/).first().waitFor();
+  await other.page.clock.runFor(60_000);
+  await other.page.getByRole("button", { name: "Close the message" }).click();
+  await other.page.locator(".notice").waitFor({ state: "hidden" });
+  await close(other);
+});
+
 test("a link holds the whole run", async () => {
   await world();
   await until("somebody wakes");
@@ -178,6 +251,11 @@ test("a link that can't be read says so, and is no demonstration", async () => {
   await close(other);
 });
 
+test("a link is opened in a page that is open already", async () => {
+  await page.evaluate(() => (location.hash = "#v1.AAAA"));
+  await page.getByText(/This link can't be opened/).first().waitFor();
+});
+
 test("what is taken away can be brought back: trace, scenario, picture, test", async () => {
   await world();
   await until("somebody wakes");
@@ -190,6 +268,9 @@ test("what is taken away can be brought back: trace, scenario, picture, test", a
   await menu(page, "Export", "Copy as test");
   await page.getByText("The test is copied").first().waitFor();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("assert_eq!(run.digest()");
+  await menu(page, "Export", "Copy replay command");
+  await page.getByText("The command is copied").first().waitFor();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("takhin replay takhin-trace.jsonl");
   await page.getByRole("tab", { name: "Replay" }).click();
   await page.locator("input[type=file]").setInputFiles(join(files, "takhin-trace.jsonl"));
   await page.locator(".facts .badge.good").waitFor();

@@ -16,13 +16,18 @@ export async function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
-export async function open(browser: Browser, hash = "", theme: (typeof THEMES)[number] = "light", size: keyof typeof SIZES = "desk"): Promise<Watched> {
+export type Theme = (typeof THEMES)[number];
+export type Size = keyof typeof SIZES;
+
+/** Every theme in every size. */
+export const LOOKS = THEMES.flatMap((theme) => (Object.keys(SIZES) as Size[]).map((size) => [theme, size] as const));
+
+export async function open(browser: Browser, hash = "", theme: Theme = "light", size: Size = "desk", origin = inject("origin")): Promise<Watched> {
   const [width, height] = SIZES[size];
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", acceptDownloads: true });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
   const wrong: string[] = [];
-  const origin = inject("origin");
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") wrong.push(message.text());
   });
@@ -42,6 +47,13 @@ export async function settled(page: Page): Promise<void> {
 export async function close({ page, wrong }: Watched): Promise<void> {
   await page.context().close();
   expect(wrong).toEqual([]);
+}
+
+/** A browser reports each refused or failed request; where one is meant, nothing else may be reported. */
+export function expectFailedRequests(watched: Watched): void {
+  const reported = watched.wrong.splice(0);
+  expect(reported.length).toBeGreaterThan(0);
+  expect(reported.filter((text) => !text.includes("Failed to load resource"))).toEqual([]);
 }
 
 /** The list of events, as far as it is shown. */

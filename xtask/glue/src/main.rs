@@ -3,7 +3,9 @@
 //!
 //! A crate of its own, since only `cargo xtask web` needs it and it takes a while to compile.
 
-use std::{env, process::ExitCode};
+mod order;
+
+use std::{env, error::Error, fs, path::Path, process::ExitCode};
 
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -13,14 +15,22 @@ fn main() -> ExitCode {
         eprintln!("usage: takhin-glue FILE.wasm DIRECTORY");
         return ExitCode::from(2);
     };
-    let mut bindgen = Bindgen::new();
-    bindgen.input_path(wasm).omit_default_module_path(false).remove_name_section(true).remove_producers_section(true);
-    let made = bindgen.web(true).and_then(|bindgen| bindgen.typescript(true).generate(directory));
-    match made {
+    match make(wasm, Path::new(directory)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:?}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn make(wasm: &str, directory: &Path) -> Result<(), Box<dyn Error>> {
+    let mut bindgen = Bindgen::new();
+    // Names are kept for a while: functions are put in order by them.
+    bindgen.input_path(wasm).omit_default_module_path(false).remove_name_section(false).remove_producers_section(true);
+    bindgen.web(true)?.typescript(true).generate(directory)?;
+    let name = Path::new(wasm).file_stem().ok_or("a module has a name")?.to_string_lossy();
+    let made = directory.join(format!("{name}_bg.wasm"));
+    let module = fs::read(&made)?;
+    Ok(fs::write(made, order::by_name(&module)?)?)
 }

@@ -1,7 +1,9 @@
 //! The compiler for wasm32: rustup's, if the target is there or can be added; otherwise Debian's, unpacked under `target/`.
+//!
+//! `TAKHIN_WASM_COMPILER=debian` takes Debian's in any case: that is how this way is tried where the other one is open.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, Error},
     path::{Path, PathBuf},
     process::Command,
@@ -10,8 +12,8 @@ use std::{
 use super::{WASM, run};
 use crate::place::target;
 
-/// What Debian 12 has of Rust for the web.
-const DEBIAN: [&str; 5] = ["rustc-web", "libstd-rust-web-dev", "libstd-rust-web-1.96", "rust-web-src", "libllvm22"];
+/// What Debian 12 has of Rust for the web; what else these need of Rust and LLVM bears a version in its name, and is asked for.
+const DEBIAN: [&str; 2] = ["rustc-web", "rust-web-src"];
 
 /// A compiler.
 pub(super) struct Toolchain {
@@ -24,12 +26,7 @@ impl Toolchain {
     /// Finds one, or fetches one and says so.
     pub(super) fn find() -> io::Result<Self> {
         let sysroot = sysroot("rustc")?;
-        if has_target(&sysroot) {
-            return Ok(Self { sysroot, debian: None });
-        }
-        println!("adding the target {WASM} with rustup");
-        let added = Command::new("rustup").args(["target", "add", WASM]).status();
-        if added.is_ok_and(|status| status.success()) && has_target(&sysroot) {
+        if env::var_os("TAKHIN_WASM_COMPILER").is_none_or(|wanted| wanted != "debian") && rustup_has(&sysroot) {
             return Ok(Self { sysroot, debian: None });
         }
         let place = target().join("rustc-web");
@@ -65,6 +62,16 @@ fn sysroot(rustc: &str) -> io::Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8_lossy(&said.stdout).trim()))
 }
 
+/// Whether the target is there, or could be added.
+fn rustup_has(sysroot: &Path) -> bool {
+    if has_target(sysroot) {
+        return true;
+    }
+    println!("adding the target {WASM} with rustup");
+    let added = Command::new("rustup").args(["target", "add", WASM]).status();
+    added.is_ok_and(|status| status.success()) && has_target(sysroot)
+}
+
 fn has_target(sysroot: &Path) -> bool {
     sysroot.join("lib/rustlib").join(WASM).join("lib").is_dir()
 }
@@ -73,11 +80,12 @@ fn unpack(place: &Path) -> io::Result<()> {
     if place.join("usr/bin/rustc").exists() {
         return Ok(());
     }
-    println!("fetching Debian's compiler for wasm32 into {}: {}", place.display(), DEBIAN.join(" "));
+    let wanted = packages()?;
+    println!("fetching Debian's compiler for wasm32 into {}: {}", place.display(), wanted.join(" "));
     let packages = place.join("packages");
     fs::create_dir_all(&packages)?;
     let mut fetch = Command::new("apt-get");
-    fetch.arg("download").args(DEBIAN).current_dir(&packages);
+    fetch.arg("download").args(wanted).current_dir(&packages);
     run(fetch)?;
     for package in fs::read_dir(&packages)? {
         let mut unpack = Command::new("dpkg");
@@ -89,4 +97,28 @@ fn unpack(place: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(Error::other("Debian's packages have no compiler in them"))
+}
+
+/// The packages by name: the compiler's own and, of what it depends on, the parts of Rust and LLVM.
+fn packages() -> io::Result<Vec<String>> {
+    let mut needed = needs()?;
+    if needed.is_empty() {
+        // A machine that was just set up does not know yet what there is.
+        let mut update = Command::new("apt-get");
+        update.args(["update", "-qq"]);
+        run(update)?;
+        needed = needs()?;
+    }
+    if needed.is_empty() {
+        return Err(Error::other("Debian has no package rustc-web here, and rustup can't add the target"));
+    }
+    Ok(DEBIAN.into_iter().map(ToOwned::to_owned).chain(needed).collect())
+}
+
+fn needs() -> io::Result<Vec<String>> {
+    let flags = ["--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces"];
+    let said = Command::new("apt-cache").arg("depends").args(flags).arg("rustc-web").output()?;
+    let names = String::from_utf8_lossy(&said.stdout).into_owned();
+    let is_part = |name: &&str| name.starts_with("libstd-rust-web") || name.starts_with("libllvm");
+    Ok(names.lines().filter(is_part).map(ToOwned::to_owned).collect())
 }
