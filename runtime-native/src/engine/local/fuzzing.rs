@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn what_fuzzers_found_is_read_or_refused() {
-        let decoders: [(&str, fn(&[u8])); 6] = [
+        type Decoder = (&'static str, fn(&[u8]));
+        let decoders: [Decoder; 6] = [
             ("batch", batch),
             ("journal", journal),
             ("index", index),
@@ -189,7 +190,9 @@ mod tests {
             ("descriptions", descriptions),
         ];
         for (target, decoder) in decoders {
-            found_by_fuzzers(target).iter().for_each(|bytes| decoder(bytes));
+            for bytes in found_by_fuzzers(target) {
+                decoder(&bytes);
+            }
         }
     }
 
