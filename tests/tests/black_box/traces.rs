@@ -49,8 +49,10 @@ fn produce_over_kafka_rest(client: &Client) {
 }
 
 fn consume_over_kafka_rest(client: &Client, name: &str) {
+    // Not everything in the topic is JSON.
+    let options = json!({"format": "binary", "auto.commit.enable": "false"});
     for round in 0..3 {
-        let instance = kafka_rest::subscribed(client, name, &json!({"auto.commit.enable": "false"}));
+        let instance = kafka_rest::subscribed(client, name, &options);
         for _ in 0..12 {
             kafka_rest::read(client, &instance);
             let (status, answer) = kafka_rest::post(client, &format!("{instance}/offsets"), &Value::Null);
