@@ -81,4 +81,4 @@ def test_the_first_lines_of_the_manual_work(own_broker: Broker) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as reading:
         assert reading.stdout is not None
         assert reading.stdout.readline() == """orders 0 0 b'order-1' b'{"amount": 9.5}'\n"""
-        reading.send_signal(signal.SIGINT)
+        reading.terminate()
