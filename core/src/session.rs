@@ -215,6 +215,9 @@ impl Receipts {
 pub(crate) struct News {
     pub(crate) assigned: BTreeMap<LogId, TopicName>,
     pub(crate) revoked: BTreeMap<LogId, TopicName>,
+    /// What was assigned before a crash, and may have been told then: that it is revoked is news.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) perhaps_told: BTreeSet<LogId>,
 }
 
 impl News {
@@ -227,8 +230,15 @@ impl News {
     }
 
     pub(crate) fn revoke(&mut self, log: LogId, topic: TopicName) {
-        if self.assigned.remove(&log).is_none() {
+        if self.assigned.remove(&log).is_none() || self.perhaps_told.contains(&log) {
             self.revoked.insert(log, topic);
+        }
+    }
+
+    /// What was being given up stays after all.
+    pub(crate) fn give_back(&mut self, log: LogId, topic: TopicName) {
+        if self.revoked.remove(&log).is_none() || self.perhaps_told.contains(&log) {
+            self.assign(log, topic);
         }
     }
 
@@ -239,6 +249,7 @@ impl News {
             self.revoke(log, topic);
         }
         self.assigned.extend(newer.assigned);
+        self.perhaps_told.extend(newer.perhaps_told);
     }
 }
 

@@ -119,6 +119,7 @@ impl Core {
         if session.poll.is_none() {
             let partitions = &session.partitions;
             session.news.assigned.clear();
+            session.news.perhaps_told.clear();
             session.news.revoked.retain(|log, _| partitions.get(log).is_some_and(|partition| partition.revoking));
             let record = &self.durable.consumers[&consumer];
             let told = record.untold.iter().chain(record.lost.keys()).copied().collect();

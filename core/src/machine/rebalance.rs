@@ -160,8 +160,8 @@ impl Core {
             partition.revoking = !partition.revoking;
             if partition.revoking {
                 session.news.revoke(*log, name);
-            } else if session.news.revoked.remove(log).is_none() {
-                session.news.assign(*log, name);
+            } else {
+                session.news.give_back(*log, name);
             }
             self.file(consumer, *log);
         }

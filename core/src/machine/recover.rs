@@ -180,6 +180,7 @@ impl Core {
                 session.news.revoke(*log, name.clone());
             } else if record.untold.contains(log) {
                 session.news.assign(*log, name.clone());
+                session.news.perhaps_told.insert(*log);
             }
         }
         let (group, subscription) = (record.group.clone(), record.subscription.clone());
