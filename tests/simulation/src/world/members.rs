@@ -53,6 +53,8 @@ impl World {
     pub(super) fn subscribe_again(&mut self, at: usize) -> Result<(), Violation> {
         let Some(request) = self.clients[at].subscribed.clone() else { return Ok(()) };
         self.cover(Rare::SubscribeRepeated);
+        // Who had expired is another consumer by this: what the one received is not the other's to commit.
+        self.clients[at].next.clear();
         self.ask(Some(at), Ask::SubscribeAgain, request).map(drop)
     }
 
