@@ -68,7 +68,7 @@ impl Auditor {
             must!(may, FencedNeverCommits, "{name} commits {log}, which none of it holds");
             group.offsets.entry(*log).or_default().decide(self.decided, self.persisted, *offset);
         }
-        self.note_commit(offsets.iter().map(|(log, offset)| (*log, *offset)));
+        self.note_commit(name, offsets);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! What the auditor knows of open requests: what each waits for, and so when its answer is due.
 
+use std::collections::BTreeMap;
+
 use takhin_core::{
     AppendId, ConsumerId, FactSeq, FetchedPart, GroupName, LogId, Offset, Refusal, Request, RequestId, Response,
     Timestamp,
@@ -149,12 +151,17 @@ impl Auditor {
         }
     }
 
-    /// What was decided in a request's own step.
-    pub(super) fn note_commit(&mut self, offsets: impl Iterator<Item = (LogId, Offset)>) {
-        let asked = self.touched.and_then(|request| self.open.get_mut(&request));
-        if let Some(Open { kind: Kind::Commit(decided, _), after, .. }) = asked {
-            decided.extend(offsets);
-            *after = self.decided;
+    /// What was decided in a request's own step. What another member commits in the same one, as when its time is over,
+    /// is not the request's.
+    pub(super) fn note_commit(&mut self, group: &GroupName, offsets: &BTreeMap<LogId, Offset>) {
+        let Some(open) = self.touched.and_then(|request| self.open.get_mut(&request)) else { return };
+        let Kind::Commit(decided, _) = &mut open.kind else { return };
+        let asker = open.consumer.and_then(|consumer| self.members.get(&consumer));
+        let Some(asker) = asker.filter(|member| member.group == *group) else { return };
+        let before = decided.len();
+        decided.extend(offsets.iter().filter(|(log, _)| asker.held.contains(log)).map(|(log, at)| (*log, *at)));
+        if decided.len() > before {
+            open.after = self.decided;
         }
     }
 
