@@ -249,3 +249,15 @@ fn what_is_wrong_with_an_upload_is_said_before_it_begins() {
         (200, vec![json!({"end": {"lines": 0, "records": 0, "duplicates": 0, "offsets": {}}})])
     );
 }
+
+#[test]
+fn a_line_that_is_too_large_is_no_duplicate() {
+    let (_broker, client) = started(1);
+    let large = "x".repeat((1 << 20) + 1);
+    for producer in ["", "&producer_id=7&sequence=0&partition=0"] {
+        let query = format!("?value_format=line{producer}");
+        let (_, answer) = upload(&client, &query, &[], &format!("fits\n{large}\n"));
+        assert_eq!((&answer[0]["batch"]["records"], &answer[0]["batch"]["duplicates"]), (&json!(1), &Value::Null));
+        assert_eq!(answer[1]["error"]["code"], "record_too_large");
+    }
+}

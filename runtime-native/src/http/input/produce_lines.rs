@@ -44,6 +44,8 @@ pub(crate) struct LineRules {
 pub(crate) struct ParsedLines {
     /// The records that were wanted, by partition.
     pub(crate) bodies: Bodies,
+    /// How many records are good, wanted or not.
+    pub(crate) records: u64,
     /// The line that is wrong, and how. It and those behind it are not in.
     pub(crate) fault: Option<(u64, ApiError)>,
 }
@@ -63,7 +65,7 @@ pub(crate) fn parse_lines(
     selection: &mut impl Selection,
 ) -> ParsedLines {
     let mut sink = Sink::of_lines(rules, batch.text.len());
-    let mut fault = None;
+    let (mut records, mut fault) = (0, None);
     for (number, line) in (batch.first_line..).zip(batch.text.split(|byte| *byte == b'\n')) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -73,6 +75,7 @@ pub(crate) fn parse_lines(
             fault = Some((number, error.in_line(number)));
             break;
         }
+        records += 1;
     }
     let compression = lines.compression.unwrap_or(rules.topic.compression);
     let finish = |(partition, mut builder): (u32, crate::record::BatchBuilder)| {
@@ -83,7 +86,7 @@ pub(crate) fn parse_lines(
         Some((partition, builder.finish()?))
     };
     let bodies = sink.builders.into_iter().filter_map(finish).collect();
-    ParsedLines { bodies, fault }
+    ParsedLines { bodies, records, fault }
 }
 
 fn take(sink: &mut Sink<'_>, line: &[u8], lines: &LineRules, selection: &mut impl Selection) -> Result<(), ApiError> {

@@ -230,7 +230,7 @@ impl Upload {
                     self.next = selected.next;
                     told.last_line =
                         parsed.fault.as_ref().map_or(batch.first_line + batch.lines, |(line, _)| *line) - 1;
-                    told.duplicates = selected.seen - told.records;
+                    told.duplicates = parsed.records - told.records;
                     self.sum.lines = told.last_line;
                     self.tell(&told);
                     return parsed.fault.map_or(Ok(()), |(_, error)| Err(error));
@@ -286,7 +286,6 @@ impl Upload {
             done: done.clone(),
             next: self.next.clone(),
             firsts: BTreeMap::new(),
-            seen: 0,
         };
         let long = batch.text.len() >= LONG_TO_READ_BYTES;
         let work = || parse_lines(batch, &self.lines, rules, &mut selected);
@@ -387,13 +386,10 @@ struct Selected {
     next: BTreeMap<u32, u32>,
     /// The number of the first record that is.
     firsts: BTreeMap<u32, u32>,
-    /// How many records there are, wanted or not.
-    seen: u64,
 }
 
 impl Selection for Selected {
     fn wants(&mut self, partition: u32) -> Result<bool, ApiError> {
-        self.seen += 1;
         if self.producer.is_none() {
             return Ok(!self.done.contains(&partition));
         }
