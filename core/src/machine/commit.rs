@@ -138,7 +138,8 @@ impl Core {
     }
 
     /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
-    /// says where to begin. After a crash that is news, of a batch that is open and of batches that were forgotten.
+    /// says where to begin. What it commits is not handed out again, be it of a batch whose receipt isn't known; after a
+    /// crash that is news, of such a batch and of batches that were forgotten.
     fn proves_arrival(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
         let Some(session) = self.sessions.get_mut(&consumer) else { return };
         let Some(partition) = session.partitions.get_mut(&log) else { return };
@@ -149,10 +150,12 @@ impl Core {
         let stood = partition.position;
         let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());
         let open = [session.receipts.open.as_mut(), replay].into_iter().flatten();
-        for batch in open.filter(|batch| !batch.counted_as_delivered) {
+        for batch in open {
             for range in batch.ranges.iter_mut().filter(|range| range.log == log) {
                 let from = partition.unproven(range);
-                if partition.position == Some(range.from) && from > range.from {
+                if batch.counted_as_delivered {
+                    range.from = from;
+                } else if partition.position == Some(range.from) && from > range.from {
                     (range.from, partition.position, partition.counted) = (from, Some(from), from);
                     session.moved = true;
                 }

@@ -125,7 +125,12 @@ export function eventList(player: Player): EventList {
   });
   filter.addEventListener("input", () => void search());
   filter.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") filter.blur();
+    if (event.key !== "Escape") return;
+    // What a browser does by itself here differs, and not each one tells that the field is empty then.
+    event.preventDefault();
+    filter.value = "";
+    void search();
+    filter.blur();
   });
   new ResizeObserver(show).observe(grid);
   player.on("rows", () => {

@@ -161,6 +161,7 @@ export class Player {
     if (!branch || this.pumping) return;
     const target = this.stopAt === null ? to : Math.min(to, this.stopAt);
     const { timeline } = branch;
+    const { row, time } = this;
     if (target > timeline.end && !this.recorded) {
       this.pumping = true;
       const violations = timeline.about?.violations.length ?? 0;
@@ -186,7 +187,8 @@ export class Player {
         this.say("This run is as long as it can be. Begin a new one, or fork an earlier moment.");
       }
     }
-    if (this.branch !== branch) return;
+    // Whoever paused meanwhile, and went elsewhere, stays there.
+    if (this.branch !== branch || this.row !== row || this.time !== time) return;
     this.moveTo(Math.min(target, Math.max(timeline.end, this.time)));
     if (performance.now() - this.stateAsked > STATE_EVERY_MS) void this.refresh();
     const ended = (this.recorded && this.time >= timeline.end) || (this.stopAt !== null && this.time >= this.stopAt);

@@ -182,8 +182,10 @@ test("all of it can be done with keys", async () => {
   for (const key of ["+", "-", "0"]) await page.keyboard.press(key);
   await page.keyboard.press("/");
   await page.keyboard.type("kind:woke");
-  await page.locator(".events-head .soft", { hasText: "of" }).waitFor();
+  const shown = page.locator(".panel:not([hidden]) .events-head .soft");
+  await expect.poll(() => shown.textContent()).toMatch(/^[1-9]\d* of \d+$/);
   await page.keyboard.press("Escape");
+  await expect.poll(() => shown.textContent()).toMatch(/^\d+$/);
   await page.keyboard.press("4");
   await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Events");
   await page.keyboard.press("Home");

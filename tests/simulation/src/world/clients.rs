@@ -155,11 +155,13 @@ impl World {
             GroupKind::Plain => None,
             GroupKind::Wild => [None, Some(after), Some(BatchId(after.0.saturating_sub(1)))][self.word.index(3)],
         };
-        let few = self.word.one_in(3);
+        // At the end of a run all is to arrive within its rounds, so nobody takes only a little then.
+        let few = self.word.one_in(3) && self.faults;
         let much = timeout_ms > 0 && self.word.one_in(4);
+        let small = self.word.one_in(6) && self.faults;
         let limits = PollLimits {
             max_records: if few { 2 } else { 500 },
-            max_bytes: if self.word.one_in(6) { 15 } else { 1 << 20 },
+            max_bytes: if small { 15 } else { 1 << 20 },
             min_bytes: if much { 60 } else { 1 },
             timeout_ms,
         };

@@ -336,7 +336,8 @@ impl World {
             }
             let next = &mut self.clients[at].next;
             match next.iter_mut().find(|(log, ..)| *log == part.log) {
-                Some((_, _, next)) => *next = part.next,
+                // A commit may have overtaken an answer, and what was committed is not taken back.
+                Some((_, _, next)) => *next = part.next.max(*next),
                 None => next.push((part.log, part.topic.clone(), part.next)),
             }
         }
