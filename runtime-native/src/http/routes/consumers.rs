@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::HeaderMap, response::Response as HttpResponse};
+use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
     ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription, PartitionStatus},
@@ -20,7 +20,7 @@ use crate::{
             body::Received,
             consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
             json::{object, object_or_nothing},
-            media::Form,
+            media::{Accepted, Form},
             path::{ConsumerPath, NoQuery},
             seek::{Seek, Wanted},
         },
@@ -62,10 +62,9 @@ pub(super) async fn consume(
     caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
-    headers: HeaderMap,
+    Accepted(form): Accepted,
     body: Received,
 ) -> ApiResult {
-    let form = Form::accepted(&headers);
     let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
     drop(body);
     match form {
@@ -227,7 +226,8 @@ impl App {
         poll: Request,
     ) -> ApiResult<(Answer, Receipt)> {
         self.settle_before(consumer, &poll).await;
-        let answer = caller.while_known(self.driver.ask(poll)).await??;
+        // In a place of its own: what holds it would have room for it several times.
+        let answer = caller.while_known(Box::pin(self.driver.ask(poll))).await??;
         self.with_receipt(caller, consumer, answer)
     }
 
