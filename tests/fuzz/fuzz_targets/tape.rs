@@ -7,9 +7,9 @@ use takhin_simulation::{Fault, Simulation};
 
 fuzz_target!(|bytes: &[u8]| {
     let faults = Fault::ALL.iter().copied().collect();
-    if let Some((simulation, tape)) = Simulation::from_bytes(bytes, &faults) {
-        if let Some(violation) = simulation.run_tape(&tape).violation {
-            panic!("{violation}");
-        }
+    if let Some((simulation, tape)) = Simulation::from_bytes(bytes, &faults)
+        && let Some(violation) = simulation.run_tape(&tape).violation
+    {
+        panic!("{violation}");
     }
 });
