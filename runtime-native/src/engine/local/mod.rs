@@ -42,6 +42,7 @@ pub mod fuzzing;
 mod home;
 mod index;
 mod journal;
+mod keyed;
 mod layout;
 mod log;
 mod opening;

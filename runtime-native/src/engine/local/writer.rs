@@ -25,6 +25,7 @@ use super::{
     checkpoint::{Dirty, Job},
     config::{Durability, LocalConfig},
     journal::{Bounds, Frame, Journal, SyncFailed},
+    keyed::KeyedRequests,
     layout::Layout,
     queue::Taken,
     reader::Shared,
@@ -59,6 +60,15 @@ pub(super) struct Writer {
     pub(super) anchors: Anchors,
     /// When to look whether the directory is still there.
     pub(super) next_look: Instant,
+}
+
+/// What came of one log's batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    /// Each is written, or it is known why not.
+    Settled,
+    /// They could not be written.
+    TakenBack,
 }
 
 /// Facts that are not yet kept.
@@ -157,7 +167,8 @@ impl Writer {
             match op {
                 WriteOp::Append { id, log, batch, expected_offset } => {
                     let placed = Err(StorageError::NoSuchLog);
-                    appends.push(Append { id, log, batch, expected_offset, settled: None, placed });
+                    let key_is_anothers = false;
+                    appends.push(Append { id, log, batch, expected_offset, key_is_anothers, settled: None, placed });
                 }
                 WriteOp::Persist { through, facts } => self.keep_facts(through, facts),
                 WriteOp::CreateLogs { topic, name, partitions } => {
@@ -206,8 +217,13 @@ impl Writer {
         if failed_before.is_none() && (!appends.is_empty() || !self.facts.waiting.is_empty()) {
             // A stable sort: what came first for a log stays first.
             appends.sort_by_key(|append| append.log);
+            let mut keyed = KeyedRequests::default();
             for run in appends.chunk_by_mut(|a, b| a.log == b.log) {
-                self.put_run(run);
+                keyed.mark(run, &self.tails);
+                match self.put_run(run) {
+                    Put::Settled => keyed.settled(run),
+                    Put::TakenBack => keyed.forget(),
+                }
             }
             self.stats.groups.inc();
             let operations = u32::try_from(appends.len() + self.facts.waiting.len()).unwrap_or(u32::MAX);
@@ -237,11 +253,11 @@ impl Writer {
     }
 
     /// Puts one log's batches into its segment.
-    fn put_run(&mut self, run: &mut [Append]) {
-        let Some(first) = run.first() else { return };
+    fn put_run(&mut self, run: &mut [Append]) -> Put {
+        let Some(first) = run.first() else { return Put::Settled };
         let failure = self.failure();
         let Some(tail) = self.tails.get_mut(&first.log) else {
-            return;
+            return Put::Settled;
         };
         let rolled = match failure {
             Some(why) => Err(StorageError::Failed(why)),
@@ -255,7 +271,7 @@ impl Writer {
                 PutError::Left(error) => StorageError::Uncertain(error.to_string()),
             })
         });
-        let Err(error) = put else { return };
+        let Err(error) = put else { return Put::Settled };
         tail.producers.roll_back();
         for append in run {
             append.fail(error.clone());
@@ -265,6 +281,7 @@ impl Writer {
             StorageError::Full => self.set_state(StorageState::Full),
             StorageError::Failed(_) | StorageError::NoSuchLog | StorageError::Refused(_) => {}
         }
+        Put::TakenBack
     }
 
     /// Writes the journal and syncs it, as far as the setting asks for it. Afterwards the appends that are still

@@ -15,6 +15,7 @@ pub(super) mod offsets;
 pub(super) mod one_of;
 pub(super) mod path;
 pub(super) mod produce;
+mod produce_body;
 pub(super) mod produce_lines;
 pub(super) mod query;
 pub(super) mod record;

@@ -11,6 +11,7 @@ mod deletion;
 mod failures;
 mod faulty_disk;
 mod harness;
+mod keyed;
 mod producers;
 mod random_runs;
 mod reads;
