@@ -79,9 +79,10 @@ impl MemoryEngine {
             Command::Append { id, log, records, bytes, expected_offset, producer } => {
                 let reused = producer.is_some_and(|stamp| self.key_is_anothers(*log, stamp));
                 let entry = self.logs.entry(*log).or_default();
-                let result = match reused {
-                    true => Err(AppendRefusal::KeyReused),
-                    false => entry.append(*records, *bytes, *expected_offset, *producer),
+                let result = if reused {
+                    Err(AppendRefusal::KeyReused)
+                } else {
+                    entry.append(*records, *bytes, *expected_offset, *producer)
                 };
                 entry.dates.resize(entry.sizes.len(), self.date);
                 Some(Event::Appended { id: *id, log: *log, result: result.map_err(StorageError::Refused) })

@@ -94,7 +94,7 @@ fn an_id_that_is_none() {
 #[test]
 fn a_query_that_is_wrong() {
     let (_broker, client) = broker();
-    let known = json!(["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms"]);
+    let known = json!(["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms", "format"]);
     let invalid =
         |name: &str, value: &str| expect(400, "invalid_parameter", json!({"parameter": name, "value": value}));
     let range = |field: &str, value: i64, min: i64, max: i64| {

@@ -118,9 +118,10 @@ impl Tail {
         for append in &mut *appends {
             append.batch.set_base_offset(base);
             let header = BatchHeader::read(append.batch.bytes()).expect("an encoded batch has a good header");
-            append.settled = match append.key_is_anothers {
-                true => Some(Err(StorageError::Refused(AppendRefusal::KeyReused))),
-                false => self.settle(&header, append.expected_offset),
+            append.settled = if append.key_is_anothers {
+                Some(Err(StorageError::Refused(AppendRefusal::KeyReused)))
+            } else {
+                self.settle(&header, append.expected_offset)
             };
             if append.settled.is_some() {
                 continue;

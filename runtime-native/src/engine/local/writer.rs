@@ -62,6 +62,23 @@ pub(super) struct Writer {
     pub(super) next_look: Instant,
 }
 
+/// What the journal owes to what was written to it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    sync_now: bool,
+    sync_within: Option<Duration>,
+}
+
+impl Wanted {
+    fn add(&mut self, durability: Durability) {
+        match durability {
+            Durability::Fsync => self.sync_now = true,
+            Durability::Interval(span) => self.sync_within = Some(span),
+            Durability::Os => {}
+        }
+    }
+}
+
 /// What came of one log's batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Put {
@@ -301,21 +318,27 @@ impl Writer {
     }
 
     fn try_journal(&mut self, appends: &[Append]) -> io::Result<()> {
-        let journalled = self.config.durability != Durability::Os;
+        let mut wanted = Wanted::default();
+        if !self.facts.waiting.is_empty() {
+            wanted.add(self.config.durability);
+        }
         let facts = self.facts.waiting.iter().map(|(seq, fact)| Frame::Fact { seq: *seq, fact });
-        let records = appends.iter().filter(|append| journalled && append.placed.is_ok());
-        let records = records.map(|append| Frame::Records { log: append.log, batch: append.batch.bytes() });
-        let frames: Vec<_> = facts.chain(records).collect();
+        let mut frames: Vec<_> = facts.collect();
+        for append in appends.iter().filter(|append| append.placed.is_ok()) {
+            let durability = self.config.durability.of_topic(self.configs.get(&append.log.topic));
+            if durability != Durability::Os {
+                wanted.add(durability);
+                frames.push(Frame::Records { log: append.log, batch: append.batch.bytes() });
+            }
+        }
         if frames.is_empty() {
             return Ok(());
         }
         let bytes = self.journal.write(&frames)?;
-        match self.config.durability {
-            Durability::Fsync => {
-                self.sync_journal()?;
-            }
-            Durability::Interval(span) => self.next_sync = self.next_sync.or_else(|| Instant::now().checked_add(span)),
-            Durability::Os => {}
+        if wanted.sync_now {
+            self.sync_journal()?;
+        } else if let Some(span) = wanted.sync_within {
+            self.next_sync = self.next_sync.or_else(|| Instant::now().checked_add(span));
         }
         self.stats.journal_bytes.inc_by(bytes);
         self.stats.facts.inc_by(self.facts.waiting.len() as u64);

@@ -20,5 +20,6 @@ pub(super) mod produce_lines;
 pub(super) mod query;
 pub(super) mod record;
 pub(super) mod seek;
+pub(super) mod subscribe;
 pub(super) mod text;
 pub(super) mod topics;

@@ -50,7 +50,7 @@ use super::{
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     openapi::{Document, operations as described},
-    output::{JSON, consumers::age, now_ms},
+    output::{JSON, now_ms, polled::age},
     page,
     room::Room,
     stats::{HttpStats, RoomTaken},

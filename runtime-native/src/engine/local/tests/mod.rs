@@ -8,6 +8,7 @@ mod compression;
 mod crashes;
 mod damage;
 mod deletion;
+mod durability;
 mod failures;
 mod faulty_disk;
 mod harness;

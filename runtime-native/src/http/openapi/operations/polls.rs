@@ -13,7 +13,10 @@ use crate::http::{
         operation::{Answer, Operation, header, number},
         schema::poll_limits,
     },
-    output::consumers::{CommitDone, ConsumedView, Offsets, Sought},
+    output::{
+        consumers::{CommitDone, Offsets, Sought},
+        polled::ConsumedView,
+    },
     routes::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS},
 };
 
