@@ -68,6 +68,7 @@ pub(super) use debug::{DEFAULT_STEPS, STEPS};
 #[cfg(test)]
 pub(super) use description::{document, left_out};
 pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
+pub(super) use upload::{BATCH_BYTES, BATCH_LINES, COMPRESSIONS, LINE_FORMATS, LINGER_MS, MAX_SEPARATOR_BYTES};
 
 /// What handlers share.
 pub(super) struct App {

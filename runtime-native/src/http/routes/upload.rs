@@ -12,6 +12,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
@@ -49,17 +50,21 @@ use crate::{
     },
 };
 
-const COMPRESSIONS: [(&str, Compression); 5] = [
+pub(in crate::http) const COMPRESSIONS: [(&str, Compression); 5] = [
     ("none", Compression::None),
     ("gzip", Compression::Gzip),
     ("snappy", Compression::Snappy),
     ("lz4", Compression::Lz4),
     ("zstd", Compression::Zstd),
 ];
-const FORMATS: [(&str, LineFormat); 3] =
+pub(in crate::http) const LINE_FORMATS: [(&str, LineFormat); 3] =
     [("record", LineFormat::Record), ("line", LineFormat::Text), ("json", LineFormat::Json)];
 /// The longest that may stand between key and value.
-const MAX_SEPARATOR_BYTES: usize = 16;
+pub(in crate::http) const MAX_SEPARATOR_BYTES: usize = 16;
+/// How many lines make a batch, how many bytes, and how long it waits for more.
+pub(in crate::http) const BATCH_LINES: RangeInclusive<i64> = 1..=100_000;
+pub(in crate::http) const BATCH_BYTES: RangeInclusive<i64> = 1..=16 << 20;
+pub(in crate::http) const LINGER_MS: RangeInclusive<i64> = 0..=60_000;
 /// How many sequence numbers there are.
 const SEQUENCES: u32 = 1 << 31;
 /// How long an upload waits for a write queue that is full, and how often it looks.
@@ -79,17 +84,17 @@ struct Wanted {
 fn wanted(uri: &Uri, headers: &HeaderMap) -> Result<Wanted, ApiError> {
     let numbers = ["partition", "batch_records", "batch_bytes", "linger_ms", "producer_id", "epoch", "sequence"];
     let query = Query::parse_with(uri, &numbers, &["value_format", "key_separator", "compression"])?;
-    let in_range = |name: &'static str, default: i64, min: i64, max: i64| {
+    let in_range = |name: &'static str, default: i64, bounds: RangeInclusive<i64>| {
         let value = query.get(name).unwrap_or(default);
-        let number = usize::try_from(value).ok().filter(|_| (min..=max).contains(&value));
-        number.ok_or_else(|| ApiError::out_of_range(name, value, min, max))
+        let number = usize::try_from(value).ok().filter(|_| bounds.contains(&value));
+        number.ok_or_else(|| ApiError::out_of_range(name, value, *bounds.start(), *bounds.end()))
     };
     let limits = BatchLimits {
-        lines: in_range("batch_records", 10_000, 1, 100_000)?,
-        bytes: in_range("batch_bytes", 1 << 20, 1, 16 << 20)?,
-        linger: Duration::from_millis(in_range("linger_ms", 100, 0, 60_000)? as u64),
+        lines: in_range("batch_records", 10_000, BATCH_LINES)?,
+        bytes: in_range("batch_bytes", 1 << 20, BATCH_BYTES)?,
+        linger: Duration::from_millis(in_range("linger_ms", 100, LINGER_MS)? as u64),
     };
-    let format = query.one_of("value_format", &FORMATS)?.unwrap_or(LineFormat::Record);
+    let format = query.one_of("value_format", &LINE_FORMATS)?.unwrap_or(LineFormat::Record);
     let key_separator = query.text("key_separator").map(ToOwned::to_owned);
     if let Some(separator) = &key_separator {
         let wrong =
