@@ -12,6 +12,7 @@ mod counting;
 mod disk;
 mod figures;
 mod fill;
+mod instructions;
 mod load;
 mod machine;
 mod produce;
@@ -48,6 +49,8 @@ enum Command {
     Wake(wake::Wake),
     /// Step the core alone: time and allocations of each kind of event
     Core(core_steps::CoreSteps),
+    /// Count the instructions of requests under valgrind, and hold them against what was recorded
+    Instructions(instructions::Instructions),
     /// Append to a file and sync it: the limit of the disk
     Disk(disk::Disk),
     /// Start the servers, run everything alternately, and print a Markdown table
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Group(group) => group.run(),
         Command::Wake(wake) => wake.run(),
         Command::Core(steps) => steps.run(),
+        Command::Instructions(instructions) => instructions.run(),
         Command::Disk(disk) => disk.run(),
         Command::All(all) => all.run(),
     };

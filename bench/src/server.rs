@@ -49,6 +49,19 @@ impl Server {
         })
     }
 
+    /// The same under callgrind, which writes what it counts to files whose names begin with `counts`.
+    pub(crate) fn counted(program: &Path, directory: &Path, counts: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new("valgrind");
+        command.args(["--tool=callgrind", "--quiet"]).arg(format!("--callgrind-out-file={}", counts.display()));
+        // With several workers it is chance how often one wakes another.
+        command.arg(program).env("TOKIO_WORKER_THREADS", "1");
+        Self::start(directory, "/api/health/ready", |address, data| {
+            command.args(["serve", "--listen", address, "--durability", "os", "--log", "warn", "--data-dir"]);
+            command.arg(data);
+            command
+        })
+    }
+
     fn start(directory: &Path, ready: &str, command: impl FnOnce(&str, &Path) -> Command) -> Result<Self, Failure> {
         let directory = tempfile::tempdir_in(directory)?;
         // Free a moment ago; should somebody else take it meanwhile, the server says so and ends.

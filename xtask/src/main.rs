@@ -2,6 +2,7 @@
 
 mod api;
 mod apt;
+mod instructions;
 mod javascript;
 mod place;
 mod python;
@@ -19,7 +20,7 @@ Usage: cargo xtask <task>
 Tasks:
   test    Everything that has to pass before a change is merged, in this order:
           formatting, lints, the core without std, the server, all tests, the documentation, the clients for JavaScript and Python with the examples, the API,
-          the page.
+          the instructions that requests cost, the page.
           Stops at the first step that fails, with exit code 1.
   api     Holds the description of the API against the server of `cargo build --release`, or of TAKHIN_BIN.
   web     The page: its wasm, its package (runtime-wasm/pkg) and web-demo/dist.

@@ -6,7 +6,7 @@
 use std::{fs, io};
 
 use crate::{
-    api, javascript,
+    api, instructions, javascript,
     place::{cargo, root, server, target},
     python,
     step::Step,
@@ -30,7 +30,8 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("tests", tests),
         Step::new("documents", docs),
     ];
-    [rust, javascript::steps(), python::steps(), api::steps(), web::steps()].into_iter().flatten().collect()
+    let others = [javascript::steps(), python::steps(), api::steps(), instructions::steps(), web::steps()];
+    [rust].into_iter().chain(others).flatten().collect()
 }
 
 /// Gives the crate that proves that the core needs no std the versions that the workspace has. It is no member of
