@@ -39,6 +39,7 @@ pub mod disk;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod group;
 mod home;
 mod index;
 mod journal;

@@ -16,6 +16,7 @@ pub(super) mod route;
 mod stream;
 mod topics;
 mod upload;
+mod upload_wishes;
 
 pub(super) use messages::Appended;
 
@@ -68,7 +69,7 @@ pub(super) use debug::{DEFAULT_STEPS, STEPS};
 #[cfg(test)]
 pub(super) use description::{document, left_out};
 pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
-pub(super) use upload::{BATCH_BYTES, BATCH_LINES, COMPRESSIONS, LINE_FORMATS, LINGER_MS, MAX_SEPARATOR_BYTES};
+pub(super) use upload_wishes::{BATCH_BYTES, BATCH_LINES, COMPRESSIONS, LINE_FORMATS, LINGER_MS, MAX_SEPARATOR_BYTES};
 
 /// What handlers share.
 pub(super) struct App {
