@@ -11,7 +11,6 @@ use std::{
     task::Poll,
 };
 
-use axum::Router;
 use hyper::server::conn::http1;
 use tokio::{
     net::TcpStream,
@@ -24,6 +23,7 @@ use super::{
     dispatch::{Dispatch, RequestIds},
     handshake::shake_hands,
     link::Link,
+    routing::Routing,
     socket::Socket,
     stats::HttpStats,
     tls::Tls,
@@ -34,7 +34,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) config: Arc<HttpConfig>,
-    pub(super) router: Router,
+    pub(super) routing: Routing,
     pub(super) ids: Arc<RequestIds>,
     pub(super) stats: Arc<HttpStats>,
     /// Becomes true once.
@@ -86,9 +86,9 @@ async fn speak_encrypted(stream: TcpStream, tls: &Tls, link: Arc<Link>, peer: So
 }
 
 async fn speak(stream: impl Transport, link: Arc<Link>, peer: IpAddr, shared: Shared) {
-    let Shared { config, router, ids, stats, mut stop } = shared;
+    let Shared { config, routing, ids, stats, mut stop } = shared;
     let socket = Socket::new(stream, Arc::clone(&link), Arc::clone(&config), Arc::clone(&ids));
-    let dispatch = Dispatch::new(router, ids, stats, Arc::clone(&config), Arc::clone(&link), peer);
+    let dispatch = Dispatch::new(routing, ids, stats, Arc::clone(&config), Arc::clone(&link), peer);
     let mut connection = pin!(builder(&config).serve_connection(socket, dispatch));
     let mut stop = pin!(stop.wait_for(|stop| *stop));
     let mut alarm = pin!(sleep_until(Instant::now() + config.header_timeout));

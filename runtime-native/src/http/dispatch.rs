@@ -16,13 +16,11 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use hyper::{body::Incoming, service::Service};
-use tower_service::Service as _;
 use tracing::field;
 use uuid::Uuid;
 
@@ -37,7 +35,8 @@ use super::{
     kafka_rest::KAFKA_JSON,
     link::Link,
     output::JSON,
-    stats::HttpStats,
+    routing::Routing,
+    stats::{HttpStats, RouteStats},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -45,7 +44,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Answers the requests of one connection.
 #[derive(Clone)]
 pub(super) struct Dispatch {
-    router: Router,
+    routing: Routing,
     ids: Arc<RequestIds>,
     stats: Arc<HttpStats>,
     config: Arc<HttpConfig>,
@@ -67,13 +66,15 @@ pub(super) struct Asked {
 /// Names requests that bring no name: unique in this process, and most likely among all.
 #[derive(Debug)]
 pub(super) struct RequestIds {
-    process: u32,
+    /// What all names begin with.
+    process: String,
     counter: AtomicU64,
 }
 
 impl RequestIds {
     pub(super) fn new() -> Self {
-        Self { process: Uuid::new_v4().as_fields().0, counter: AtomicU64::new(1) }
+        let process = format!("{:08x}-", Uuid::new_v4().as_fields().0);
+        Self { process, counter: AtomicU64::new(1) }
     }
 
     fn name(&self, headers: &HeaderMap) -> HeaderValue {
@@ -88,7 +89,8 @@ impl RequestIds {
     /// A name for a request of which nothing is known.
     pub(super) fn draw(&self) -> HeaderValue {
         let count = self.counter.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{:08x}-{count:x}", self.process);
+        let mut digits = itoa::Buffer::new();
+        let name = [self.process.as_bytes(), digits.format(count).as_bytes()].concat();
         HeaderValue::try_from(name).expect("hexadecimal digits fit a header")
     }
 }
@@ -103,40 +105,33 @@ fn is_sane(id: &HeaderValue) -> bool {
 
 impl Dispatch {
     pub(super) fn new(
-        router: Router,
+        routing: Routing,
         ids: Arc<RequestIds>,
         stats: Arc<HttpStats>,
         config: Arc<HttpConfig>,
         link: Arc<Link>,
         peer: IpAddr,
     ) -> Self {
-        Self { router, ids, stats, config, link, peer }
+        Self { routing, ids, stats, config, link, peer }
     }
 
-    async fn route(self, mut request: Request<Body>, asked: Asked) -> Response {
+    async fn route(self, mut request: Request<Body>, asked: Asked) -> (Response, Option<Arc<RouteStats>>) {
         if self.link.refused {
             let message = "the server has as many connections as it may";
-            return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message)
-                .retryable(true)
-                .retry_after(1)
-                .closing()
-                .into_response();
+            let refused = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", message);
+            return (refused.retryable(true).retry_after(1).closing().into_response(), None);
         }
         if let Some(answer) = self.config.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
-            return answer;
+            return (answer, None);
         }
         let checked = check_percent_encoding(request.uri())
             .and_then(|()| check_framing(request.headers()))
             .and_then(|()| check_origin(request.method(), request.headers(), self.config.cors.as_ref()));
         if let Err(error) = checked {
-            return error.into_response();
+            return (error.into_response(), None);
         }
         request.extensions_mut().insert(asked);
-        let mut router = self.router;
-        match router.call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
+        self.routing.answer(request).await
     }
 }
 
@@ -164,10 +159,10 @@ impl Service<Request<Incoming>> for Dispatch {
         let this = self.clone();
         let (link, stats, config) = (Arc::clone(&self.link), Arc::clone(&self.stats), Arc::clone(&self.config));
         Box::pin(async move {
-            let mut response = this.route(request, asked.clone()).await;
+            let (mut response, route) = this.route(request, asked.clone()).await;
             let took = began.elapsed();
             log(&method, &path, &asked, took, &response);
-            stats.answered(&path, response.status(), took);
+            stats.answered(route.as_ref().unwrap_or_else(|| stats.route(&path)), response.status(), took);
             let key = response.extensions().get::<KeyUsed>().map(|KeyUsed(id)| *id);
             let mut code = None;
             if let Some(error) = response.extensions_mut().remove::<ApiError>() {
@@ -199,7 +194,7 @@ impl Dispatch {
             took: Duration::ZERO,
             client: asked.client.0,
             method: request.method().clone(),
-            route: self.stats.route(path),
+            route: self.stats.template(path),
             path: path.into(),
             status: None,
             error: None,

@@ -46,6 +46,7 @@ mod refusal;
 mod resume;
 mod room;
 mod routes;
+mod routing;
 mod server;
 mod socket;
 mod starting;

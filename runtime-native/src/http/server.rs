@@ -13,7 +13,8 @@ use super::{
     config::HttpConfig,
     connection::{self, Accepted, Shared},
     dispatch::RequestIds,
-    routes::router,
+    routes::routing,
+    routing::Routing,
     starting,
     stats::HttpStats,
     tls::Tls,
@@ -52,7 +53,7 @@ impl Server {
         let config = Arc::new(config);
         let (stop, stopped) = watch::channel(false);
         let shared = Shared {
-            router: starting::router(),
+            routing: Routing::by_router(starting::router()),
             stats: Arc::new(HttpStats::new(&[])),
             ids: Arc::new(RequestIds::new()),
             stop: stopped,
@@ -72,8 +73,8 @@ impl Server {
 
     /// Serves the broker from now on.
     pub fn open(&self, driver: Driver) {
-        let (router, stats) = router(Arc::clone(&self.config), driver);
-        self.shared.send_modify(|shared| (shared.router, shared.stats) = (router, stats));
+        let (routing, stats) = routing(Arc::clone(&self.config), driver);
+        self.shared.send_modify(|shared| (shared.routing, shared.stats) = (routing, stats));
     }
 
     /// Accepts no connection any more, finishes requests under way, and closes connections that have none. A poll that

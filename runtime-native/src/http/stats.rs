@@ -23,7 +23,7 @@ use prometheus_client::{
 
 use super::room::Room;
 
-/// The counters. Those of a route are looked up once a request.
+/// The counters.
 #[derive(Debug)]
 pub(super) struct HttpStats {
     routes: matchit::Router<Arc<RouteStats>>,
@@ -48,7 +48,7 @@ impl Drop for OpenConnection {
 
 /// The counters of one route.
 #[derive(Debug)]
-struct RouteStats {
+pub(super) struct RouteStats {
     route: &'static str,
     /// By the first digit of the status, from 1.
     statuses: [Counter; 5],
@@ -97,14 +97,18 @@ impl HttpStats {
         }
     }
 
-    /// The route that a path belongs to, as it was given.
-    pub(super) fn route(&self, path: &str) -> Option<&'static str> {
+    /// The template of the route that a path belongs to.
+    pub(super) fn template(&self, path: &str) -> Option<&'static str> {
         self.routes.at(path).ok().map(|found| found.value.route)
     }
 
+    /// What a path's requests are counted under.
+    pub(super) fn route(&self, path: &str) -> &Arc<RouteStats> {
+        self.routes.at(path).map_or(&self.unknown, |found| found.value)
+    }
+
     /// A request was answered.
-    pub(super) fn answered(&self, path: &str, status: StatusCode, took: Duration) {
-        let route = self.routes.at(path).map_or(&self.unknown, |found| found.value);
+    pub(super) fn answered(&self, route: &RouteStats, status: StatusCode, took: Duration) {
         let Some(class) = usize::from(status.as_u16() / 100).checked_sub(1).filter(|class| *class < CLASSES.len())
         else {
             return;

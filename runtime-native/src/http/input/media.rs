@@ -2,7 +2,12 @@
 //!
 //! Whatever is not known here means JSON: nobody is refused for a header that a tool sends by itself.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use std::convert::Infallible;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, header, request::Parts},
+};
 
 /// Records, one in a line.
 pub(crate) const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -19,6 +24,26 @@ pub(crate) enum Form {
     /// Kafka's record batches.
     Batches,
 }
+
+/// The form that a client would like best. A handler that waits takes this and not the headers, which hold the whole
+/// buffer that they were read into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted(pub(crate) Form);
+
+impl<S: Sync> FromRequestParts<S> for Accepted {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Form::accepted(&parts.headers)))
+    }
+}
+
+/// What a media type may be called.
+const NAMES: [(Form, &[&str]); 3] = [
+    (Form::Json, &["application/json", "application/*", "*/*"]),
+    (Form::Lines, &["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]),
+    (Form::Batches, &["application/vnd.kafka.record-batches"]),
+];
 
 impl Form {
     /// What the client would like best of what there is, by `Accept`. Of what it likes alike, the first.
@@ -43,15 +68,11 @@ impl Form {
     }
 
     fn of_type(name: &str) -> Option<Self> {
-        let name = name.trim().to_ascii_lowercase();
-        match name.as_str() {
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => {
-                Some(Self::Lines)
-            }
-            "application/vnd.kafka.record-batches" => Some(Self::Batches),
-            "application/json" | "application/*" | "*/*" => Some(Self::Json),
-            _ => None,
-        }
+        let name = name.trim();
+        let named = |(form, names): &(Self, &[&str])| {
+            names.iter().any(|known| name.eq_ignore_ascii_case(known)).then_some(*form)
+        };
+        NAMES.iter().find_map(named)
     }
 }
 

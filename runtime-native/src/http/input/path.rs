@@ -4,11 +4,12 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
+use smallvec::SmallVec;
 use takhin_core::{ConsumerId, GroupName, TopicName};
 
 use super::{consumers::consumer_id, query::Query};
 use crate::{
-    http::{error::ApiError, refusal::invalid_name},
+    http::{error::ApiError, refusal::invalid_name, routing::PathParameters},
     keys::{KeyId, NoKeyId},
 };
 
@@ -138,9 +139,17 @@ fn group_in_path(group: &str) -> Result<GroupName, ApiError> {
 
 /// The parameter of this name, percent-decoded.
 async fn named<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String, ApiError> {
+    if let Some(direct) = parts.extensions.get::<PathParameters>() {
+        let found = direct.of(parts.uri.path()).find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
+        return found.ok_or_else(|| nameless(name));
+    }
     let parameters = parameters(parts, state).await?;
     let found = parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
-    found.ok_or_else(|| ApiError::bug(format!("a route that needs a {name} names none")))
+    found.ok_or_else(|| nameless(name))
+}
+
+fn nameless(name: &str) -> ApiError {
+    ApiError::bug(format!("a route that needs a {name} names none"))
 }
 
 async fn parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, ApiError> {
@@ -153,7 +162,9 @@ pub(crate) async fn segments<S: Send + Sync, const N: usize>(
     parts: &mut Parts,
     state: &S,
 ) -> Result<[String; N], ApiError> {
-    let parameters = parameters(parts, state).await?;
-    let values: Vec<String> = parameters.iter().map(|(_, value)| value.to_owned()).collect();
-    values.try_into().map_err(|_| ApiError::bug("a route's parameters are not those that its handler reads"))
+    let values: SmallVec<[String; N]> = match parts.extensions.get::<PathParameters>() {
+        Some(direct) => direct.of(parts.uri.path()).map(|(_, value)| value.to_owned()).collect(),
+        None => parameters(parts, state).await?.iter().map(|(_, value)| value.to_owned()).collect(),
+    };
+    values.into_inner().map_err(|_| ApiError::bug("a route's parameters are not those that its handler reads"))
 }

@@ -23,9 +23,14 @@ use super::error::{ApiError, ApiResult};
 
 /// 200 with a JSON body.
 pub(super) fn json<T: Serialize>(value: &T) -> ApiResult {
-    let bytes = serde_json::to_vec(value).map_err(|error| ApiError::bug(format!("an answer has no JSON: {error}")))?;
+    let mut bytes = Vec::with_capacity(MOST_ANSWERS_BYTES);
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|error| ApiError::bug(format!("an answer has no JSON: {error}")))?;
     Ok(([(header::CONTENT_TYPE, JSON)], bytes).into_response())
 }
+
+/// What most answers without records fit in.
+const MOST_ANSWERS_BYTES: usize = 256;
 
 /// The content type of all answers.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");

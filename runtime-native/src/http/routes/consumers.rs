@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::HeaderMap, response::Response as HttpResponse};
+use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
     ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription, PartitionStatus},
@@ -20,7 +20,7 @@ use crate::{
             body::Received,
             consumers::{Assign, Commit, Consume, Nothing, Which},
             json::{object, object_or_nothing},
-            media::Form,
+            media::{Accepted, Form},
             path::{ConsumerPath, NoQuery},
             seek::{Seek, Wanted},
             subscribe::{Resubscribe, Subscribe},
@@ -64,10 +64,9 @@ pub(super) async fn consume(
     caller: Caller,
     ConsumerPath(id): ConsumerPath,
     _: NoQuery,
-    headers: HeaderMap,
+    Accepted(form): Accepted,
     body: Received,
 ) -> ApiResult {
-    let form = Form::accepted(&headers);
     let poll = |json: &[u8]| object_or_nothing::<Consume>(json).and_then(|poll| Ok((poll.format(), poll.check(id)?)));
     let (format, poll) = app.read(&body, poll).await?;
     drop(body);
@@ -230,7 +229,8 @@ impl App {
         poll: Request,
     ) -> ApiResult<(Answer, Receipt)> {
         self.settle_before(consumer, &poll).await;
-        let answer = caller.while_known(self.driver.ask(poll)).await??;
+        // In a place of its own: what holds it would have room for it several times.
+        let answer = caller.while_known(Box::pin(self.driver.ask(poll))).await??;
         self.with_receipt(caller, consumer, answer)
     }
 

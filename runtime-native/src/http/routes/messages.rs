@@ -24,7 +24,7 @@ use crate::{
             body::Received,
             conditions::IdempotencyKey,
             consumers::{as_given, or_default},
-            media::Form,
+            media::{Accepted, Form},
             offsets::partition_number,
             path::{PartitionPath, TopicPath},
             produce::{Place, Rules, parse},
@@ -99,9 +99,8 @@ pub(super) async fn read(
     caller: Caller,
     TopicPath(topic): TopicPath,
     uri: Uri,
-    headers: HeaderMap,
+    Accepted(form): Accepted,
 ) -> ApiResult {
-    let form = Form::accepted(&headers);
     let query = if form == Form::Lines {
         Query::parse_with(
             &uri,

@@ -54,6 +54,7 @@ use super::{
     output::{JSON, now_ms, polled::age},
     page,
     room::Room,
+    routing::Routing,
     stats::{HttpStats, RoomTaken},
     streams::Streams,
 };
@@ -208,9 +209,10 @@ pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
 }
 
 /// All routes, and the counters for them.
-pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<HttpStats>) {
+pub(super) fn routing(config: Arc<HttpConfig>, driver: Driver) -> (Routing, Arc<HttpStats>) {
     let kafka_rest = config.kafka_rest.clone();
     let mut all: Vec<Route> = routes();
+    let direct = all.iter_mut().map(Route::take_direct).collect();
     all.extend(page::routes(config.page_path() == "/"));
     let paths = all.iter().map(|route| route.path).chain(kafka_rest::paths(kafka_rest.as_ref()));
     let stats = HttpStats::new(&paths.collect::<Vec<_>>());
@@ -225,7 +227,7 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
     for observer in &*config.observers {
         observer.register(ours);
     }
-    let app = App {
+    let app = Arc::new(App {
         driver,
         registry,
         bodies,
@@ -239,13 +241,13 @@ pub(super) fn router(config: Arc<HttpConfig>, driver: Driver) -> (Router, Arc<Ht
         sticky: StickyPartitions([const { AtomicU32::new(0) }; 64]),
         backup: Arc::new(Semaphore::new(1)),
         creating: tokio::sync::Mutex::new(()),
-    };
+    });
     let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.methods));
     let router = kafka_rest::nest(router, kafka_rest);
     let no_route = Guarded { need: Need::AnyKey, handler: no_route };
     let wrong_method = Guarded { need: Need::AnyKey, handler: wrong_method };
-    let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::new(app));
-    (router, Arc::new(stats))
+    let router = router.fallback(no_route).method_not_allowed_fallback(wrong_method).with_state(Arc::clone(&app));
+    (Routing::new(router, direct, &stats, app), Arc::new(stats))
 }
 
 async fn no_route(method: Method, uri: Uri) -> ApiError {

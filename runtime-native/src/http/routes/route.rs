@@ -13,6 +13,7 @@ use super::App;
 use crate::http::{
     guard::{Guarded, Need, RouteNeeds},
     openapi::Describe,
+    routing::DirectHandlers,
 };
 
 /// One path, with a handler, what it needs, and a description for each method.
@@ -22,6 +23,7 @@ pub(in crate::http) struct Route {
     /// By method, in lower case.
     pub(in crate::http) operations: Vec<(&'static str, Describe)>,
     needs: Vec<(Method, Need)>,
+    direct: DirectHandlers,
 }
 
 /// What the description of the API leaves out, because it is no part of it or stands there under another path.
@@ -65,7 +67,13 @@ methods!(get GET post POST put PUT patch PATCH delete DELETE);
 impl Route {
     /// Nothing yet.
     pub(in crate::http) fn at(path: &'static str) -> Self {
-        Self { path, methods: MethodRouter::new(), operations: Vec::new(), needs: Vec::new() }
+        Self {
+            path,
+            methods: MethodRouter::new(),
+            operations: Vec::new(),
+            needs: Vec::new(),
+            direct: DirectHandlers::new(path),
+        }
     }
 
     /// What it needs, if it stands behind this prefix.
@@ -76,6 +84,11 @@ impl Route {
         self.needs.iter().map(needs).collect()
     }
 
+    /// Its handlers without axum's router, for [`Routing`](crate::http::routing::Routing).
+    pub(super) fn take_direct(&mut self) -> (&'static str, DirectHandlers) {
+        (self.path, std::mem::replace(&mut self.direct, DirectHandlers::new(self.path)))
+    }
+
     fn on<T: 'static>(
         mut self,
         method: Method,
@@ -83,7 +96,9 @@ impl Route {
         need: Need,
         handler: impl Handler<T, Arc<App>>,
     ) -> Self {
-        self.methods = self.methods.on(filter, Guarded { need, handler });
+        let handler = Guarded { need, handler };
+        self.direct.add(method.clone(), handler.clone());
+        self.methods = self.methods.on(filter, handler);
         self.needs.push((method, need));
         self
     }
