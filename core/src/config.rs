@@ -116,6 +116,32 @@ pub struct ConsumerOptions {
     /// What its client calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
+    /// How it wants the bytes of records written, where the runtime writes them as text.
+    #[serde(skip_serializing_if = "RecordFormat::is_text")]
+    pub format: RecordFormat,
+}
+
+/// How keys and values, which are bytes, are written in text. The core keeps it for a consumer, and tells it with each of
+/// its batches; it is the runtime that has the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RecordFormat {
+    /// As text, in base64 where they are no UTF-8.
+    #[default]
+    Text,
+    /// Values that are JSON as JSON; else as `text`.
+    Json,
+    /// In base64.
+    Base64,
+}
+
+impl RecordFormat {
+    /// Whether it is what holds where nothing was said.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives a reference
+    pub fn is_text(&self) -> bool {
+        *self == Self::Text
+    }
 }
 
 impl Default for ConsumerOptions {
@@ -130,6 +156,7 @@ impl Default for ConsumerOptions {
             assignor: Assignor::Uniform,
             instance_id: None,
             client_id: None,
+            format: RecordFormat::Text,
         }
     }
 }

@@ -95,7 +95,7 @@ pub mod trace;
 
 pub use crate::{
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
-    config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits},
+    config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits, RecordFormat},
     durable::Durable,
     event::{
         CommitOffset, Event, MAX_METADATA_BYTES, OffsetTarget, Place, ProduceBatch, Request, SeekTo, SetOffset,
@@ -114,5 +114,5 @@ pub use crate::{
     refusal::{Applied, Bounded, LeaveReason, Refusal},
     response::Response,
     time::{Date, DurationMs, Timestamp},
-    topic_config::{Cleanup, Compression, TopicConfig, TopicConfigChange},
+    topic_config::{Cleanup, Compression, TopicConfig, TopicConfigChange, TopicDurability},
 };

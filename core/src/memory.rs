@@ -77,8 +77,13 @@ impl MemoryEngine {
     pub fn execute(&mut self, command: &Command) -> Option<Event> {
         match command {
             Command::Append { id, log, records, bytes, expected_offset, producer } => {
+                let reused = producer.is_some_and(|stamp| self.key_is_anothers(*log, stamp));
                 let entry = self.logs.entry(*log).or_default();
-                let result = entry.append(*records, *bytes, *expected_offset, *producer);
+                let result = if reused {
+                    Err(AppendRefusal::KeyReused)
+                } else {
+                    entry.append(*records, *bytes, *expected_offset, *producer)
+                };
                 entry.dates.resize(entry.sizes.len(), self.date);
                 Some(Event::Appended { id: *id, log: *log, result: result.map_err(StorageError::Refused) })
             }
@@ -109,6 +114,12 @@ impl MemoryEngine {
             }
             Command::ConfigureLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
         }
+    }
+
+    /// Whether some log of the topic has the idempotency key from another request.
+    fn key_is_anothers(&self, log: LogId, stamp: ProducerStamp) -> bool {
+        let of_topic = LogId { partition: 0, ..log }..=LogId { partition: u32::MAX, ..log };
+        stamp.producer.is_keyed() && self.logs.range(of_topic).any(|(_, entry)| entry.producers.know_another(stamp, 0))
     }
 
     fn read(&self, plan: &[FetchPart], max_records: u32, max_bytes: u32) -> Parts<FetchedPart> {

@@ -8,7 +8,8 @@
 //!
 //! A producer numbers its records: a batch's sequence is its first record's number, counting from 0 in each epoch and
 //! beginning again at 0 behind 2^31 - 1. An engine keeps one table for each log and asks it about every batch in the
-//! order in which it writes them. The rules are those of Kafka's brokers, but for one: a producer that the log does not
+//! order in which it writes them. An idempotency key stands for one request to all of its topic, so of a batch that bears
+//! one the other logs' tables are asked too ([`Producers::know_another`]), before the batch is checked. The rules are those of Kafka's brokers, but for one: a producer that the log does not
 //! know begins at 0, and nowhere else, so that one which was forgotten can't write a batch twice.
 
 use alloc::{
@@ -40,7 +41,8 @@ impl ProducerId {
     const KEYED: u64 = 1 << 62;
     const COUNTING: u64 = 1 << 61;
 
-    /// The producer that stands for an idempotency key of this hash. It writes one batch only.
+    /// The producer that stands for an idempotency key of this hash. It writes one batch only to each log, all of them
+    /// by one request.
     pub fn keyed(hash: u64) -> Self {
         Self(Self::KEYED | hash & (Self::KEYED - 1))
     }
@@ -63,7 +65,8 @@ pub struct ProducerStamp {
     pub producer: ProducerId,
     /// How often that producer has begun anew, at most 32,767.
     pub epoch: u16,
-    /// The number of its first record, below 2^31. For an idempotency key, what tells one request from another.
+    /// The number of its first record, below 2^31. For an idempotency key, what tells one request from another: it is
+    /// the same in all logs that the request touches.
     pub sequence: u32,
 }
 
@@ -172,6 +175,18 @@ impl Producers {
         }
         let expected = known.batches.back().map_or(0, |last| following(last.sequence, last.records));
         if sequence == expected { Ok(Verdict::Append) } else { Err(AppendRefusal::SequenceGap { expected }) }
+    }
+
+    /// Whether the stamp is that of an idempotency key which came here with another request. Such a batch is refused with
+    /// [`AppendRefusal::KeyReused`] by each log of the topic, so that the whole request is.
+    pub fn know_another(&self, stamp: ProducerStamp, now_ms: i64) -> bool {
+        let ProducerStamp { producer, sequence, .. } = stamp;
+        if !producer.is_keyed() || self.is_empty() {
+            return false;
+        }
+        let known = self.noted.get(&producer).or_else(|| self.known.get(&producer));
+        let known = known.filter(|known| known.is_remembered(now_ms));
+        known.is_some_and(|known| known.batches.iter().any(|batch| batch.sequence != sequence))
     }
 
     /// Takes note of a batch that is about to be written at `base_offset`, which is behind all others.

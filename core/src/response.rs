@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::{Parts, StorageError},
-    config::{Assignor, ConsumerOptions},
+    config::{Assignor, ConsumerOptions, RecordFormat},
     fact::RebalanceReason,
     ids::{BatchId, ConsumerId, FetchId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     pattern::TopicPattern,
@@ -132,6 +132,9 @@ pub struct Consumed {
     pub rebalance: Option<AssignmentChange>,
     /// Where the consumer now stands in each of its partitions.
     pub positions: Vec<PartitionStatus>,
+    /// How the consumer wants its records written.
+    #[serde(default, skip_serializing_if = "RecordFormat::is_text")]
+    pub format: RecordFormat,
 }
 
 /// The records `from <= offset < next` of one log, all delivered.

@@ -58,6 +58,28 @@ pub enum Compression {
     Zstd,
 }
 
+/// When an append to a topic's logs is acknowledged. The core does not care; it is the engine that keeps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TopicDurability {
+    /// As the server is set.
+    #[default]
+    Server,
+    /// Once it survives the loss of power.
+    Fsync,
+    /// Once it survives the death of the process.
+    Os,
+}
+
+impl TopicDurability {
+    /// Whether nothing was set.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde gives a reference
+    pub fn is_the_servers(&self) -> bool {
+        *self == Self::Server
+    }
+}
+
 /// How the logs of one topic are kept. Times are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -81,6 +103,9 @@ pub struct TopicConfig {
     pub delete_retention_ms: i64,
     /// How the records of a request are stored that doesn't say itself.
     pub compression: Compression,
+    /// When an append is acknowledged.
+    #[serde(skip_serializing_if = "TopicDurability::is_the_servers")]
+    pub durability: TopicDurability,
 }
 
 impl Default for TopicConfig {
@@ -95,6 +120,7 @@ impl Default for TopicConfig {
             min_compaction_lag_ms: 0,
             delete_retention_ms: 24 * 3_600_000,
             compression: Compression::None,
+            durability: TopicDurability::Server,
         }
     }
 }
@@ -160,6 +186,9 @@ pub struct TopicConfigChange {
     /// See [`TopicConfig::compression`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// See [`TopicConfig::durability`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<TopicDurability>,
 }
 
 impl TopicConfigChange {
@@ -180,6 +209,7 @@ impl TopicConfigChange {
             min_compaction_lag_ms: self.min_compaction_lag_ms.unwrap_or(config.min_compaction_lag_ms),
             delete_retention_ms: self.delete_retention_ms.unwrap_or(config.delete_retention_ms),
             compression: self.compression.unwrap_or(config.compression),
+            durability: self.durability.unwrap_or(config.durability),
         }
     }
 }

@@ -37,9 +37,14 @@ def before_call(context, case, kwargs):
         if is_meant_well:
             # Where a topic has several partitions one has to be named, and a read begins at an offset or at a time.
             case.query.setdefault("partition", 0)
+            # Those of a read in lines.
+            for of_lines in ("follow", "heartbeat_ms"):
+                case.query.pop(of_lines, None)
             if "offset" in case.query:
                 case.query.pop("timestamp_ms", None)
     elif path.endswith("/produce") and is_meant_well and isinstance(case.body, dict):
+        # JSON says all in its body: the parameters are those of the other forms.
+        case.query = {}
         # A request is recognised by its producer or by its key.
         if case.body.get("producer_id") is not None and case.headers:
             case.headers.pop("Idempotency-Key", None)

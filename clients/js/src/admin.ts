@@ -16,6 +16,8 @@ export interface TopicSettings {
   min_compaction_lag_ms?: number;
   delete_retention_ms?: number;
   compression?: "none" | "gzip" | "snappy" | "lz4" | "zstd";
+  /** When an append is answered; `server` is as the server is set. What holds is told, which may be `interval:MS` too. */
+  durability?: "fsync" | "os" | "server" | `interval:${number}`;
 }
 
 export interface Topic extends Required<TopicSettings> {

@@ -60,6 +60,10 @@ pub struct TopicSettings {
     /// How records are stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// When an append is answered: `fsync`, `os`, or `server` for what the server is set to. A topic tells what holds, which
+    /// may be `interval:MS` too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<String>,
 }
 
 /// What becomes of old records.

@@ -22,7 +22,8 @@ impl Core {
         let (generation, after) = (session.generation, session.depends_on);
         let positions = self.positions(consumer);
         let parts = delivered.into_iter().map(|(part, _)| part).collect();
-        let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions };
+        let format = self.durable.consumers[&consumer].options.format;
+        let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions, format };
         self.checkpoint_positions(consumer);
         self.touch(consumer);
         self.reply_after(poll.request, after, Response::Consumed(answer));

@@ -117,6 +117,7 @@ impl Serve {
             tls_handshake_timeout: listening.tls_handshake_timeout(),
             cors: listening.cors(),
             trusted_proxies: listening.trusted_proxies(),
+            durability: storage.durability(),
             observers: observers.all(),
             ..limits.config()
         };

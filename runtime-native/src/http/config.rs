@@ -57,6 +57,8 @@ pub struct HttpConfig {
     pub cors: Option<Cors>,
     /// Which proxies are believed when they say who asks.
     pub trusted_proxies: TrustedProxies,
+    /// When an append is answered where its topic doesn't say, in the words in which it is set.
+    pub durability: String,
     /// Who is told of each request.
     pub observers: Arc<[Arc<dyn Observer>]>,
 }
@@ -93,6 +95,7 @@ impl Default for HttpConfig {
             shutdown_grace: Duration::from_secs(4),
             cors: None,
             trusted_proxies: TrustedProxies::default(),
+            durability: "fsync".to_owned(),
             observers: Arc::new([]),
         }
     }

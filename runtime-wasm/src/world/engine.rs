@@ -89,6 +89,9 @@ impl Engine {
         match command {
             Command::Append { id, log, records, bytes, expected_offset, producer } => {
                 let result = match &self.state {
+                    StorageState::Ok if producer.is_some_and(|stamp| self.key_is_anothers(log, stamp)) => {
+                        Err(StorageError::Refused(AppendRefusal::KeyReused))
+                    }
                     StorageState::Ok => {
                         let append = Append { records, bytes, expected_offset, producer, at: now };
                         self.logs.entry(log).or_default().append(append).map_err(StorageError::Refused)
@@ -122,6 +125,12 @@ impl Engine {
             }
             Command::ConfigureLogs { .. } | Command::Discard { .. } | Command::Reply { .. } => None,
         }
+    }
+
+    /// Whether some log of the topic has the idempotency key from another request.
+    fn key_is_anothers(&self, log: LogId, stamp: ProducerStamp) -> bool {
+        let of_topic = LogId { partition: 0, ..log }..=LogId { partition: u32::MAX, ..log };
+        stamp.producer.is_keyed() && self.logs.range(of_topic).any(|(_, log)| log.producers.know_another(stamp, 0))
     }
 
     fn persist(&mut self, first: FactSeq, facts: &[Fact]) {

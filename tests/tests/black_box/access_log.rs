@@ -62,6 +62,35 @@ fn each_request_is_a_line_and_no_line_tells_a_secret() {
 }
 
 #[test]
+fn who_asks_is_told_by_the_header_that_proxies_are_said_to_use_and_by_no_other() {
+    let says = [
+        ("x-forwarded-for", "203.0.113.1, 203.0.113.2"),
+        ("forwarded", "for=203.0.113.9;proto=https, for=203.0.113.3"),
+        ("x-real-ip", "203.0.113.4"),
+    ];
+    for (header, client_address) in
+        [("x-forwarded-for", "203.0.113.2"), ("forwarded", "203.0.113.3"), ("x-real-ip", "203.0.113.4")]
+    {
+        let directory = TempDir::new().expect("a directory");
+        let file = directory.path().join("access.log");
+        let arguments = [
+            format!("--access-log={}", file.display()),
+            "--log-format=json".to_owned(),
+            "--trusted-proxy=127.0.0.0/8".to_owned(),
+            format!("--proxy-header={header}"),
+        ];
+        let broker = Broker::start(Options { arguments: arguments.to_vec(), ..Options::quick() });
+        broker.client().send("GET", "/api/topics", &says, None).expect("an answer");
+        let line: Value = serde_json::from_str(&lines(&file, "/api/topics", 1)[0]).expect("JSON");
+        assert_eq!(line["client"], client_address, "{header}");
+        let others: Vec<_> = says.into_iter().filter(|(name, _)| *name != header).collect();
+        broker.client().send("GET", "/api/consumer-groups", &others, None).expect("an answer");
+        let line: Value = serde_json::from_str(&lines(&file, "/api/consumer-groups", 1)[0]).expect("JSON");
+        assert_eq!(line["client"], "127.0.0.1", "{header}");
+    }
+}
+
+#[test]
 fn it_is_off_unless_it_is_asked_for_and_goes_to_stderr_if_nothing_else_is_said() {
     let broker = Broker::start(Options::quick());
     broker.client().get("/api/health/live");

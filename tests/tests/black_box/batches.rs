@@ -120,6 +120,47 @@ fn a_read_gives_batches_as_they_are_stored() {
 }
 
 #[test]
+fn a_read_says_where_it_began_and_where_the_log_starts_and_ends() {
+    let arguments = vec!["--cleanup-interval-ms=10".into()];
+    let broker = Broker::start(Options { arguments, ..Options::quick() });
+    let client = broker.client();
+    assert_eq!(client.post("/api/topics", &json!({"name": "t", "segment_bytes": 1024})).0, 201);
+    for n in 0..12 {
+        client.produce_values("t", 0, &[format!("{n:03}").repeat(100)]);
+    }
+    assert_eq!(client.patch("/api/topics/t", &json!({"retention_bytes": 1024})).0, 200);
+    let start = loop {
+        let start = client.get("/api/topics/t").1["offsets"][0]["start"].as_u64().expect("an offset");
+        if start > 0 {
+            break start;
+        }
+    };
+    let told = |query: &str| {
+        let path = format!("/api/topics/t/messages?{query}");
+        let (status, headers, _) =
+            client.send_for_bytes("GET", &path, &[("accept", BATCHES)], Vec::new()).expect("an answer");
+        assert_eq!(status, 200);
+        ["x-from-offset", "x-log-start-offset", "x-log-end-offset", "x-next-offset"]
+            .map(|name| headers[name].to_str().expect("text").parse::<u64>().expect("an offset"))
+    };
+    assert_eq!(told("limit=1"), [start, start, 12, start + 1]);
+    assert_eq!(told("offset=11"), [11, start, 12, 12]);
+    assert_eq!(told("offset=12"), [12, start, 12, 12]);
+}
+
+#[test]
+fn of_several_batches_those_that_were_stored_are_named() {
+    let (_broker, client) = started(1);
+    let good = encoded(&["a", "b"], Compression::None, Some((7, 0)));
+    let gap = encoded(&["x"], Compression::None, Some((7, 9)));
+    let (status, answer) = produce(&client, "", [good, gap].concat());
+    assert_eq!((status, &answer["code"]), (503, &json!("partly_produced")), "{answer}");
+    let batches = json!([{"partition": 0, "offset": 0, "records": 2}]);
+    assert_eq!(answer["details"], json!({"batches": batches, "cause": "sequence_gap"}));
+    assert_eq!(read(&client, "").0, [(0, "a".to_owned()), (1, "b".to_owned())]);
+}
+
+#[test]
 fn a_poll_gives_them_by_partition() {
     let (_broker, client) = started(2);
     client.produce_values("t", 0, &["a", "b"]);

@@ -117,6 +117,57 @@ fn of_each_key_the_latest_stays_at_its_offset_across_restarts() {
     assert_eq!(client_error(&broker.client()), (422, "key_needed".to_owned()));
 }
 
+/// Records of one key, one after another, as so many segments.
+fn fill_segments(client: &Client, key: &str) {
+    for n in 0..8 {
+        client.produce("t", &json!([{"key": key, "value": format!("{n}").repeat(600)}]));
+    }
+}
+
+#[test]
+fn a_segment_is_written_to_for_so_long_and_no_longer() {
+    // What is still being written is never compacted: so that it is says that a new segment was begun.
+    let (_broker, client) = broker(&json!({"cleanup": "compact", "segment_bytes": 134_217_728, "segment_ms": 1000}));
+    client.produce("t", &json!([{"key": "k", "value": "old"}]));
+    client.produce("t", &json!([{"key": "k", "value": "new"}]));
+    assert_eq!(client.read_from("t", 0, 0).len(), 2);
+    while client.read_from("t", 0, 0).len() == 2 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(client.read_from("t", 0, 0)[0]["value"], "new");
+}
+
+#[test]
+fn what_is_younger_than_the_lag_is_not_replaced() {
+    let (_broker, client) = broker(&json!({"cleanup": "compact", "min_compaction_lag_ms": 3_600_000}));
+    fill_segments(&client, "k");
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(client.read_from("t", 0, 0).len(), 8);
+    assert_eq!(client.patch("/api/topics/t", &json!({"min_compaction_lag_ms": 0})).0, 200);
+    while client.read_from("t", 0, 0).len() > 3 {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_record_without_a_value_goes_once_it_is_old_enough() {
+    let (_broker, client) = broker(&json!({"cleanup": "compact", "delete_retention_ms": 3_600_000}));
+    client.produce("t", &json!([{"key": "gone", "value": "x".repeat(2000)}]));
+    client.produce("t", &json!([{"key": "gone", "value": null}]));
+    let of_key = |key: &str| client.read_from("t", 0, 0).iter().filter(|record| record["key"] == key).count();
+    fill_segments(&client, "k");
+    while of_key("gone") > 1 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(of_key("gone"), 1, "that its key is gone is still told");
+    assert_eq!(client.patch("/api/topics/t", &json!({"delete_retention_ms": 0})).0, 200);
+    while of_key("gone") > 0 {
+        // Something new, so that there is something to compact.
+        fill_segments(&client, "k");
+    }
+}
+
 /// What a record without a key is answered with.
 fn client_error(client: &Client) -> (u16, String) {
     let (status, answer) = client.post("/api/topics/t/produce", &json!({"records": [{"value": "no key"}]}));

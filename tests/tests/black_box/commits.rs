@@ -1,6 +1,6 @@
 //! What is remembered with committed offsets, and how far behind a consumer and its group are.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use takhin_tests::{
     broker::{Broker, Options},
     client::Client,
@@ -47,6 +47,46 @@ fn metadata_that_cannot_be_kept_commits_nothing() {
         assert_eq!(told, (status, &json!(code), &json!(field)), "{answer}");
     }
     assert_eq!(client.get(&format!("{consumer}/committed")).1, json!({"offsets": {"t": {"0": null, "1": null}}}));
+}
+
+#[test]
+fn an_offset_before_the_logs_start_can_be_committed_and_is_no_place_to_begin() {
+    let arguments = vec!["--cleanup-interval-ms=10".into()];
+    let broker = Broker::start(Options { arguments, ..Options::quick() });
+    let client = broker.client();
+    assert_eq!(client.post("/api/topics", &json!({"name": "t", "segment_bytes": 1024})).0, 201);
+    for n in 0..12 {
+        client.produce_values("t", 0, &[format!("{n:03}").repeat(100)]);
+    }
+    assert_eq!(client.patch("/api/topics/t", &json!({"retention_bytes": 1024})).0, 200);
+    let start = || client.get("/api/topics/t").1["offsets"][0]["start"].as_u64().expect("an offset");
+    while start() == 0 {}
+    let consumer = client.subscribe("g", &["t"], &json!({"auto_offset_reset": "latest", "auto_commit": false}));
+    let (status, answer) = client.post(&format!("{consumer}/commit"), &json!({"offsets": {"t": {"0": 0}}}));
+    assert_eq!((status, &answer["committed"]), (200, &json!({"t": {"0": 0}})), "{answer}");
+    assert_eq!(client.delete(&consumer).0, 200);
+    let next = client.subscribe("g", &["t"], &json!({"auto_offset_reset": "latest"}));
+    assert_eq!(
+        client.get(&format!("{next}/position")).1["offsets"],
+        json!({"t": {"0": 12}}),
+        "the reset policy decides"
+    );
+}
+
+#[test]
+fn auto_commit_waits_for_its_interval() {
+    let (_broker, client, _) = broker();
+    client.produce_values("t", 0, &["a", "b", "c"]);
+    for (interval_ms, committed) in [(3_600_000, Value::Null), (0, json!(2))] {
+        let group = format!("every-{interval_ms}");
+        let body = json!({"auto_offset_reset": "earliest", "auto_commit_interval_ms": interval_ms});
+        let consumer = client.subscribe(&group, &["t"], &body);
+        for _ in 0..3 {
+            client.poll(&consumer, &json!({"max_records": 1, "timeout_ms": 0}));
+        }
+        let seen = client.get(&format!("{consumer}/committed")).1["offsets"]["t"]["0"].clone();
+        assert_eq!(seen, committed, "what earlier polls delivered, at most once in {interval_ms} ms");
+    }
 }
 
 #[test]

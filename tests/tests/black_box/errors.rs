@@ -1,5 +1,10 @@
 //! What is refused, and how: every error has the one shape, says what is wrong, and bears the id of its request.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+};
+
 use serde_json::{Map, Value, json};
 use takhin_tests::{
     broker::{Broker, Options},
@@ -94,7 +99,7 @@ fn an_id_that_is_none() {
 #[test]
 fn a_query_that_is_wrong() {
     let (_broker, client) = broker();
-    let known = json!(["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms"]);
+    let known = json!(["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms", "format"]);
     let invalid =
         |name: &str, value: &str| expect(400, "invalid_parameter", json!({"parameter": name, "value": value}));
     let range = |field: &str, value: i64, min: i64, max: i64| {
@@ -237,6 +242,60 @@ fn every_refusal_that_can_be_provoked() {
     let careful = client.subscribe("careful", &["t"], &json!({"auto_offset_reset": "none"}));
     let (status, code, details) = send(&client, "POST", &format!("{careful}/consume"), Some(r#"{"timeout_ms": 0}"#));
     assert_eq!((status, code.as_str(), &details["topic"]), (409, "no_committed_offset", &json!("t")));
+}
+
+#[test]
+fn records_that_are_too_many_or_for_too_many_partitions_are_refused() {
+    let arguments = vec!["--max-records-per-request=3".to_owned()];
+    let broker = Broker::start(Options { arguments, ..Options::quick() });
+    let client = broker.client();
+    client.create_topic("t", 2);
+    let produce = |body: Value| send(&client, "POST", "/api/topics/t/produce", Some(&body.to_string()));
+    let too_many = expect(413, "too_many_records", json!({"field": "records", "max": 3}));
+    assert_eq!(produce(json!({"records": [{}, {}, {}, {}]})), too_many);
+    let records = json!([{"partition": 1}, {"partition": 0}]);
+    let several = expect(422, "several_partitions", json!({"field": "records", "partitions": [1, 0]}));
+    assert_eq!(produce(json!({"records": records, "expected_offset": 0})), several);
+    assert_eq!(produce(json!({"records": records, "producer_id": 1, "sequence": 0})), several);
+    let needed = expect(422, "partition_needed", json!({"field": "records[1].partition"}));
+    assert_eq!(produce(json!({"records": [{"partition": 0}, {}], "expected_offset": 0})), needed);
+    let (status, topic) = client.get("/api/topics/t");
+    assert_eq!((status, &topic["offsets"][0]["end"], &topic["offsets"][1]["end"]), (200, &json!(0), &json!(0)));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_refused_by_its_length_or_with_the_headers() {
+    let path = format!("/api/topics?x={}", "x".repeat(70_000));
+    for (arguments, status, code) in
+        [(vec!["--max-header-bytes=200000".to_owned()], 414, "uri_too_long"), (Vec::new(), 431, "headers_too_large")]
+    {
+        let broker = Broker::start(Options { arguments, ..Options::quick() });
+        let mut stream = TcpStream::connect(broker.client().address()).expect("a connection");
+        // The server may have closed it before it had all.
+        let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n").as_bytes());
+        let answer = until_closed(stream);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+    }
+}
+
+#[test]
+fn a_body_that_ends_too_soon_is_told_so() {
+    let (_broker, client) = broker();
+    for head in ["Content-Length: 100\r\n\r\n{\"records\"", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"rec\r\n"] {
+        let mut stream = TcpStream::connect(client.address()).expect("a connection");
+        let request = format!("POST /api/topics/t/produce HTTP/1.1\r\nHost: t\r\n{head}");
+        stream.write_all(request.as_bytes()).expect("sent");
+        stream.shutdown(Shutdown::Write).expect("nothing more comes");
+        let answer = until_closed(stream);
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("\"incomplete_body\""), "{head:?}: {answer}");
+    }
+}
+
+fn until_closed(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]

@@ -129,6 +129,34 @@ fn a_partition_is_handed_over_once_its_owner_knows() {
 /// Members come and go while producers write. Every record is processed, and each exactly once, since a member commits
 /// what it has processed before it polls again or leaves.
 #[test]
+fn who_holds_on_to_a_partition_for_too_long_is_removed() {
+    let (_broker, client) = broker();
+    let body = json!({"rebalance_timeout_ms": 1000, "auto_commit": false, "auto_offset_reset": "earliest"});
+    client.create_topic("two", 2);
+    for partition in 0..2 {
+        client.produce_values("two", partition, &["v"]);
+    }
+    let holder = client.subscribe("held", &["two"], &body);
+    client.poll(&holder, &json!({"timeout_ms": 0}));
+    let joiner = client.subscribe("held", &["two"], &body);
+    // It lives, and neither polls nor commits what it was delivered of the partition that it has to give up.
+    let gone = loop {
+        let (status, answer) = client.post(&format!("{holder}/heartbeat"), &json!({}));
+        if status != 200 {
+            break answer;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(
+        (&gone["code"], &gone["details"]["reason"]),
+        (&json!("consumer_expired"), &json!("rebalance_timeout")),
+        "{gone}"
+    );
+    client.poll(&joiner, &json!({"timeout_ms": 0}));
+    assert_eq!(client.get(&format!("{joiner}/assignment")).1["assignment"], json!({"two": [0, 1]}));
+}
+
+#[test]
 fn nothing_is_skipped_or_processed_twice_while_members_come_and_go() {
     const ROUNDS: u64 = 60;
     let (_broker, client) = broker();

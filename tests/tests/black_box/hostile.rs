@@ -35,14 +35,10 @@ fn broker() -> (Broker, Client) {
 #[test]
 fn no_request_hides_in_another_ones_body() {
     let (_broker, client) = broker();
-    let hidden = "0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    let hidden = format!("0\r\n\r\n{HIDDEN}");
     let length = format!("Content-Length: {}\r\n", hidden.len());
-    let long = "Content-Length: 4\r\n";
     for framing in [
-        format!("{length}Transfer-Encoding: chunked\r\n"),
-        format!("Transfer-Encoding: chunked\r\n{length}"),
-        format!("Transfer-Encoding: chunked\r\n{long}"),
-        format!("{long}{length}"),
+        format!("Content-Length: 4\r\n{length}"),
         "Content-Length: 0, 0\r\n".to_owned(),
         "Content-Length: +5\r\n".to_owned(),
         "Content-Length: 0x5\r\n".to_owned(),
@@ -63,6 +59,35 @@ fn no_request_hides_in_another_ones_body() {
         assert!(!answer.contains("hidden"), "{framing:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {answer}");
     }
+}
+
+const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+
+/// A length beside chunks counts for nothing, however long it says the body is, and whoever sends both is not heard again on
+/// that connection: nobody on the way who goes by the length has others' requests answered.
+#[test]
+fn a_length_beside_chunks_hides_no_request() {
+    let (_broker, client) = broker();
+    let record = r#"{"records":[{"value":"once"}]}"#;
+    let chunks = format!("{:x}\r\n{record}\r\n0\r\n\r\n", record.len());
+    let lengths = [0, 4, chunks.len(), chunks.len() + HIDDEN.len()];
+    let framings = lengths.map(|length| {
+        let (length, chunked) = (format!("Content-Length: {length}\r\n"), "Transfer-Encoding: chunked\r\n");
+        [format!("{length}{chunked}"), format!("{chunked}{length}")]
+    });
+    for (n, framing) in framings.concat().iter().enumerate() {
+        let head = format!("POST /api/topics/t/produce HTTP/1.1\r\nHost: t\r\n{framing}\r\n");
+        let answer = raw(&client, &format!("{head}{chunks}{HIDDEN}"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{framing:?}: {answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{framing:?}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {answer}");
+        assert!(!answer.contains("hidden"), "{framing:?}: {answer}");
+        assert_eq!(client.read_from("t", 0, 0).len(), n + 1, "{framing:?}: what the chunks say is the body");
+    }
+    // The same without the length: a second request that is none of the body's is one of its own.
+    let head = "POST /api/topics/t/produce HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = raw(&client, &format!("{head}{chunks}{HIDDEN}"));
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 2, "{answer}");
 }
 
 #[test]

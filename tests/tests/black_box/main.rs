@@ -16,6 +16,7 @@ mod crash;
 mod damage;
 mod dashboard;
 mod errors;
+mod formats;
 mod full_disk;
 mod group_offsets;
 mod groups;

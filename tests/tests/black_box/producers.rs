@@ -137,6 +137,87 @@ fn an_idempotency_key_makes_one_request_safe_to_repeat() {
     assert_eq!((both.status, &both.body["code"]), (400, &json!("conflicting_fields")));
 }
 
+/// What was in the topic's partitions before is there, and nothing more.
+fn ends(client: &Client) -> Vec<Value> {
+    let topic = client.get("/api/topics/t").1;
+    topic["offsets"].as_array().expect("partitions").iter().map(|partition| partition["end"].clone()).collect()
+}
+
+#[test]
+fn an_idempotency_key_used_for_something_else_is_refused_whole() {
+    let (mut broker, client) = broker(Options::quick(), 4);
+    let to = |partitions: &[u32]| {
+        let records: Vec<_> =
+            partitions.iter().map(|partition| json!({"value": "a", "partition": partition})).collect();
+        json!({"records": records})
+    };
+    assert_eq!(keyed(&client, "k", &to(&[0, 1])).status, 200);
+    for restart in [false, true] {
+        if restart {
+            broker.kill9();
+            broker.restart();
+        }
+        let client = broker.client();
+        for other in [to(&[2]), to(&[1, 2]), to(&[3, 0]), to(&[0]), to(&[0, 1, 1]), to(&[1, 0])] {
+            let answer = keyed(&client, "k", &other);
+            let seen = (answer.status, &answer.body["code"], &answer.body["retryable"]);
+            assert_eq!(seen, (422, &json!("idempotency_key_reused"), &json!(false)), "{other}");
+        }
+        assert_eq!(ends(&client), [1, 1, 0, 0]);
+        let again = keyed(&client, "k", &to(&[0, 1]));
+        assert_eq!((again.status, &again.body["duplicate"]), (200, &json!(true)));
+    }
+    // Another topic knows nothing of it.
+    let client = broker.client();
+    client.create_topic("other", 1);
+    let body = json!({"records": [{"value": "b"}]}).to_string().into_bytes();
+    let answer = client.send("POST", "/api/topics/other/produce", &[("Idempotency-Key", "k")], Some(body));
+    assert_eq!(answer.expect("an answer").status, 200);
+}
+
+#[test]
+fn a_key_whose_records_would_go_elsewhere_by_now_is_refused() {
+    let (_broker, client) = broker(Options::quick(), 1);
+    let body = json!({"records": (0..20).map(|n| json!({"key": format!("k{n}")})).collect::<Vec<_>>()});
+    assert_eq!(keyed(&client, "k", &body).status, 200);
+    assert_eq!(keyed(&client, "k", &body).body["duplicate"], true);
+    assert_eq!(client.patch("/api/topics/t", &json!({"partitions": 3})).0, 200);
+    let answer = keyed(&client, "k", &body);
+    assert_eq!((answer.status, &answer.body["code"]), (422, &json!("idempotency_key_reused")));
+    assert_eq!(ends(&client), [20, 0, 0]);
+}
+
+#[test]
+fn a_request_that_was_half_done_is_done_when_it_is_repeated() {
+    let (broker, client) = broker(Options::quick(), 2);
+    assert_eq!(client.patch("/api/topics/t", &json!({"segment_bytes": 1024})).0, 200);
+    let filling = json!({"records": [{"value": "x".repeat(2000), "partition": 1}]});
+    assert_eq!(client.post(PRODUCE, &filling).0, 200);
+    // The partition needs a new segment next, and there is no place for it.
+    let (place, away) = (broker.data_dir().join("logs/t-1"), broker.data_dir().join("away"));
+    std::fs::rename(&place, &away).expect("moved");
+    std::fs::write(&place, b"in the way").expect("written");
+    let body = json!({"records": [{"value": "a", "partition": 0}, {"value": "b", "partition": 1}]});
+    for duplicate in [false, true] {
+        let half = keyed(&client, "k", &body);
+        let seen = (half.status, &half.body["code"], &half.body["retryable"]);
+        assert_eq!(seen, (503, &json!("partly_produced"), &json!(true)), "{duplicate}: {}", half.body);
+        let told = &half.body["details"]["offsets"];
+        assert_eq!((&told[0]["offset"], &told[1]), (&json!(0), &Value::Null), "{}", half.body);
+    }
+    let other = json!({"records": [{"value": "c", "partition": 0}]});
+    let refused = keyed(&client, "k", &other);
+    assert_eq!((refused.status, &refused.body["code"]), (422, &json!("idempotency_key_reused")));
+    std::fs::remove_file(&place).expect("removed");
+    std::fs::rename(&away, &place).expect("moved back");
+    for _ in 0..2 {
+        let whole = keyed(&client, "k", &body);
+        let offsets = whole.body["offsets"].as_array().expect("offsets").iter().map(|place| &place["offset"]);
+        assert_eq!((whole.status, offsets.collect::<Vec<_>>()), (200, vec![&json!(0), &json!(1)]));
+    }
+    assert_eq!(ends(&client), [1, 2]);
+}
+
 #[test]
 fn many_repetitions_at_once_append_once() {
     let (broker, client) = broker(Options::default(), 1);

@@ -43,7 +43,7 @@ fn a_consumer_lives_from_subscribe_to_close() {
             "consumer_id": id, "group_id": "ledger", "topics": topics, "manual": manual, "assignment": assignment,
             "generation": 1, "positions": positions, "lag": lag, "auto_offset_reset": "earliest",
             "session_timeout_ms": 30000, "max_poll_interval_ms": 300_000, "rebalance_timeout_ms": 60000,
-            "auto_commit": true, "auto_commit_interval_ms": 5000, "assignor": "uniform",
+            "auto_commit": true, "auto_commit_interval_ms": 5000, "assignor": "uniform", "format": "text",
         })
     };
     let topics = subscribed["topics"].clone();

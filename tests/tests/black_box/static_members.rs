@@ -77,6 +77,21 @@ fn what_members_want_of_the_assignor_is_done() {
 }
 
 #[test]
+fn a_range_gives_each_member_neighbours_and_the_first_ones_more() {
+    let (_broker, client) = broker();
+    client.create_topic("five", 5);
+    let body = json!({"assignor": "range"});
+    let members = [0, 1].map(|_| client.subscribe("ranges", &["five"], &body));
+    for member in members.iter().chain(&members) {
+        client.poll(member, &json!({"timeout_ms": 0}));
+    }
+    let share = |member: &String| client.get(&format!("{member}/assignment")).1["assignment"]["five"].clone();
+    let mut shares = [share(&members[0]), share(&members[1])];
+    shares.sort_by_key(|share| share[0].as_u64());
+    assert_eq!(shares, [json!([0, 1, 2]), json!([3, 4])]);
+}
+
+#[test]
 fn bad_instances_and_assignors_are_refused() {
     let (_broker, client) = broker();
     for (field, value, code) in [

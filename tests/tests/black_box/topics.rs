@@ -17,7 +17,7 @@ fn defaults() -> Value {
     json!({
         "retention_ms": -1, "retention_bytes": -1, "segment_bytes": 134_217_728, "segment_ms": 604_800_000,
         "max_message_bytes": 1_048_576, "cleanup": "delete", "min_compaction_lag_ms": 0,
-        "delete_retention_ms": 86_400_000, "compression": "none",
+        "delete_retention_ms": 86_400_000, "compression": "none", "durability": "os",
     })
 }
 
@@ -69,6 +69,49 @@ fn settings_are_set_changed_and_kept() {
     broker.kill9();
     broker.restart();
     assert_eq!(broker.client().get("/api/topics/t"), (200, described));
+}
+
+#[test]
+fn a_topic_says_when_its_appends_are_answered_or_else_the_server_does() {
+    for (server, topic_that_is_not_set) in [("fsync", 1), ("interval:3600000", 0), ("os", 0)] {
+        let mut broker = Broker::start(Options { durability: Some(server.to_owned()), ..Options::default() });
+        let client = broker.client();
+        let shown = |client: &Client, name: &str| client.get(&format!("/api/topics/{name}")).1["durability"].clone();
+        let make = |name: &str, durability: &str| {
+            let answer = client.post("/api/topics", &json!({"name": name, "durability": durability}));
+            assert_eq!(answer.0, 201, "{answer:?}");
+        };
+        make("synced", "fsync");
+        make("quick", "os");
+        client.create_topic("plain", 1);
+        assert_eq!(["synced", "quick", "plain"].map(|name| shown(&client, name)), ["fsync", "os", server]);
+        let syncs = |of: &str| {
+            let before = journal_syncs(&client);
+            client.produce_values(of, 0, &["v"]);
+            journal_syncs(&client) - before
+        };
+        assert_eq!(["synced", "quick", "plain"].map(syncs), [1, 0, topic_that_is_not_set], "{server}");
+        assert_eq!(client.patch("/api/topics/quick", &json!({"durability": "fsync"})).1["durability"], "fsync");
+        assert_eq!(client.patch("/api/topics/synced", &json!({"durability": "server"})).1["durability"], server);
+        broker.kill9();
+        broker.restart();
+        let client = broker.client();
+        assert_eq!(["synced", "quick", "plain"].map(|name| shown(&client, name)), [server, "fsync", server]);
+        let (status, refused) = client.patch("/api/topics/quick", &json!({"durability": "never"}));
+        assert_eq!(
+            (status, &refused["code"], &refused["details"]["field"]),
+            (422, &json!("invalid_value"), &json!("durability"))
+        );
+        assert!(refused["error"].as_str().expect("text").contains("`fsync`, `os`"), "{refused}");
+    }
+}
+
+/// How often the journal was synced.
+fn journal_syncs(client: &Client) -> u64 {
+    let metrics = client.get("/metrics").1;
+    let mut lines = metrics.as_str().expect("text").lines();
+    let count = lines.find_map(|line| line.strip_prefix("takhin_storage_sync_seconds_count "));
+    count.expect("a figure").parse().expect("a number")
 }
 
 #[test]

@@ -102,7 +102,8 @@ fn what_stands_before_a_wrong_line_is_stored_and_nothing_behind_it() {
         ("{\"valeu\": \"b\"}", 400, "unknown_field", json!("valeu")),
         ("{\"headers_list\": [{\"key\": 1}]}", 400, "invalid_field", json!("headers_list[0].key")),
         ("{\"value\": \"b\"", 400, "malformed_json", Value::Null),
-        ("[]", 400, "malformed_json", Value::Null),
+        ("[]", 400, "not_an_object", Value::Null),
+        ("[", 400, "malformed_json", Value::Null),
     ] {
         let before = stored(&client, 0).len();
         let good = "{\"value\": \"a\", \"partition\": 0}";

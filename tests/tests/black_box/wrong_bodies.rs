@@ -15,7 +15,7 @@ fn broken_json_is_told_with_its_place() {
     let (_broker, client) = broker();
     for path in ["/api/consumers/subscribe", "/api/topics", "/api/topics/t/produce"] {
         for (body, line, column) in
-            [("{\"x\"", 1, 4), ("", 1, 1), ("[]", 1, 1), ("null", 1, 1), ("{\n  \"a\" 1}", 2, 7), ("{} {}", 1, 4)]
+            [("{\"x\"", 1, 4), ("", 1, 1), ("[1", 1, 2), ("nul", 1, 3), ("{\n  \"a\" 1}", 2, 7), ("{} {}", 1, 4)]
         {
             let (status, code, details) = send(&client, "POST", path, Some(body));
             // What is missing from, or strange to, this body may be found before the place where it breaks off.
@@ -27,6 +27,14 @@ fn broken_json_is_told_with_its_place() {
                     "{path} {body:?}"
                 );
             }
+        }
+    }
+    for (body, what) in [("[]", "an array"), (" \"a\"", "a string"), ("-1", "a number"), ("null", "null")] {
+        for path in ["/api/consumers/subscribe", "/api/topics", "/api/topics/t/produce"] {
+            let (status, answer) =
+                client.send("POST", path, &[], Some(body.into())).map(|it| (it.status, it.body)).expect("an answer");
+            assert_eq!((status, &answer["code"]), (400, &json!("not_an_object")), "{path} {body:?}");
+            assert_eq!(answer["error"], format!("the body is {what}, and must be a JSON object"));
         }
     }
     let not_utf8 = client.send("POST", "/api/topics", &[], Some(b"{\"name\": \"\xff\"}".to_vec())).expect("an answer");

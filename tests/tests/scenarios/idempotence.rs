@@ -83,6 +83,37 @@ fn an_idempotency_key_stands_for_one_request() {
 }
 
 #[test]
+fn an_idempotency_key_that_is_taken_is_refused_by_every_partition_of_the_topic() {
+    let mut script = Script::default();
+    script.create("orders", 3);
+    script.create("others", 1);
+    let keyed = |topic: &str, body, partitions: &[u32]| takhin_core::Request::Produce {
+        topic: takhin_tests::script::topic(topic),
+        batches: partitions
+            .iter()
+            .map(|partition| takhin_core::ProduceBatch {
+                partition: *partition,
+                records: 1,
+                bytes: 100,
+                producer: Some(ProducerStamp { producer: ProducerId::keyed(99), epoch: 0, sequence: body }),
+                ..takhin_core::ProduceBatch::default()
+            })
+            .collect(),
+    };
+    let first = script.ask(keyed("orders", 1, &[0, 1]));
+    assert_eq!(script.produced(first), (0, false));
+    for partitions in [&[2][..], &[1, 2], &[2, 1], &[0, 1]] {
+        let other = script.ask(keyed("orders", 2, partitions));
+        assert!(matches!(script.refusal(other), Refusal::IdempotencyKeyReused { .. }), "{partitions:?}");
+    }
+    let again = script.ask(keyed("orders", 1, &[0, 1]));
+    assert_eq!(script.produced(again), (0, true));
+    let elsewhere = script.ask(keyed("others", 2, &[0]));
+    assert_eq!(script.produced(elsewhere), (0, false), "a key is known to its topic only");
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
 fn a_retry_of_a_conditional_produce_is_a_duplicate_and_no_mismatch() {
     let mut script = script();
     let stamp = Some(ProducerStamp { producer: ProducerId(7), epoch: 0, sequence: 0 });

@@ -126,6 +126,11 @@ struct Settings {
     /// How records are stored
     #[arg(long, value_enum)]
     compression: Option<CompressionArgument>,
+
+    /// When an append is answered: once it survives the loss of power (fsync), or the death of the process (os), or as the
+    /// server is set
+    #[arg(long, value_parser = ["fsync", "os", "server"])]
+    durability: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -172,6 +177,7 @@ impl Settings {
             min_compaction_lag_ms: self.min_compaction_lag_ms,
             delete_retention_ms: self.delete_retention_ms,
             compression: self.compression.map(Compression::from),
+            durability: self.durability.clone(),
         }
     }
 }
@@ -275,6 +281,7 @@ fn settings_of(topic: &Topic) -> String {
         ("min_compaction_lag_ms", or_dash(settings.min_compaction_lag_ms)),
         ("delete_retention_ms", or_dash(settings.delete_retention_ms)),
         ("compression", or_dash(settings.compression)),
+        ("durability", or_dash(settings.durability.as_deref())),
     ];
     let lines = lines.map(|(name, value)| format!("  {name:<22}{value}\n")).concat();
     format!("{}, {}\n{lines}", topic.name, partitions(topic.partitions))

@@ -111,6 +111,11 @@ impl FromStr for DurabilityArgument {
 }
 
 impl Storage {
+    /// When a write is answered, as it is set.
+    pub(in crate::cli) fn durability(&self) -> String {
+        self.durability.0.to_string()
+    }
+
     /// The settings of the engine, for a process that may have so many files open.
     pub(in crate::cli) fn config(&self, files: u64) -> LocalConfig {
         LocalConfig {

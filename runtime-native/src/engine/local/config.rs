@@ -1,6 +1,8 @@
 //! What can be set.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
+
+use takhin_core::{TopicConfig, TopicDurability};
 
 /// When an append is reported as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,12 +17,34 @@ pub enum Durability {
     Os,
 }
 
+impl Durability {
+    /// What holds for the logs of a topic that is kept in this way, on a server that is set to this.
+    pub(super) fn of_topic(self, config: Option<&TopicConfig>) -> Self {
+        match config.map(|config| config.durability).unwrap_or_default() {
+            TopicDurability::Server => self,
+            TopicDurability::Fsync => Self::Fsync,
+            TopicDurability::Os => Self::Os,
+        }
+    }
+}
+
+/// As it is set.
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fsync => f.write_str("fsync"),
+            Self::Interval(span) => write!(f, "interval:{}", span.as_millis()),
+            Self::Os => f.write_str("os"),
+        }
+    }
+}
+
 /// The settings of the local engine.
 #[derive(Clone, Debug)]
 pub struct LocalConfig {
     /// Where everything is kept. Made if it isn't there.
     pub data_dir: PathBuf,
-    /// When an append is done.
+    /// When an append is done, unless its topic says otherwise, and when facts are kept.
     pub durability: Durability,
     /// A segment with at least this size takes no more batches, whatever its topic is set to; at most 1 GiB.
     pub segment_bytes: u64,

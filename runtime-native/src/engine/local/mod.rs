@@ -39,9 +39,11 @@ pub mod disk;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod group;
 mod home;
 mod index;
 mod journal;
+mod keyed;
 mod layout;
 mod log;
 mod opening;

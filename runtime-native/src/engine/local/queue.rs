@@ -1,11 +1,12 @@
 //! What waits to be written.
 
 use std::{
+    collections::HashSet,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use takhin_core::{LogId, Offset};
+use takhin_core::{LogId, Offset, TopicConfig, TopicDurability, TopicId};
 
 use super::checkpoint::CheckpointEnd;
 use crate::engine::{SubmitError, WriteOp};
@@ -23,8 +24,10 @@ pub(super) struct Queue {
 struct Waiting {
     ops: Vec<WriteOp>,
     bytes: usize,
-    /// Whether among them is something else than appends and facts.
+    /// Whether among them is something else than facts and appends that need no sync of their own.
     mixed: bool,
+    /// The topics to which appends are synced, whatever the server is set to.
+    synced: HashSet<TopicId>,
     /// Whether the writing thread is to look at them.
     woken: bool,
     ended: Option<CheckpointEnd>,
@@ -72,8 +75,11 @@ pub(super) enum Wish {
 }
 
 impl Queue {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, waiting: Mutex::default(), changed: Condvar::new() }
+    /// A queue for logs that are kept in these ways.
+    pub(super) fn new<'c>(limit: usize, configs: impl IntoIterator<Item = (&'c TopicId, &'c TopicConfig)>) -> Self {
+        let mut waiting = Waiting::default();
+        configs.into_iter().for_each(|(topic, config)| waiting.configure(*topic, config));
+        Self { limit, waiting: Mutex::new(waiting), changed: Condvar::new() }
     }
 
     /// Adds an operation. An append is taken if the queue is empty, however large it is. It is written in a round that
@@ -91,7 +97,19 @@ impl Queue {
         if refusable {
             waiting.bytes += weight;
         }
-        waiting.mixed |= !matches!(op, WriteOp::Append { .. } | WriteOp::Persist { .. });
+        waiting.mixed |= match &op {
+            WriteOp::Append { log, .. } => waiting.synced.contains(&log.topic),
+            WriteOp::Persist { .. } => false,
+            WriteOp::ConfigureLogs { topic, config } => {
+                waiting.configure(*topic, config);
+                true
+            }
+            WriteOp::DeleteLogs { topic, .. } => {
+                waiting.synced.remove(topic);
+                true
+            }
+            WriteOp::CreateLogs { .. } | WriteOp::Hold { .. } | WriteOp::Checkpoint { .. } => true,
+        };
         waiting.ops.push(op);
         Ok(if waiting.ops.len() == 1 { Submitted::First } else { Submitted::BehindOthers })
     }
@@ -155,7 +173,7 @@ impl Queue {
         Taken { ops, ended, wishes, end: waiting.end }
     }
 
-    /// Takes all there is if that is nothing but appends and facts.
+    /// Takes all there is if that is nothing but facts and appends that need no sync of their own.
     pub(super) fn take_writes(&self, ops: Vec<WriteOp>) -> Option<Vec<WriteOp>> {
         let mut waiting = self.lock();
         let only_writes = !waiting.mixed && waiting.ended.is_none() && waiting.end.is_none();
@@ -169,6 +187,14 @@ impl Queue {
 }
 
 impl Waiting {
+    fn configure(&mut self, topic: TopicId, config: &TopicConfig) {
+        if config.durability == TopicDurability::Fsync {
+            self.synced.insert(topic);
+        } else {
+            self.synced.remove(&topic);
+        }
+    }
+
     fn take_ops(&mut self, mut ops: Vec<WriteOp>) -> Vec<WriteOp> {
         ops.clear();
         std::mem::swap(&mut self.ops, &mut ops);

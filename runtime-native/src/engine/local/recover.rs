@@ -94,7 +94,7 @@ pub(super) fn recover(
     opening.report.logs = bounds.len();
     let (next, journal_from) = opening.snapshots();
     let anchors = Anchors::of(&*opening.disk, &layout).map_err(at(layout.root()))?;
-    let queue = Queue::new(opening.config.queue_bytes);
+    let queue = Queue::new(opening.config.queue_bytes, &configs);
     let stats = Arc::default();
     let writer = Writer {
         shared,

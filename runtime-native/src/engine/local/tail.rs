@@ -43,6 +43,8 @@ pub(super) struct Append {
     pub(super) log: LogId,
     pub(super) batch: EncodedBatch,
     pub(super) expected_offset: Option<Offset>,
+    /// Whether it bears an idempotency key that stands for another request.
+    pub(super) key_is_anothers: bool,
     /// What comes of it though it isn't written: it is in the log already, or must not be.
     pub(super) settled: Option<Result<AppendedAt, StorageError>>,
     pub(super) placed: Result<Placed, StorageError>,
@@ -116,7 +118,11 @@ impl Tail {
         for append in &mut *appends {
             append.batch.set_base_offset(base);
             let header = BatchHeader::read(append.batch.bytes()).expect("an encoded batch has a good header");
-            append.settled = self.settle(&header, append.expected_offset);
+            append.settled = if append.key_is_anothers {
+                Some(Err(StorageError::Refused(AppendRefusal::KeyReused)))
+            } else {
+                self.settle(&header, append.expected_offset)
+            };
             if append.settled.is_some() {
                 continue;
             }

@@ -1,14 +1,4 @@
-//! The writing thread: takes all that waits, writes it as one group, syncs once, reports once.
-//!
-//! ```text
-//!   queue --> group: segments of each log, then the journal, then one sync --> commit --> completions
-//!                        |                    |              |
-//!                     undo that log       undo the group   final: nothing is acknowledged any more
-//! ```
-//!
-//! A batch that could not be written is cut off again, and the cut is made durable, before its append is
-//! reported as failed; so it never comes back. After a sync that failed, or a cut that failed, what is on the
-//! disk can't be known, and the engine acknowledges nothing until it is started anew.
+//! The writing thread: takes all that waits, has it written, and sees to what is due.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,13 +13,13 @@ use takhin_core::{FactSeq, LogId, Offset, TopicConfig, TopicId};
 use super::{
     anchors::Anchors,
     checkpoint::{Dirty, Job},
-    config::{Durability, LocalConfig},
+    config::LocalConfig,
     journal::{Bounds, Frame, Journal, SyncFailed},
     layout::Layout,
     queue::Taken,
     reader::Shared,
     stats::EngineStats,
-    tail::{Append, PutError, Tail},
+    tail::{Append, Tail},
     upkeep::{Creation, Undeleted},
 };
 use crate::engine::{Completion, StorageError, StorageState, WriteOp};
@@ -65,8 +55,8 @@ pub(super) struct Writer {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) waiting: VecDeque<(FactSeq, Vec<u8>)>,
-    through: FactSeq,
-    reported: FactSeq,
+    pub(super) through: FactSeq,
+    pub(super) reported: FactSeq,
 }
 
 /// Where checkpoints stand.
@@ -157,7 +147,8 @@ impl Writer {
             match op {
                 WriteOp::Append { id, log, batch, expected_offset } => {
                     let placed = Err(StorageError::NoSuchLog);
-                    appends.push(Append { id, log, batch, expected_offset, settled: None, placed });
+                    let key_is_anothers = false;
+                    appends.push(Append { id, log, batch, expected_offset, key_is_anothers, settled: None, placed });
                 }
                 WriteOp::Persist { through, facts } => self.keep_facts(through, facts),
                 WriteOp::CreateLogs { topic, name, partitions } => {
@@ -200,164 +191,6 @@ impl Writer {
         }
     }
 
-    /// Writes appends, and all facts that wait, and reports them.
-    fn write_group(&mut self, appends: &mut Vec<Append>) {
-        let failed_before = self.failure();
-        if failed_before.is_none() && (!appends.is_empty() || !self.facts.waiting.is_empty()) {
-            // A stable sort: what came first for a log stays first.
-            appends.sort_by_key(|append| append.log);
-            for run in appends.chunk_by_mut(|a, b| a.log == b.log) {
-                self.put_run(run);
-            }
-            self.stats.groups.inc();
-            let operations = u32::try_from(appends.len() + self.facts.waiting.len()).unwrap_or(u32::MAX);
-            self.stats.group_operations.observe(operations.into());
-            if self.has_failed() {
-                self.doubt(appends);
-            } else {
-                self.write_journal(appends);
-            }
-            self.commit(appends);
-            let full = appends.iter().any(|append| matches!(append.placed, Err(StorageError::Full)));
-            if !full && self.facts.waiting.is_empty() && !self.has_failed() {
-                self.set_state(StorageState::Ok);
-            }
-        }
-        for append in appends.drain(..) {
-            let result = match (&failed_before, append.placed) {
-                (Some(why), _) => Err(StorageError::Failed(why.clone())),
-                (None, placed) => append.settled.unwrap_or_else(|| placed.map(|placed| placed.appended_at())),
-            };
-            self.done.push(Completion::Appended { id: append.id, log: append.log, result });
-        }
-        if self.facts.waiting.is_empty() && self.facts.through > self.facts.reported && !self.has_failed() {
-            self.facts.reported = self.facts.through;
-            self.done.push(Completion::Persisted { through: self.facts.through });
-        }
-    }
-
-    /// Puts one log's batches into its segment.
-    fn put_run(&mut self, run: &mut [Append]) {
-        let Some(first) = run.first() else { return };
-        let failure = self.failure();
-        let Some(tail) = self.tails.get_mut(&first.log) else {
-            return;
-        };
-        let rolled = match failure {
-            Some(why) => Err(StorageError::Failed(why)),
-            None => tail
-                .roll_if_full(&self.shared.files, &mut self.dirty, self.config.segment_bytes)
-                .map_err(|error| storage_error(&error)),
-        };
-        let put = rolled.and_then(|()| {
-            tail.put(&self.shared.files, run).map_err(|error| match error {
-                PutError::Undone(error) => storage_error(&error),
-                PutError::Left(error) => StorageError::Uncertain(error.to_string()),
-            })
-        });
-        let Err(error) = put else { return };
-        tail.producers.roll_back();
-        for append in run {
-            append.fail(error.clone());
-        }
-        match error {
-            StorageError::Uncertain(why) => self.fail(format!("a write could not be undone: {why}")),
-            StorageError::Full => self.set_state(StorageState::Full),
-            StorageError::Failed(_) | StorageError::NoSuchLog | StorageError::Refused(_) => {}
-        }
-    }
-
-    /// Writes the journal and syncs it, as far as the setting asks for it. Afterwards the appends that are still
-    /// placed, and the facts that no longer wait, are as durable as promised.
-    fn write_journal(&mut self, appends: &mut [Append]) {
-        if let Err(error) = self.try_journal(appends) {
-            self.undo_group(appends, &error);
-            // The records may have been what there was no room for.
-            if !self.has_failed()
-                && !appends.is_empty()
-                && !self.facts.waiting.is_empty()
-                && let Err(error) = self.try_journal(&[])
-            {
-                self.undo_group(&mut [], &error);
-            }
-        }
-    }
-
-    fn try_journal(&mut self, appends: &[Append]) -> io::Result<()> {
-        let journalled = self.config.durability != Durability::Os;
-        let facts = self.facts.waiting.iter().map(|(seq, fact)| Frame::Fact { seq: *seq, fact });
-        let records = appends.iter().filter(|append| journalled && append.placed.is_ok());
-        let records = records.map(|append| Frame::Records { log: append.log, batch: append.batch.bytes() });
-        let frames: Vec<_> = facts.chain(records).collect();
-        if frames.is_empty() {
-            return Ok(());
-        }
-        let bytes = self.journal.write(&frames)?;
-        match self.config.durability {
-            Durability::Fsync => {
-                self.sync_journal()?;
-            }
-            Durability::Interval(span) => self.next_sync = self.next_sync.or_else(|| Instant::now().checked_add(span)),
-            Durability::Os => {}
-        }
-        self.stats.journal_bytes.inc_by(bytes);
-        self.stats.facts.inc_by(self.facts.waiting.len() as u64);
-        self.snapshots.written += self.facts.waiting.iter().map(|(_, fact)| fact.len() as u64).sum::<u64>();
-        self.facts.waiting.clear();
-        Ok(())
-    }
-
-    /// Takes back what a group has written, or doubts it where that can't be done.
-    fn undo_group(&mut self, appends: &mut [Append], error: &io::Error) {
-        if SyncFailed::is(error) {
-            self.fail(error.to_string());
-            return self.doubt(appends);
-        }
-        let mut undone = self.journal.cut_off();
-        for run in appends.chunk_by(|a, b| a.log == b.log) {
-            if run.iter().any(|append| append.placed.is_ok())
-                && let Some(tail) = self.tails.get_mut(&run[0].log)
-            {
-                tail.producers.roll_back();
-                undone = undone.and_then(|()| tail.undo(&self.shared.files));
-            }
-        }
-        if let Err(undo) = undone {
-            self.fail(format!("a write failed ({error}) and could not be undone: {undo}"));
-            return self.doubt(appends);
-        }
-        let error = storage_error(error);
-        if error == StorageError::Full {
-            self.set_state(StorageState::Full);
-        }
-        appends.iter_mut().filter(|append| append.is_good()).for_each(|append| append.fail(error.clone()));
-    }
-
-    /// Says of all that was written that it may or may not be there.
-    fn doubt(&self, appends: &mut [Append]) {
-        let why = self.failure().unwrap_or_default();
-        for append in appends.iter_mut().filter(|append| append.is_good()) {
-            append.fail(StorageError::Uncertain(why.clone()));
-        }
-    }
-
-    fn commit(&mut self, appends: &[Append]) {
-        for run in appends.chunk_by(|a, b| a.log == b.log) {
-            let placed = run.iter().filter_map(|append| append.placed.as_ref().ok());
-            let bytes: u64 = placed.clone().map(|placed| placed.header.bytes as u64).sum();
-            if bytes == 0 {
-                continue;
-            }
-            if let Some(tail) = self.tails.get_mut(&run[0].log) {
-                tail.commit(placed.clone());
-                self.dirty.segment(&tail.log, &tail.active);
-            }
-            self.stats.appends.inc_by(placed.count() as u64);
-            self.stats.record_bytes.inc_by(bytes);
-            self.snapshots.written += bytes;
-        }
-    }
-
     fn sync_if_due(&mut self) {
         let due = self.next_sync.is_some_and(|at| at <= Instant::now());
         if !due || self.has_failed() {
@@ -369,7 +202,7 @@ impl Writer {
         }
     }
 
-    fn sync_journal(&mut self) -> io::Result<()> {
+    pub(super) fn sync_journal(&mut self) -> io::Result<()> {
         let began = Instant::now();
         self.journal.sync().map_err(SyncFailed::wrap)?;
         self.stats.sync_seconds.observe(began.elapsed().as_secs_f64());

@@ -16,11 +16,12 @@ const KEYS: Uuid = Uuid::from_u128(0x6f0f_1d5c_93f3_4f2e_a6f4_0a5d_2f6b_7c11);
 pub(crate) const MAX_EPOCH: i64 = i16::MAX as i64;
 pub(crate) const MAX_SEQUENCE: i64 = i32::MAX as i64;
 
-/// A request's `Idempotency-Key`, with what tells its body from another one.
+/// A request's `Idempotency-Key`, with what tells the request from another one: a checksum of its body and of where its
+/// records go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IdempotencyKey {
     hash: u64,
-    body: u32,
+    checksum: u32,
 }
 
 impl IdempotencyKey {
@@ -32,7 +33,17 @@ impl IdempotencyKey {
             return Err(ApiError::unacceptable("invalid_idempotency_key", "Idempotency-Key", message));
         }
         let (hash, _) = Uuid::new_v5(&KEYS, key.as_bytes()).as_u64_pair();
-        Ok(Some(Self { hash, body: crc32c::crc32c(body) >> 1 }))
+        Ok(Some(Self { hash, checksum: crc32c::crc32c(body) }))
+    }
+
+    /// The key of a request whose records go to these partitions, so many to each. A topic that has grown sends them
+    /// elsewhere, and then the same body is another request.
+    pub(super) fn of_records(self, places: impl Iterator<Item = (u32, u32)>) -> Self {
+        let mix = |checksum, (partition, records): (u32, u32)| {
+            let checksum = crc32c::crc32c_append(checksum, &partition.to_be_bytes());
+            crc32c::crc32c_append(checksum, &records.to_be_bytes())
+        };
+        Self { checksum: places.fold(self.checksum, mix), ..self }
     }
 
     /// The partition for records that may go anywhere: the same when the request is sent again.
@@ -46,7 +57,7 @@ impl IdempotencyKey {
     }
 
     fn stamp(self) -> ProducerStamp {
-        ProducerStamp { producer: ProducerId::keyed(self.hash), epoch: 0, sequence: self.body }
+        ProducerStamp { producer: ProducerId::keyed(self.hash), epoch: 0, sequence: self.checksum >> 1 }
     }
 }
 

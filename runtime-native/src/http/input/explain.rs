@@ -19,12 +19,35 @@ pub(crate) fn utf8(body: &[u8]) -> Result<&str, ApiError> {
 
 /// Refuses a body that does not begin like an object, which serde would also take from an array.
 pub(crate) fn expect_object(body: &str) -> Result<(), ApiError> {
-    let message = match body.trim_start().bytes().next() {
+    let refused = match body.trim_start().bytes().next() {
         Some(b'{') => return Ok(()),
-        Some(_) => "the body must be a JSON object",
-        None => "the body must be a JSON object, and it is empty",
+        Some(_) => not_an_object(body).map_err(|error| explain("", &error)),
+        None => Err(ApiError::malformed("malformed_json", "the body must be a JSON object, and it is empty")
+            .with("line", 1)
+            .with("column", 1)),
     };
-    Err(ApiError::malformed("malformed_json", message).with("line", 1).with("column", 1))
+    Err(match refused {
+        Ok(what) => {
+            let message = format!("the body is {what}, and must be a JSON object");
+            ApiError::malformed("not_an_object", message).with("line", 1).with("column", 1)
+        }
+        Err(error) => error,
+    })
+}
+
+/// What JSON is that is no object.
+///
+/// # Errors
+/// It is no JSON at all.
+pub(super) fn not_an_object(text: &str) -> Result<&'static str, serde_json::Error> {
+    serde_json::from_str::<de::IgnoredAny>(text)?;
+    Ok(match text.trim_start().bytes().next() {
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        _ => "a number",
+    })
 }
 
 /// Turns a parser's error into ours; `path` is where in the body it was, as in `records[3].partition`.

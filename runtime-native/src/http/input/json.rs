@@ -58,7 +58,8 @@ mod tests {
         assert_eq!(fault(b"{\"amount\": 1} x"), ("malformed_json", json!({"line": 1, "column": 15})));
         assert_eq!(fault(b"{\n\"amo\xff"), ("malformed_json", json!({"line": 2, "column": 5})));
         assert_eq!(fault(b""), ("malformed_json", json!({"line": 1, "column": 1})));
-        assert_eq!(fault(b"[1]"), ("malformed_json", json!({"line": 1, "column": 1})));
+        assert_eq!(fault(b"[1]"), ("not_an_object", json!({"line": 1, "column": 1})));
+        assert_eq!(fault(b"[1"), ("malformed_json", json!({"line": 1, "column": 2})));
     }
 
     #[test]

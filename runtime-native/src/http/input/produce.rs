@@ -9,14 +9,9 @@
 //! * A `value` that is a string is stored as its text, `null` or none as no value at all (a tombstone), any other
 //!   JSON as it is written.
 
-use std::fmt;
-
 use axum::http::StatusCode;
 use rustc_hash::FxHashMap;
-use serde::{
-    Deserialize,
-    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 use serde_path_to_error::Track;
 use smallvec::SmallVec;
@@ -25,8 +20,8 @@ use takhin_core::{Offset, TopicConfig};
 use super::{
     conditions::{Conditions, IdempotencyKey, Wishes},
     explain::{expect_object, explain, utf8},
-    one_of::OneOf,
-    record::{Draft, Named, RecordSeed, Scratch, not_base64},
+    produce_body::BodySeed,
+    record::{Draft, Named, Scratch, not_base64},
     text::{Encoding, LoneSurrogate, Piece, decode_base64, unescape},
 };
 use crate::{
@@ -112,12 +107,12 @@ pub(super) struct Sink<'c> {
     pub(super) builders: SmallVec<[(u32, BatchBuilder); 1]>,
     batch_of: FxHashMap<u32, u32>,
     places: Vec<Place>,
-    wishes: Wishes,
+    pub(super) wishes: Wishes,
     /// The first record that could have gone to another partition as well.
     anywhere: Option<usize>,
     pub(super) scratch: Scratch,
     /// What ended the parsing, if it was no fault of the JSON's shape.
-    fault: Option<ApiError>,
+    pub(super) fault: Option<ApiError>,
 }
 
 impl<'c> Sink<'c> {
@@ -150,7 +145,9 @@ impl<'c> Sink<'c> {
         if self.places.is_empty() {
             return Err(ApiError::unacceptable("empty", "records", "records must not be empty"));
         }
-        let Conditions { producer, expected_offset } = self.wishes.check(self.rules.key)?;
+        let places = self.builders.iter().map(|(partition, builder)| (*partition, builder.records()));
+        let key = self.rules.key.map(|key| key.of_records(places));
+        let Conditions { producer, expected_offset } = self.wishes.check(key)?;
         if self.wishes.need_one_partition() {
             self.one_partition()?;
         }
@@ -181,7 +178,8 @@ impl<'c> Sink<'c> {
         Ok(())
     }
 
-    fn take(&mut self, draft: Draft<'_>) -> Result<(), ApiError> {
+    /// Takes the next record, whose headers are in the scratch.
+    pub(super) fn take(&mut self, draft: Draft<'_>) -> Result<(), ApiError> {
         let index = self.places.len();
         if index == self.rules.config.max_records_per_request {
             let message = format!("a request may have at most {index} records");
@@ -344,108 +342,6 @@ pub(super) struct RecordParts<'b> {
     goes_anywhere: bool,
     timestamp_ms: i64,
     has_own_timestamp: bool,
-}
-
-struct BodySeed<'s, 'c>(&'s mut Sink<'c>);
-
-struct RecordsSeed<'s, 'c>(&'s mut Sink<'c>);
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum BodyField {
-    Records,
-    ProducerId,
-    Epoch,
-    Sequence,
-    ExpectedOffset,
-    Compression,
-}
-
-impl BodyField {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Records => "records",
-            Self::ProducerId => "producer_id",
-            Self::Epoch => "epoch",
-            Self::Sequence => "sequence",
-            Self::ExpectedOffset => "expected_offset",
-            Self::Compression => "compression",
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for BodySeed<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for BodySeed<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with records")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = 0u8;
-        while let Some(field) = map.next_key::<BodyField>()? {
-            let bit = 1 << field as u8;
-            if seen & bit != 0 {
-                return Err(A::Error::duplicate_field(field.name()));
-            }
-            seen |= bit;
-            let wishes = &mut self.0.wishes;
-            match field {
-                BodyField::Records => map.next_value_seed(RecordsSeed(self.0))?,
-                BodyField::ProducerId => wishes.producer_id = map.next_value()?,
-                BodyField::Epoch => wishes.epoch = map.next_value()?,
-                BodyField::Sequence => wishes.sequence = map.next_value()?,
-                BodyField::ExpectedOffset => wishes.expected_offset = map.next_value()?,
-                BodyField::Compression => wishes.compression = map.next_value::<Option<OneOf<_>>>()?.map(|word| word.0),
-            }
-        }
-        let found = seen & 1 << BodyField::Records as u8 != 0;
-        if found { Ok(()) } else { Err(A::Error::missing_field("records")) }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for RecordsSeed<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RecordsSeed<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        loop {
-            self.0.scratch.clear();
-            let draft = match list.next_element_seed(RecordSeed(&mut self.0.scratch)) {
-                Ok(Some(draft)) => draft,
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    let named = self.0.named();
-                    self.0.fault = self.0.scratch.fault.take().map(|fault| fault.explain(named));
-                    return Err(error);
-                }
-            };
-            if let Err(error) = self.0.take(draft) {
-                let message = A::Error::custom(&error);
-                self.0.fault = Some(error);
-                return Err(message);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

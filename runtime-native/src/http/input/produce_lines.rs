@@ -9,7 +9,7 @@ use serde_path_to_error::Track;
 use takhin_core::{Compression, ProducerStamp};
 
 use super::{
-    explain::explain,
+    explain::{explain, not_an_object},
     lines::LineBatch,
     produce::{RecordParts, Rules, Sink},
     record::RecordSeed,
@@ -107,7 +107,9 @@ fn take(sink: &mut Sink<'_>, line: &[u8], lines: &LineRules, selection: &mut imp
 fn record<'b>(sink: &mut Sink<'_>, line: &'b [u8], lines: &LineRules) -> Result<RecordParts<'b>, ApiError> {
     let text = text(line)?;
     if !text.trim_start().starts_with('{') {
-        return Err(ApiError::malformed("malformed_json", "a line must be a JSON object").with("column", 1));
+        let what = not_an_object(text).map_err(|error| not_json(&error))?;
+        let message = format!("it is {what}, and must be a JSON object");
+        return Err(ApiError::malformed("not_an_object", message).with("column", 1));
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let draft = RecordSeed(&mut sink.scratch).deserialize(&mut json).and_then(|draft| json.end().map(|()| draft));

@@ -167,7 +167,7 @@ fn a_wrong_body_is_named() {
     assert_eq!(fault(r#"{"records": {}}"#), (400, "invalid_field", json!("records")));
     assert_eq!(fault(r#"{"record": []}"#), (400, "unknown_field", json!("record")));
     assert_eq!(fault(r#"{"records": [{}]} x"#).1, "malformed_json");
-    assert_eq!(fault("[]").1, "malformed_json");
+    assert_eq!(fault("[]").1, "not_an_object");
     let deep = format!(r#"{{"records": [{{"value": {}}}]}}"#, "[".repeat(1_000));
     assert_eq!(fault(&deep).1, "malformed_json");
 }

@@ -2,6 +2,7 @@
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
+use takhin_core::RecordFormat;
 
 use crate::http::error::ApiError;
 
@@ -65,6 +66,20 @@ impl Query {
                 .with("parameter", name)
                 .with("value", given)
                 .with("allowed", allowed)
+        })
+    }
+
+    /// How records are wanted, in the parameter `format`.
+    pub(crate) fn record_format(&self) -> Result<Option<RecordFormat>, ApiError> {
+        let Some(given) = self.text("format") else { return Ok(None) };
+        let known = [("text", RecordFormat::Text), ("json", RecordFormat::Json), ("base64", RecordFormat::Base64)];
+        let found = known.iter().find(|(word, _)| *word == given).map(|(_, format)| Some(*format));
+        found.ok_or_else(|| {
+            let words = known.map(|(word, _)| word);
+            let message = format!("format must be one of {}, and is {given:?}", words.join(", "));
+            ApiError::unacceptable("invalid_value", "format", message)
+                .with("value", given)
+                .with("allowed", words.to_vec())
         })
     }
 

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use takhin_core::{Cleanup, Compression, Config, Refusal, Request, TopicConfig, TopicConfigChange, TopicName};
+use takhin_core::{
+    Cleanup, Compression, Config, Refusal, Request, TopicConfig, TopicConfigChange, TopicDurability, TopicName,
+};
 
 use super::{
     consumers::{as_given, or_default},
@@ -44,6 +46,9 @@ pub(crate) struct TopicBody {
     delete_retention_ms: Option<i64>,
     /// How records are stored.
     compression: Option<OneOf<Compression>>,
+    /// When an append is answered: `fsync` (when it survives the loss of power), `os` (when it survives the death of the
+    /// process), or `server` (as the server is set).
+    durability: Option<OneOf<TopicDurability>>,
 }
 
 fn bounds(object: &mut Schema) {
@@ -155,6 +160,7 @@ impl TopicBody {
             min_compaction_lag_ms: self.min_compaction_lag_ms,
             delete_retention_ms: self.delete_retention_ms,
             compression: self.compression.map(|word| word.0),
+            durability: self.durability.map(|word| word.0),
         }
     }
 }
@@ -168,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_word_is_a_string() {
-        for field in ["cleanup", "compression"] {
+        for field in ["cleanup", "compression", "durability"] {
             for value in [json!(1), json!({"none": null}), json!({"compact": null}), json!(["none"])] {
                 let body = Value::from_iter([(field, value.clone())]).to_string();
                 let error = object::<TopicBody>(body.as_bytes()).expect_err("no string");

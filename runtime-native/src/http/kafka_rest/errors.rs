@@ -61,6 +61,7 @@ mod tests {
             (409, "consumer_exists", 409, 40_902),
             (400, "unknown_field", 422, 422),
             (400, "malformed_json", 400, 400),
+            (400, "not_an_object", 400, 400),
             (409, "no_committed_offset", 500, 50_002),
             (503, "storage_unavailable", 503, 50_003),
             (429, "too_many", 429, 42_901),

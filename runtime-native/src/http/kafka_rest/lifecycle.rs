@@ -28,7 +28,7 @@ use crate::http::{
     dispatch::Asked,
     error::{ApiError, ApiResult},
     guard::Caller,
-    input::{consumers::offset_reset, json::object_or_nothing, path::segments},
+    input::{json::object_or_nothing, path::segments, subscribe::offset_reset},
     output::json,
     routes::App,
 };

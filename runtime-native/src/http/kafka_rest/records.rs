@@ -28,7 +28,7 @@ use crate::{
         error::{ApiError, ApiResult},
         guard::Caller,
         output::{
-            consumers::consumed_bytes,
+            polled::consumed_bytes,
             records::{write_base64, write_number, write_text},
         },
         routes::{App, mismatch},

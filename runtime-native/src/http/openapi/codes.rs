@@ -8,7 +8,8 @@ pub(crate) type Code = (u16, &'static str);
 
 /// All codes with their statuses and meaning, in the order of the statuses.
 pub(crate) const CODES: &[(u16, &str, &str)] = &[
-    (400, "malformed_json", "The body is not the JSON that it should be. `details`: line, column."),
+    (400, "malformed_json", "The body is not JSON. `details`: line, column."),
+    (400, "not_an_object", "The body is JSON, and not the object that it has to be. `details`: line, column."),
     (400, "invalid_field", "A field has the wrong type. `details`: field."),
     (400, "unknown_field", "There is no such field. `details`: field."),
     (400, "missing_field", "A field is needed. `details`: field."),
@@ -150,6 +151,7 @@ pub(crate) const QUERY: &[Code] = &[(400, "unknown_parameter")];
 /// A body that is taken in and read as JSON.
 pub(crate) const BODY: &[Code] = &[
     (400, "malformed_json"),
+    (400, "not_an_object"),
     (400, "invalid_field"),
     (400, "unknown_field"),
     (400, "incomplete_body"),

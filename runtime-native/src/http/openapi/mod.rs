@@ -4,6 +4,7 @@
 //! It is made once, when it is asked for first. So it costs neither a start nor any other request anything.
 
 pub(super) mod codes;
+mod forms;
 mod operation;
 pub(super) mod operations;
 pub(super) mod records;

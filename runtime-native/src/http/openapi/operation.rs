@@ -84,6 +84,16 @@ pub(crate) fn number(name: &'static str, about: &'static str, bounds: RangeInclu
     Parameter { place: "query", name, about, required: false, schema: ParameterSchema::Given(schema), example: None }
 }
 
+/// One of some words in a query.
+pub(crate) fn word(name: &'static str, about: &'static str, words: &[&str]) -> Parameter {
+    text(name, about, json!({"type": "string", "enum": words}))
+}
+
+/// A text in a query, of this schema.
+pub(crate) fn text(name: &'static str, about: &'static str, schema: Value) -> Parameter {
+    Parameter { place: "query", name, about, required: false, schema: ParameterSchema::Given(schema), example: None }
+}
+
 /// A header of a request.
 pub(crate) fn header(name: &'static str, about: &'static str, schema: Value) -> Parameter {
     Parameter { place: "header", name, about, required: false, schema: ParameterSchema::Given(schema), example: None }
@@ -143,10 +153,25 @@ impl Answer {
         Self { status, about, contents, headers: Vec::new(), links: Vec::new() }
     }
 
+    /// The same in another form.
+    #[must_use]
+    pub(crate) fn or<T: JsonSchema>(mut self, media_type: &'static str) -> Self {
+        let schema: MakeSchema = SchemaGenerator::subschema_for::<T>;
+        self.contents.push(Content { media_type, schema, examples: Vec::new() });
+        self
+    }
+
     /// An example of the form that was named last.
     #[must_use]
     pub(crate) fn example(mut self, summary: &'static str, value: Value) -> Self {
         self.contents.last_mut().expect("an answer has a form").examples.push((summary, value));
+        self
+    }
+
+    /// A header that comes with it, where its form has it.
+    #[must_use]
+    pub(crate) fn header_at_times(mut self, name: &'static str, about: &'static str, schema: &Value) -> Self {
+        self.headers.push((name, json!({"description": about, "required": false, "schema": schema})));
         self
     }
 

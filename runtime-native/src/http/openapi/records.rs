@@ -138,11 +138,11 @@ pub(crate) struct Record {
     /// There where the key is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     key_encoding: Option<Base64>,
-    /// Its value, in base64 if `value_encoding` says so. Null differs from "".
-    value: Option<String>,
-    /// There where the value is not UTF-8.
+    /// Its value: a string or null, in base64 if `value_encoding` says so; or any JSON if it says that. Null differs from "".
+    value: Value,
+    /// There where the value is not UTF-8, or another format than `text` was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    value_encoding: Option<Base64>,
+    value_encoding: Option<ValueEncoding>,
     /// Its headers whose value is text or null, the last one of each name.
     headers: BTreeMap<String, Option<String>>,
     /// There where `headers` can't tell all: all headers, in order.
@@ -165,6 +165,18 @@ pub(crate) struct Header {
     encoding: Option<Base64>,
 }
 
+/// How a value is written, if not as its text.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+#[allow(dead_code)] // it is written by hand
+pub(crate) enum ValueEncoding {
+    /// RFC 4648, section 4, with padding.
+    Base64,
+    /// As the JSON that it is.
+    Json,
+}
+
 /// Base64, RFC 4648, section 4, with padding.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -180,7 +192,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use schemars::schema_for;
-    use takhin_core::TopicConfig;
+    use takhin_core::{RecordFormat, TopicConfig};
 
     use super::*;
     use crate::{
@@ -221,7 +233,7 @@ mod tests {
         let batch = batch.finish().expect("one record");
         let record = records(batch.bytes()).next().expect("one record").expect("whole");
         let mut out = Vec::new();
-        write_record(&mut out, &TopicName::new("orders").expect("a name"), 3, &record);
+        write_record(&mut out, &TopicName::new("orders").expect("a name"), 3, &record, RecordFormat::Text);
         let written: Value = serde_json::from_slice(&out).expect("JSON");
         let names = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<BTreeSet<_>>();
         assert_eq!(names(&written), fields::<Record>());

@@ -11,9 +11,9 @@
 //! ```
 
 use serde::Serialize;
-use takhin_core::response::Consumed;
+use takhin_core::{RecordFormat, response::Consumed};
 
-use super::{by_topic::Partitions, consumers::write_consumed};
+use super::{by_topic::Partitions, polled::write_consumed};
 use crate::{
     driver::Fetched,
     http::{error::ApiError, resume::token},
@@ -33,7 +33,12 @@ struct Rebalance<'a> {
 }
 
 /// The events of one answer to a poll: a change of the assignment, then the records.
-pub(crate) fn events(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i64) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn events(
+    consumed: &Consumed,
+    fetched: Option<&Fetched>,
+    now_ms: i64,
+    format: RecordFormat,
+) -> Result<Vec<u8>, ApiError> {
     let mut out = Vec::new();
     if let Some(change) = &consumed.rebalance {
         let rebalance = Rebalance {
@@ -49,7 +54,7 @@ pub(crate) fn events(consumed: &Consumed, fetched: Option<&Fetched>, now_ms: i64
         out.extend_from_slice(b"id: ");
         out.extend_from_slice(token(&consumed.positions).as_bytes());
         out.extend_from_slice(b"\ndata: ");
-        write_consumed(&mut out, consumed, fetched, now_ms)?;
+        write_consumed(&mut out, consumed, fetched, now_ms, format)?;
         out.extend_from_slice(b"\n\n");
     }
     Ok(out)

@@ -2,10 +2,12 @@
 
 pub(super) mod by_topic;
 pub(super) mod consumers;
+mod embedded_json;
 pub(super) mod events;
 pub(super) mod groups;
 pub(super) mod health;
 pub(super) mod keys;
+pub(super) mod polled;
 pub(super) mod records;
 pub(super) mod topics;
 

@@ -4,20 +4,28 @@
 //! {"topic": "orders", "partition": 0, "offset": 0, "timestamp": 1704537600000, "key": "k", "value": "v", "headers": {}}
 //! ```
 //!
-//! * A key or value that is not UTF-8 is written in base64, and `key_encoding` or `value_encoding` says so.
+//! * A key or value that is not UTF-8 is written in base64, and `key_encoding` or `value_encoding` says so. In the format
+//!   `base64` all are. In the format `json` a value that is JSON is written as it is, and `value_encoding` says so.
 //! * `headers` has the headers whose value is text or null, the last one of each name. Where that is not all of
 //!   them, `headers_list` has all, in order, as `{"key", "value"}`, with `"encoding": "base64"` where need be.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use takhin_core::TopicName;
+use takhin_core::{RecordFormat, TopicName};
 
+use super::embedded_json::write_embedded;
 use crate::record::{Headers, RecordRef};
 
 /// What a record takes in JSON beside its topic, key, value and headers, about.
 pub(crate) const FRAME_BYTES: usize = 128;
 
 /// Writes one record.
-pub(crate) fn write_record(out: &mut Vec<u8>, topic: &TopicName, partition: u32, record: &RecordRef<'_>) {
+pub(crate) fn write_record(
+    out: &mut Vec<u8>,
+    topic: &TopicName,
+    partition: u32,
+    record: &RecordRef<'_>,
+    format: RecordFormat,
+) {
     out.extend_from_slice(b"{\"topic\":");
     write_text(out, topic);
     out.extend_from_slice(b",\"partition\":");
@@ -27,11 +35,14 @@ pub(crate) fn write_record(out: &mut Vec<u8>, topic: &TopicName, partition: u32,
     out.extend_from_slice(b",\"timestamp\":");
     write_number(out, record.timestamp_ms);
     out.extend_from_slice(b",\"key\":");
-    if write_bytes(out, record.key) == Written::Base64 {
+    if write_piece(out, record.key, format) == Written::Base64 {
         out.extend_from_slice(b",\"key_encoding\":\"base64\"");
     }
     out.extend_from_slice(b",\"value\":");
-    if write_bytes(out, record.value) == Written::Base64 {
+    let embedded = format == RecordFormat::Json && record.value.is_some_and(|value| write_embedded(out, value));
+    if embedded {
+        out.extend_from_slice(b",\"value_encoding\":\"json\"");
+    } else if write_piece(out, record.value, format) == Written::Base64 {
         out.extend_from_slice(b",\"value_encoding\":\"base64\"");
     }
     out.extend_from_slice(b",\"headers\":{");
@@ -59,6 +70,17 @@ pub(crate) fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
 enum Written {
     TextOrNull,
     Base64,
+}
+
+/// Writes a key or a value.
+fn write_piece(out: &mut Vec<u8>, bytes: Option<&[u8]>, format: RecordFormat) -> Written {
+    match (bytes, format) {
+        (Some(bytes), RecordFormat::Base64) => {
+            write_base64(out, bytes);
+            Written::Base64
+        }
+        (bytes, _) => write_bytes(out, bytes),
+    }
 }
 
 fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) -> Written {
@@ -145,14 +167,46 @@ mod tests {
     type Header = (String, Option<Vec<u8>>);
 
     fn written(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> Value {
+        written_as(RecordFormat::Text, key, value, headers)
+    }
+
+    fn written_as(format: RecordFormat, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> Value {
         let mut batch = BatchBuilder::default();
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         batch.push(7, key, value, headers).expect("it fits");
         let batch = batch.finish().expect("one record");
         let record = records(batch.bytes()).next().expect("one record").expect("whole");
         let mut out = Vec::new();
-        write_record(&mut out, &TopicName::new("orders").expect("a good name"), 3, &record);
+        write_record(&mut out, &TopicName::new("orders").expect("a good name"), 3, &record, format);
+        assert!(!out.contains(&b'\n'), "a record is one line");
         serde_json::from_slice(&out).expect("JSON")
+    }
+
+    #[test]
+    fn a_format_says_how_bytes_are_written() {
+        let shown = |format, key: Option<&[u8]>, value: Option<&[u8]>| {
+            let record = written_as(format, key, value, &[]);
+            let field = |name: &str| record.get(name).cloned();
+            (field("key"), field("key_encoding"), field("value"), field("value_encoding"))
+        };
+        let (text, null) = (|text: &str| Some(json!(text)), || Some(Value::Null));
+        for value in [&b"{\"a\": [1,\n 2.50]}"[..], b" null ", b"\"text\"", b"17"] {
+            let parsed: Value = serde_json::from_slice(value).expect("JSON");
+            let seen = shown(RecordFormat::Json, Some(b"17"), Some(value));
+            assert_eq!(seen, (text("17"), None, Some(parsed), text("json")));
+        }
+        for no_json in
+            ["", "text", "{", "1 2", "\"\\ud800\"", "1e999", "[01]", &format!("{}{}", "[".repeat(101), "]".repeat(101))]
+        {
+            let seen = shown(RecordFormat::Json, None, Some(no_json.as_bytes()));
+            assert_eq!(seen, (null(), None, text(no_json), None));
+        }
+        assert_eq!(shown(RecordFormat::Json, None, None), (null(), None, null(), None));
+        let binary = shown(RecordFormat::Json, Some(&[255]), Some(&[255]));
+        assert_eq!(binary, (text("/w=="), text("base64"), text("/w=="), text("base64")));
+        let base64 = shown(RecordFormat::Base64, Some(b"a"), Some(b"17"));
+        assert_eq!(base64, (text("YQ=="), text("base64"), text("MTc="), text("base64")));
+        assert_eq!(shown(RecordFormat::Base64, None, None), (null(), None, null(), None));
     }
 
     #[test]

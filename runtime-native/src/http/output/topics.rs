@@ -1,10 +1,10 @@
 //! The answers of `/api/topics`.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 use takhin_core::{
-    Offset, TopicConfig, TopicName,
+    Offset, RecordFormat, TopicConfig, TopicDurability, TopicName,
     response::{Bounds, ProducedBatch, ReadResult, TopicDescription},
 };
 
@@ -14,12 +14,14 @@ use crate::{
     http::{
         error::ApiError,
         input::produce::Place,
+        openapi::schema::property,
         refusal::{not_produced, storage_retry_after},
     },
 };
 
 /// A topic.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(transform = shown)]
 pub(crate) struct Topic<'a> {
     /// Its name.
     name: &'a TopicName,
@@ -28,7 +30,18 @@ pub(crate) struct Topic<'a> {
     /// Where each partition starts and ends.
     offsets: Vec<PartitionBounds>,
     #[serde(flatten)]
-    config: &'a TopicConfig,
+    config: TopicConfig,
+    /// When an append to it is answered: `fsync`, `os` or `interval:MS`. What the server is set to, unless the topic says
+    /// otherwise.
+    durability: &'a str,
+}
+
+/// What is shown of the durability is not what can be set.
+fn shown(object: &mut Schema) {
+    *property(object, "durability") = serde_json::json!({
+        "type": "string", "pattern": "^(?:fsync|os|interval:[0-9]+)$",
+        "description": "When an append to it is answered: as it is set, or else as the server is.",
+    });
 }
 
 /// Where a partition's log starts and ends.
@@ -43,14 +56,20 @@ struct PartitionBounds {
 }
 
 impl<'a> Topic<'a> {
-    pub(crate) fn new(topic: &'a TopicDescription) -> Self {
+    /// A topic of a server that is set to `durability`.
+    pub(crate) fn new(topic: &'a TopicDescription, durability: &'a str) -> Self {
         let bounds =
             |(partition, bounds): (usize, &Bounds)| PartitionBounds { partition, start: bounds.start, end: bounds.end };
         Self {
             name: &topic.name,
             partitions: topic.partitions.len(),
             offsets: topic.partitions.iter().enumerate().map(bounds).collect(),
-            config: &topic.config,
+            config: TopicConfig { durability: TopicDurability::Server, ..topic.config },
+            durability: match topic.config.durability {
+                TopicDurability::Server => durability,
+                TopicDurability::Fsync => "fsync",
+                TopicDurability::Os => "os",
+            },
         }
     }
 }
@@ -62,8 +81,8 @@ pub(crate) struct Topics<'a> {
 }
 
 impl<'a> Topics<'a> {
-    pub(crate) fn new(topics: &'a [TopicDescription]) -> Self {
-        Self { topics: topics.iter().map(Topic::new).collect() }
+    pub(crate) fn new(topics: &'a [TopicDescription], durability: &'a str) -> Self {
+        Self { topics: topics.iter().map(|topic| Topic::new(topic, durability)).collect() }
     }
 }
 
@@ -144,7 +163,12 @@ pub(crate) fn messages_bytes(topic: &TopicName, read: &ReadResult, fetched: Opti
 }
 
 /// `GET /{topic}/messages`: the records, in an array.
-pub(crate) fn messages(topic: &TopicName, read: &ReadResult, fetched: Option<&Fetched>) -> Vec<u8> {
+pub(crate) fn messages(
+    topic: &TopicName,
+    read: &ReadResult,
+    fetched: Option<&Fetched>,
+    format: RecordFormat,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(messages_bytes(topic, read, fetched));
     out.push(b'[');
     if let Some(fetched) = fetched {
@@ -153,7 +177,7 @@ pub(crate) fn messages(topic: &TopicName, read: &ReadResult, fetched: Option<&Fe
             if out.len() > 1 {
                 out.push(b',');
             }
-            write_record(&mut out, topic, partition, &record);
+            write_record(&mut out, topic, partition, &record, format);
         }
     }
     out.push(b']');

@@ -36,8 +36,8 @@ use crate::{
         input::media::BATCHES,
         link::Streaming,
         output::{
-            consumers::{AfterRecords, LastTimestamps},
             now_ms,
+            polled::{AfterRecords, LastTimestamps},
         },
         paced::{Cut, PIECE_BYTES, PacedBody, Pen},
     },

@@ -18,18 +18,20 @@ use crate::{
         guard::Caller,
         input::{
             body::Received,
-            consumers::{Assign, Commit, Consume, Nothing, Resubscribe, Subscribe, Which},
+            consumers::{Assign, Commit, Consume, Nothing, Which},
             json::{object, object_or_nothing},
             media::{Accepted, Form},
             path::{ConsumerPath, NoQuery},
             seek::{Seek, Wanted},
+            subscribe::{Resubscribe, Subscribe},
         },
         output::{
             consumers::{
                 AssignmentView, Closed, CommitDone, ConsumerView, Heartbeat, Offsets, PausedPartitions, Sought,
-                Subscription, consumed, consumed_bytes,
+                Subscription,
             },
             json, now_ms,
+            polled::{consumed, consumed_bytes},
         },
     },
     keys::{Right, Scope},
@@ -65,19 +67,20 @@ pub(super) async fn consume(
     Accepted(form): Accepted,
     body: Received,
 ) -> ApiResult {
-    let poll = app.read(&body, |json| object_or_nothing::<Consume>(json)?.check(id)).await?;
+    let poll = |json: &[u8]| object_or_nothing::<Consume>(json).and_then(|poll| Ok((poll.format(), poll.check(id)?)));
+    let (format, poll) = app.read(&body, poll).await?;
     drop(body);
     match form {
         Form::Json => {}
         // In places of their own, so that no poll that waits has the room that these need.
-        Form::Lines => return Box::pin(app.consume_in_lines(&caller, id, poll, asked)).await,
+        Form::Lines => return Box::pin(app.consume_in_lines(&caller, id, poll, format, asked)).await,
         Form::Batches => return Box::pin(app.consume_in_batches(&caller, id, poll, asked)).await,
     }
     let (answer, receipt) = app.poll(&caller, id, poll).await?;
     let Response::Consumed(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
-    let write = || consumed(found, answer.records.as_ref(), now_ms());
+    let write = || consumed(found, answer.records.as_ref(), now_ms(), format.unwrap_or(found.format));
     app.write(consumed_bytes(found), receipt, asked.link, write).await
 }
 

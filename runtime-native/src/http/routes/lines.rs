@@ -19,7 +19,7 @@ use axum::{
 };
 use serde::Serialize;
 use takhin_core::{
-    ConsumerId, Offset, PollLimits, Refusal, Request, Response, TopicName,
+    ConsumerId, Offset, PollLimits, RecordFormat, Refusal, Request, Response, TopicName,
     response::{Consumed, ReadResult},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -35,8 +35,8 @@ use crate::{
         input::media::LINES,
         link::Streaming,
         output::{
-            consumers::{AfterRecords, LastTimestamps},
             now_ms,
+            polled::{AfterRecords, LastTimestamps},
             records::write_record,
         },
         paced::{Cut, PIECE_BYTES, PacedBody, Pen},
@@ -101,6 +101,7 @@ impl App {
         caller: &Caller,
         consumer: ConsumerId,
         poll: Request,
+        format: Option<RecordFormat>,
         asked: Asked,
     ) -> ApiResult {
         let (answer, receipt) = self.poll(caller, consumer, poll).await?;
@@ -109,6 +110,7 @@ impl App {
         };
         let receipt = receipt.keeping(self.answers.take(held_bytes(records.as_ref()))?);
         let streaming = asked.link.streaming();
+        let found = Consumed { format: format.unwrap_or(found.format), ..found };
         let body = PacedBody::new(|pen| write_poll(pen, found, records, receipt, streaming));
         Ok((headers(), Body::new(body)).into_response())
     }
@@ -135,7 +137,7 @@ async fn write_poll(
     for part in &found.parts {
         let Some(records) = &records else { return Err(Cut) };
         for record in records.records(part.log) {
-            write_record(&mut out, &part.topic, part.log.partition, &record);
+            write_record(&mut out, &part.topic, part.log.partition, &record, found.format);
             out.push(b'\n');
             last_timestamps.insert((&part.topic, part.log.partition), record.timestamp_ms);
             pen.write_if_much(&mut out).await;
@@ -158,6 +160,8 @@ pub(super) struct LongRead {
     pub(super) left: u64,
     /// Where the log ended when it began: it ends there, unless it follows.
     pub(super) until: Offset,
+    /// How its records are written.
+    pub(super) format: RecordFormat,
     /// How long it waits for a first record.
     pub(super) wait_ms: u32,
     /// Whether it goes on for ever, and after how long without a record it says that it lives.
@@ -228,7 +232,7 @@ impl App {
             let Look { found, records, room } = look;
             if let Some(records) = &records {
                 for record in records.records(found.log) {
-                    write_record(out, &read.topic, read.partition, &record);
+                    write_record(out, &read.topic, read.partition, &record, read.format);
                     out.push(b'\n');
                     read.left = read.left.saturating_sub(1);
                     *sum += 1;

@@ -105,11 +105,12 @@ pub(super) async fn read(
         Query::parse_with(
             &uri,
             &["partition", "offset", "timestamp_ms", "limit", "wait_ms", "heartbeat_ms"],
-            &["follow"],
+            &["follow", "format"],
         )
     } else {
-        Query::parse(&uri, &["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms"])
+        Query::parse_with(&uri, &["partition", "offset", "timestamp_ms", "limit", "max_bytes", "wait_ms"], &["format"])
     }?;
+    let format = query.record_format()?.unwrap_or_default();
     if form == Form::Lines {
         let read = app.long_read(topic, &query).await?;
         return Box::pin(app.read_in_lines(caller, read, asked)).await;
@@ -127,7 +128,7 @@ pub(super) async fn read(
         return Err(mismatch(&answer.response));
     };
     let records = answer.records.as_ref();
-    let write = || Ok(messages(&topic, found, records));
+    let write = || Ok(messages(&topic, found, records, format));
     let mut response = app.write(messages_bytes(&topic, found, records), Receipt::of_read(), asked.link, write).await?;
     response.headers_mut().insert(X_NEXT_OFFSET, HeaderValue::from(found.next.0));
     Ok(response)
@@ -187,6 +188,7 @@ impl App {
             left: limit.unsigned_abs(),
             until,
             wait_ms: u32::try_from(wait_ms).unwrap_or_default(),
+            format: query.record_format()?.unwrap_or_default(),
             follow: follow.then(|| u32::try_from(heartbeat_ms).unwrap_or_default()),
         })
     }

@@ -16,6 +16,7 @@ pub(super) mod route;
 mod stream;
 mod topics;
 mod upload;
+mod upload_wishes;
 
 pub(super) use messages::Appended;
 
@@ -50,7 +51,7 @@ use super::{
     link::Link,
     long_work::{LONG_TO_READ_BYTES, LONG_TO_WRITE_BYTES, LongWork},
     openapi::{Document, operations as described},
-    output::{JSON, consumers::age, now_ms},
+    output::{JSON, now_ms, polled::age},
     page,
     room::Room,
     routing::Routing,
@@ -69,6 +70,7 @@ pub(super) use debug::{DEFAULT_STEPS, STEPS};
 #[cfg(test)]
 pub(super) use description::{document, left_out};
 pub(super) use stream::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS};
+pub(super) use upload_wishes::{BATCH_BYTES, BATCH_LINES, COMPRESSIONS, LINE_FORMATS, LINGER_MS, MAX_SEPARATOR_BYTES};
 
 /// What handlers share.
 pub(super) struct App {

@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
-use takhin_core::{BatchId, ConsumerId, PollLimits, Refusal, Request, Response};
+use takhin_core::{BatchId, ConsumerId, PollLimits, RecordFormat, Refusal, Request, Response};
 
 use super::{App, mismatch};
 use crate::http::{
@@ -34,9 +34,9 @@ use crate::http::{
     },
     link::Streaming,
     output::{
-        consumers::consumed_bytes,
         events::{self, HEARTBEAT, RETRY},
         now_ms,
+        polled::consumed_bytes,
     },
     resume,
     streams::{Place, Replaced},
@@ -58,12 +58,13 @@ pub(super) async fn stream(
     uri: Uri,
     headers: HeaderMap,
 ) -> ApiResult {
-    let limits = limits(&uri)?;
+    let query = Query::parse_with(&uri, &["max_records", "max_bytes_total", "min_bytes", "heartbeat_ms"], &["format"])?;
+    let (limits, format) = (limits(&query)?, query.record_format()?);
     let place = app.streams.take_place(consumer).await;
     app.resume(consumer, headers.get(LAST_EVENT_ID)).await?;
     let streaming = asked.link.streaming();
     let (after, said) = (None, Said::Nothing);
-    let first = Stream { app, caller, consumer, limits, after, place, streaming, id: asked.id, said };
+    let first = Stream { app, caller, consumer, limits, format, after, place, streaming, id: asked.id, said };
     let chunks = stream::unfold(first, |stream| async {
         let (bytes, stream) = stream.next().await?;
         Some((Ok::<_, Infallible>(bytes), stream))
@@ -72,8 +73,7 @@ pub(super) async fn stream(
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
-fn limits(uri: &Uri) -> Result<PollLimits, ApiError> {
-    let query = Query::parse(uri, &["max_records", "max_bytes_total", "min_bytes", "heartbeat_ms"])?;
+fn limits(query: &Query) -> Result<PollLimits, ApiError> {
     let default = PollLimits::default();
     let heartbeat_ms = query.get("heartbeat_ms").unwrap_or(DEFAULT_HEARTBEAT_MS);
     if !HEARTBEAT_MS.contains(&heartbeat_ms) {
@@ -115,6 +115,8 @@ struct Stream {
     caller: Caller,
     consumer: ConsumerId,
     limits: PollLimits,
+    /// How its records are written, if not as the consumer wants them.
+    format: Option<RecordFormat>,
     /// The last batch that was written.
     after: Option<BatchId>,
     place: Place,
@@ -156,11 +158,11 @@ impl Stream {
 
     /// The next event, once it is known what became of the one before it.
     async fn poll(&mut self) -> Result<Bytes, ApiError> {
-        let Self { app, caller, consumer, limits, after, place, streaming, .. } = self;
+        let Self { app, caller, consumer, limits, format, after, place, streaming, .. } = self;
         let poll = async {
             app.in_flight.settled(*consumer).await;
             caller.may_use(app, *consumer)?;
-            app.event(caller, *consumer, *limits, after, streaming).await
+            app.event(caller, *consumer, (*limits, *format), after, streaming).await
         };
         place.poll(poll).await.unwrap_or_else(|Replaced| Err(Refusal::PollSuperseded { consumer: *consumer }.into()))
     }
@@ -172,7 +174,7 @@ impl App {
         &self,
         caller: &Caller,
         consumer: ConsumerId,
-        limits: PollLimits,
+        (limits, format): (PollLimits, Option<RecordFormat>),
         after: &mut Option<BatchId>,
         streaming: &Streaming,
     ) -> Result<Bytes, ApiError> {
@@ -184,7 +186,8 @@ impl App {
         };
         caller.may_have(found)?;
         let (records, now_ms) = (answer.records.as_ref(), now_ms());
-        let (bytes, room) = self.with_room(consumed_bytes(found), || events::events(found, records, now_ms)).await?;
+        let write = || events::events(found, records, now_ms, format.unwrap_or(found.format));
+        let (bytes, room) = self.with_room(consumed_bytes(found), write).await?;
         *after = Some(found.batch);
         if bytes.is_empty() {
             if self.driver.is_draining() {

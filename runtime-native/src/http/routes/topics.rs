@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> ApiResult {
-    json(&Topics::new(&app.topics(&caller).await?))
+    json(&Topics::new(&app.topics(&caller).await?, &app.config.durability))
 }
 
 pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
@@ -37,7 +37,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQue
     let Request::CreateTopic { name, .. } = &create else { return Err(ApiError::bug("this creates no topic")) };
     caller.may(Scope::Topics, Right::Admin, name)?;
     let topic = app.topic(create, |refusal| wanted.refused(refusal)).await?;
-    let mut response = json(&Topic::new(&topic))?;
+    let mut response = json(&Topic::new(&topic, &app.config.durability))?;
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
         .map_err(|error| ApiError::bug(format!("a topic's name fits no header: {error}")))?;
@@ -46,7 +46,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQue
 }
 
 pub(super) async fn describe(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {
-    json(&Topic::new(&app.describe_topic(name).await?))
+    json(&Topic::new(&app.describe_topic(name).await?, &app.config.durability))
 }
 
 pub(super) async fn alter(
@@ -57,7 +57,7 @@ pub(super) async fn alter(
 ) -> ApiResult {
     let wanted = object::<TopicBody>(&body.bytes)?;
     let topic = app.topic(wanted.alter(name)?, |refusal| wanted.refused(refusal)).await?;
-    json(&Topic::new(&topic))
+    json(&Topic::new(&topic, &app.config.durability))
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {

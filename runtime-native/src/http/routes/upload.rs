@@ -22,12 +22,12 @@ use axum::{
     response::IntoResponse,
 };
 use takhin_core::{
-    AppendRefusal, Compression, ProducerStamp, Refusal, Response, StorageError, TopicConfig, TopicId, TopicName,
+    AppendRefusal, ProducerStamp, Refusal, Response, StorageError, TopicConfig, TopicId, TopicName,
     response::ProducedBatch,
 };
 use tokio::time::{Instant, sleep};
 
-use super::{App, mismatch};
+use super::{App, mismatch, upload_wishes::wanted};
 use crate::{
     driver::Bodies,
     http::{
@@ -35,12 +35,10 @@ use crate::{
         error::{ApiError, ApiResult},
         guard::Caller,
         input::{
-            conditions::{IdempotencyKey, Wishes},
-            lines::{BatchLimits, LineBatch, LineReader, Next},
+            lines::{LineBatch, LineReader, Next},
             media::LINES,
             produce::Rules,
-            produce_lines::{LineFormat, LineRules, ParsedLines, Selection, parse_lines},
-            query::Query,
+            produce_lines::{LineRules, ParsedLines, Selection, parse_lines},
         },
         long_work::LONG_TO_READ_BYTES,
         output::now_ms,
@@ -49,73 +47,11 @@ use crate::{
     },
 };
 
-const COMPRESSIONS: [(&str, Compression); 5] = [
-    ("none", Compression::None),
-    ("gzip", Compression::Gzip),
-    ("snappy", Compression::Snappy),
-    ("lz4", Compression::Lz4),
-    ("zstd", Compression::Zstd),
-];
-const FORMATS: [(&str, LineFormat); 3] =
-    [("record", LineFormat::Record), ("line", LineFormat::Text), ("json", LineFormat::Json)];
-/// The longest that may stand between key and value.
-const MAX_SEPARATOR_BYTES: usize = 16;
 /// How many sequence numbers there are.
 const SEQUENCES: u32 = 1 << 31;
 /// How long an upload waits for a write queue that is full, and how often it looks.
 const WAIT_FOR_QUEUE: Duration = Duration::from_secs(30);
 const LOOK_AT_QUEUE: Duration = Duration::from_millis(20);
-
-/// What a request for an upload says beside its lines.
-struct Wanted {
-    limits: BatchLimits,
-    lines: LineRules,
-    /// Who counts its records.
-    producer: Option<ProducerStamp>,
-    /// Whether the count does not begin at 0.
-    goes_on: bool,
-}
-
-fn wanted(uri: &Uri, headers: &HeaderMap) -> Result<Wanted, ApiError> {
-    let numbers = ["partition", "batch_records", "batch_bytes", "linger_ms", "producer_id", "epoch", "sequence"];
-    let query = Query::parse_with(uri, &numbers, &["value_format", "key_separator", "compression"])?;
-    let in_range = |name: &'static str, default: i64, min: i64, max: i64| {
-        let value = query.get(name).unwrap_or(default);
-        let number = usize::try_from(value).ok().filter(|_| (min..=max).contains(&value));
-        number.ok_or_else(|| ApiError::out_of_range(name, value, min, max))
-    };
-    let limits = BatchLimits {
-        lines: in_range("batch_records", 10_000, 1, 100_000)?,
-        bytes: in_range("batch_bytes", 1 << 20, 1, 16 << 20)?,
-        linger: Duration::from_millis(in_range("linger_ms", 100, 0, 60_000)? as u64),
-    };
-    let format = query.one_of("value_format", &FORMATS)?.unwrap_or(LineFormat::Record);
-    let key_separator = query.text("key_separator").map(ToOwned::to_owned);
-    if let Some(separator) = &key_separator {
-        let wrong =
-            |message: String| ApiError::malformed("invalid_parameter", message).with("parameter", "key_separator");
-        if format == LineFormat::Record {
-            return Err(wrong("key_separator goes with value_format=line or value_format=json".to_owned()));
-        }
-        if separator.is_empty() || separator.len() > MAX_SEPARATOR_BYTES || separator.contains(['\n', '\r']) {
-            return Err(wrong(format!("key_separator has 1 to {MAX_SEPARATOR_BYTES} bytes, and no line break")));
-        }
-    }
-    let compression = query.one_of("compression", &COMPRESSIONS)?;
-    let sequence = query.get("sequence");
-    let wishes = Wishes {
-        producer_id: query.get("producer_id"),
-        epoch: query.get("epoch"),
-        sequence: sequence.or(query.get("producer_id").map(|_| 0)),
-        ..Wishes::default()
-    };
-    let key = IdempotencyKey::of(headers, b"")?;
-    let stamp = wishes.check(key)?.producer;
-    let counting = |key: IdempotencyKey| ProducerStamp { producer: key.counting_producer(), epoch: 0, sequence: 0 };
-    let producer = key.map(counting).or(stamp);
-    let lines = LineRules { format, key_separator, partition: query.get("partition"), compression };
-    Ok(Wanted { limits, lines, producer, goes_on: sequence.is_some_and(|sequence| sequence > 0) })
-}
 
 impl App {
     /// Takes records in for as long as they come.

@@ -116,6 +116,66 @@ fn every_parameter_and_field_is_in_the_documentation() {
     }
 }
 
+/// The query parameters that a route knows, whatever form a request and its answer have: an error about another one names
+/// them.
+fn known_parameters(world: &World, method: &str, path: &str) -> BTreeSet<String> {
+    let forms = ["application/json", "application/x-ndjson", "application/vnd.kafka.record-batches"];
+    let is_of_keys = path.starts_with("/api/keys");
+    let path = path.split('/').map(|part| match part {
+        "{id}" if is_of_keys => "0123456789abcdef",
+        "{id}" => "550e8400-e29b-41d4-a716-446655440000",
+        "{partition}" => "0",
+        part if part.starts_with('{') => "x",
+        part => part,
+    });
+    let path: Vec<_> = path.collect();
+    let known = forms.iter().flat_map(|form| {
+        let mut client = world.client();
+        let path = path.join("/");
+        client.send(&format!(
+            "{method} {path}?nosuch=1 HTTP/1.1\r\nHost: t\r\nAccept: {form}\r\nContent-Type: {form}\r\nContent-Length: 2\r\n\r\n{{}}"
+        ));
+        let answer = client.answer();
+        if answer.status != 400 {
+            return Vec::new();
+        }
+        let error = answer.json();
+        assert_eq!(error["code"], "unknown_parameter", "{method} {path}: {error}");
+        error["details"]["known"].as_array().expect("names").clone()
+    });
+    known.map(|name| name.as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn the_query_parameters_described_are_those_that_routes_know() {
+    let world = World::new();
+    let description = description();
+    let mut any = false;
+    for (method, path, said) in operations(&description) {
+        let parameters = said["parameters"].as_array().into_iter().flatten().filter(|it| it["in"] == "query");
+        let described: BTreeSet<_> = parameters.map(|it| it["name"].as_str().expect("a name").to_owned()).collect();
+        any |= !described.is_empty();
+        assert_eq!(described, known_parameters(&world, &method, path), "{method} {path}");
+    }
+    assert!(any, "some route has parameters");
+}
+
+#[test]
+fn the_description_has_every_form_of_records() {
+    let description = description();
+    let forms = |pointer: &str| {
+        let content = description.pointer(pointer).and_then(Value::as_object).expect("a body");
+        content.keys().cloned().collect::<Vec<_>>()
+    };
+    let all = ["application/json", "application/vnd.kafka.record-batches", "application/x-ndjson"];
+    let produce = "/paths/~1api~1topics~1{topic}~1produce/post";
+    assert_eq!(forms(&format!("{produce}/requestBody/content")), all);
+    assert_eq!(forms(&format!("{produce}/responses/200/content")), [all[0], all[2]]);
+    for read in ["/paths/~1api~1topics~1{topic}~1messages/get", "/paths/~1api~1consumers~1{id}~1consume/post"] {
+        assert_eq!(forms(&format!("{read}/responses/200/content")), all);
+    }
+}
+
 #[test]
 fn the_description_is_sent_once_to_a_client_that_keeps_it() {
     let world = World::new();

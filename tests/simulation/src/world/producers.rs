@@ -119,10 +119,13 @@ impl World {
         let core = &self.core;
         self.keys.retain(|key| core.bounds(&key.topic, key.log.partition).is_ok_and(|(log, _)| log == key.log));
         if let Some(Key { stamp, topic, log, records, arrived }) = self.keys.get(again) {
-            let (topic, log, records) = (topic.clone(), *log, *records);
+            let (topic, mut log, records) = (topic.clone(), *log, *records);
             let (mut stamp, mut claim) = (*stamp, Claim::Keyed(stamp.producer));
             if arrived.is_some() && self.word.one_in(3) {
                 (stamp.sequence, claim) = (stamp.sequence + 1, Claim::Refused);
+                // For whatever partition of the topic it is.
+                let partition = self.word.below(u32::from(self.options.partitions.max(1)));
+                log = self.core.bounds(&topic, partition).map_or(log, |(other, _)| other);
             }
             return self.send(topic, log, records, Some(stamp), None, claim).map(drop);
         }

@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::CONSUMER;
 use crate::http::{
-    input::consumers::{Assign, Nothing, Resubscribe, Subscribe, Which},
+    input::{
+        consumers::{Assign, Nothing, Which},
+        subscribe::{Resubscribe, Subscribe},
+    },
     openapi::{
         codes,
         operation::{Answer, Operation},

@@ -10,10 +10,14 @@ use crate::http::{
     },
     openapi::{
         codes,
+        forms::{BATCHES, Batches, LINES, Lines, format},
         operation::{Answer, Operation, header, number},
         schema::poll_limits,
     },
-    output::consumers::{CommitDone, ConsumedView, Offsets, Sought},
+    output::{
+        consumers::{CommitDone, Offsets, Sought},
+        polled::ConsumedView,
+    },
     routes::{DEFAULT_HEARTBEAT_MS, HEARTBEAT_MS},
 };
 
@@ -35,10 +39,12 @@ pub(crate) fn consume() -> Operation {
             "lag": {"orders": {"0": 0}}, "lag_ms": {"orders": {"0": 0}},
         }),
     );
+    let found = found.or::<Lines>(LINES).or::<Batches>(BATCHES);
     Operation::new("consume", TAG, "Poll for records")
         .about(
             "Waits until there is something, for `timeout_ms` at most. A response that got lost loses nothing: name the \
-             last `batch_id` that you have in `after_batch`, and you get exactly what you missed.",
+             last `batch_id` that you have in `after_batch`, and you get exactly what you missed. `Accept` asks for lines, or \
+             for batches as they are stored.",
         )
         .of_consumer()
         .optional_body::<Consume>(&[
@@ -56,6 +62,7 @@ pub(crate) fn consume() -> Operation {
             (410, "consumer_fenced"),
             (410, "offset_trimmed"),
             (422, "out_of_range"),
+            (422, "invalid_value"),
             (503, "storage_unavailable"),
             (503, "too_many"),
         ])
@@ -88,6 +95,7 @@ pub(crate) fn stream() -> Operation {
             number("heartbeat_ms", "After how long to say that there is nothing.", HEARTBEAT_MS)
                 .by_default(DEFAULT_HEARTBEAT_MS),
         )
+        .parameter(format("How keys and values are written, instead of as the consumer's `format` says."))
         .parameter(last_event_id)
         .answer(events)
         .errors(codes::QUERY)
@@ -96,6 +104,7 @@ pub(crate) fn stream() -> Operation {
             (409, "partition_not_assigned"),
             (422, "out_of_range"),
             (422, "offset_out_of_range"),
+            (422, "invalid_value"),
             (503, "storage_unavailable"),
         ])
 }

@@ -7,6 +7,7 @@ use crate::http::{
     input::conditions::MAX_KEY_BYTES,
     openapi::{
         codes,
+        forms::{BATCHES, Batches, LINES, Lines, format, reads_lines, takes_lines_and_batches},
         operation::{Answer, Operation, header, number},
         records::{Produce, Record},
         schema::poll_limits,
@@ -24,13 +25,15 @@ pub(crate) fn produce() -> Operation {
         key,
     );
     let produced = Answer::json::<Produced>(200, "Where each record is, all durable.")
-        .example("One record", json!({"offsets": [{"partition": 0, "offset": 0, "timestamp": 1_704_537_600_000_i64}]}));
-    Operation::new("produce", TAG, "Append records")
+        .example("One record", json!({"offsets": [{"partition": 0, "offset": 0, "timestamp": 1_704_537_600_000_i64}]}))
+        .or::<Lines>(LINES);
+    let operation = Operation::new("produce", TAG, "Append records")
         .about(
             "Answered when all records are durable. If one is wrong, none is written, and the error names it, as in \
              `records[3].partition`. With a sequence or an expected offset all records go to one partition. Where the \
              topic is missing it is created, if the server is set to do so. As `application/x-ndjson` records come one a \
-             line, for as long as they come, and as `application/vnd.kafka.record-batches` in Kafka's batches.",
+             line, for as long as they come, and as `application/vnd.kafka.record-batches` in Kafka's batches: query \
+             parameters are for these, JSON says all in its body.",
         )
         .of_topic()
         .parameter(key)
@@ -50,6 +53,8 @@ pub(crate) fn produce() -> Operation {
                 }),
             ),
         ])
+        .with_body::<Lines>(true, LINES, &[])
+        .with_body::<Batches>(true, BATCHES, &[])
         .answer(produced)
         .errors(codes::QUERY)
         .errors(codes::WRITES)
@@ -76,19 +81,24 @@ pub(crate) fn produce() -> Operation {
             (422, "invalid_idempotency_key"),
             (422, "idempotency_key_reused"),
             (429, "too_many"),
+            (400, "missing_parameter"),
             (503, "partly_produced"),
-        ])
+        ]);
+    takes_lines_and_batches(operation)
 }
 
 pub(crate) fn read() -> Operation {
     let default = PollLimits::default();
     let [max_records, max_bytes, _, timeout_ms] = poll_limits();
-    let records = Answer::json::<Vec<Record>>(200, "The records.").header(
-        "X-Next-Offset",
-        "The offset to go on from.",
-        &json!({"type": "integer", "format": "int64", "minimum": 0}),
-    );
-    Operation::new("readMessages", TAG, "Read a partition without a consumer")
+    let offset = json!({"type": "integer", "format": "int64", "minimum": 0});
+    let records = Answer::json::<Vec<Record>>(200, "The records.")
+        .or::<Lines>(LINES)
+        .or::<Batches>(BATCHES)
+        .header_at_times("X-Next-Offset", "The offset to go on from. Lines say it in the last one.", &offset)
+        .header_at_times("X-From-Offset", "With batches: the offset of the first record that was asked for.", &offset)
+        .header_at_times("X-Log-Start-Offset", "With batches: where the log starts.", &offset)
+        .header_at_times("X-Log-End-Offset", "With batches: where the log ends.", &offset);
+    let operation = Operation::new("readMessages", TAG, "Read a partition without a consumer")
         .about(
             "At most `max_bytes` of records, but one record always. With `Accept: application/x-ndjson` one record a line, \
              as many as there are, and with `follow=true` those that come; with \
@@ -105,6 +115,7 @@ pub(crate) fn read() -> Operation {
         .parameter(number("limit", "How many records at most.", max_records).by_default(default.max_records))
         .parameter(number("max_bytes", "How many bytes of records at most.", max_bytes).by_default(default.max_bytes))
         .parameter(number("wait_ms", "How long to wait at the log's end.", timeout_ms).by_default(0))
+        .parameter(format("How keys and values are written.").by_default("text"))
         .answer(records)
         .errors(codes::QUERY)
         .errors(&[
@@ -115,10 +126,12 @@ pub(crate) fn read() -> Operation {
             (410, "offset_trimmed"),
             (422, "out_of_range"),
             (422, "offset_out_of_range"),
+            (422, "invalid_value"),
             (503, "storage_unavailable"),
             (503, "overloaded"),
             (503, "too_many"),
-        ])
+        ]);
+    reads_lines(operation)
 }
 
 pub(crate) fn offsets() -> Operation {
