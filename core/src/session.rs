@@ -166,6 +166,9 @@ pub(crate) struct Batch {
     pub(crate) generation: Generation,
     /// Whether it was handed out once before, so that it may have arrived although its last response did not.
     pub(crate) handed_out_before: bool,
+    /// Whether it has lost what can't be given again: handed out once more, it is another batch.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(crate) lessened: bool,
     /// False while it is unsure whether it arrived, after a crash or a lost repetition: positions are before it then.
     pub(crate) counted_as_delivered: bool,
 }

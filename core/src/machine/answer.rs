@@ -49,7 +49,7 @@ impl Core {
             (ranges, lacking) = batch.ranges.into_iter().partition(|range| read.iter().any(|r| r.log == range.log));
             before = batch.generation;
             // With fewer records or more news it is another batch: who has the one must not seem to have the other.
-            id = (lacking.is_empty() && !newer).then_some(batch.id);
+            id = (lacking.is_empty() && !newer && !batch.lessened).then_some(batch.id);
             self.tell_of_revoking(consumer);
         }
         let Some(session) = self.sessions.get_mut(&consumer) else { return (BatchId::NONE, None) };
@@ -65,7 +65,8 @@ impl Core {
         }
         let id = id.unwrap_or_else(|| session.receipts.next_id(boot));
         let counted_as_delivered = true;
-        let batch = Batch { id, request, ranges, news, generation: before, handed_out_before, counted_as_delivered };
+        let (generation, lessened) = (before, false);
+        let batch = Batch { id, request, ranges, news, generation, handed_out_before, lessened, counted_as_delivered };
         session.receipts.presumed = None;
         session.receipts.open = Some(batch);
         self.take_back(consumer, &lacking);

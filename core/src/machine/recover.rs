@@ -148,7 +148,9 @@ impl Core {
         session.receipts = Receipts::resume(record.batch, record.open.as_ref().map(|open| unsure(open, record)));
         let logs = &self.logs;
         if let Some(batch) = &mut session.receipts.open {
+            let before = batch.ranges.len();
             batch.ranges.retain(|range| logs.get(&range.log).is_some_and(|log| range.next <= log.bounds.end));
+            batch.lessened = batch.ranges.len() < before;
         }
         session.news.revoked.clone_from(&record.lost);
         for (log, position) in &record.held {
@@ -238,6 +240,7 @@ fn unsure(open: &OpenBatch, record: &ConsumerRecord) -> Batch {
         news: News::default(),
         generation: record.generation,
         handed_out_before: true,
+        lessened: false,
         counted_as_delivered: false,
     }
 }
