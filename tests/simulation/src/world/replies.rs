@@ -261,6 +261,7 @@ impl World {
                 self.cover(Rare::NoRoomForPattern);
                 if matches!(asked.ask, Ask::Subscribe | Ask::SubscribeAgain) {
                     self.clients[at].forget();
+                    self.clients[at].is_refused = true;
                 }
             }
             Err(Refusal::NoCommittedOffset { .. }) => self.cover(Rare::PollMeetsNoOffset),

@@ -63,8 +63,8 @@ impl World {
             self.pass(1_000)?;
         }
         self.complete_all()?;
-        let settled = self.has_settled()?;
-        must!(settled || self.unsettled.is_none(), AllEnds, "{:?} does not become stable", self.unsettled);
+        let stable = self.groups_are_stable()?;
+        must!(stable, AllEnds, "{:?} does not become stable", self.unsettled);
         self.must_have_all_delivered()?;
         self.model.must_be_in_order(&self.engine)?;
         self.pass(REST_MS)?;
@@ -107,6 +107,11 @@ impl World {
         if !self.open.is_empty() || self.clients.iter().any(is_outside) || self.missing().is_some() {
             return Ok(false);
         }
+        self.groups_are_stable()
+    }
+
+    /// Asks afresh: what was told during the run is out of date.
+    fn groups_are_stable(&mut self) -> Result<bool, Violation> {
         self.ask(None, Ask::Groups, Request::ListGroups)?;
         self.complete_all()?;
         Ok(self.unsettled.is_none())
