@@ -16,6 +16,7 @@
 mod answer;
 mod check;
 mod commit;
+mod delete_topic;
 mod describe;
 mod expiry;
 mod figures;
