@@ -7,6 +7,7 @@ mod arguments;
 mod configuration;
 mod fetching;
 mod process;
+mod waiting;
 mod wire;
 
 use std::{
@@ -14,14 +15,13 @@ use std::{
     io::{self, Error, ErrorKind},
     path::{Path, PathBuf},
     process::ExitCode,
-    thread,
-    time::{Duration, Instant},
 };
 
 use self::{
     arguments::{HELP, Task},
     configuration::{Cluster, MOST_BROKERS},
     process::Signal,
+    waiting::await_answers,
 };
 use crate::place::target;
 
@@ -29,22 +29,15 @@ const DEFAULT_BROKERS: u8 = 3;
 /// What `status` ends with if no broker runs.
 const NONE_RUNS: u8 = 3;
 
-/// Between two attempts to get answers from brokers that start.
-const PAUSE: Duration = Duration::from_millis(250);
-/// Two minutes or more: on a machine that is busy with something else a broker takes its time.
-const ATTEMPTS: u32 = 480;
 /// Looks at brokers that were asked to stop, at ten in a second, before they are killed. They leave the cluster one after the
 /// other, and the last ones have nobody left to tell.
 const LOOKS_BEFORE_KILL: u32 = 300;
-/// Lines of a broker's log that tell why it ended.
-const TELLING_LINES: usize = 20;
-
 /// Does what the words say.
 pub(crate) fn run(words: &[&str]) -> ExitCode {
     let task = match arguments::parse(words) {
         Ok(task) => task,
         Err(wrong) => {
-            eprint!("cargo xtask kafka: {wrong}\n\n{HELP}");
+            eprintln!("cargo xtask kafka: {wrong}. `cargo xtask kafka help` says what can be asked");
             return ExitCode::from(2);
         }
     };
@@ -182,7 +175,7 @@ fn stop_all(home: &Path) -> io::Result<Vec<u8>> {
         }
     }
     if !asked.is_empty() {
-        println!("waiting until {} stop", list(&asked));
+        println!("waiting for {} to stop", list(&asked));
     }
     for number in process::await_ends(home, &asked, LOOKS_BEFORE_KILL)? {
         // Or it has stopped in this very moment.
@@ -234,60 +227,6 @@ fn status(home: &Path) -> io::Result<ExitCode> {
     })
 }
 
-/// Waits until each of these brokers answers, and knows all of them as alive.
-fn await_answers(home: &Path, cluster: &Cluster, numbers: &[u8]) -> io::Result<()> {
-    println!("waiting until {} answer", list(numbers));
-    let begin = Instant::now();
-    let mut silent: Vec<(u8, Error)> = numbers.iter().map(|number| (*number, Error::other("not asked yet"))).collect();
-    for _ in 0..ATTEMPTS {
-        let mut still = Vec::new();
-        for (number, _) in silent {
-            if process::find(home, number)?.is_none() {
-                return Err(ended(home, number));
-            }
-            match knows(cluster.broker_port(number), numbers) {
-                Ok(()) => println!("broker {number} answers, after {:.1} s", begin.elapsed().as_secs_f64()),
-                Err(why) => still.push((number, why)),
-            }
-        }
-        silent = still;
-        if silent.is_empty() {
-            return Ok(());
-        }
-        thread::sleep(PAUSE);
-    }
-    let why = silent
-        .iter()
-        .map(|(number, why)| format!("\nbroker {number}, {}: {why}", process::log_file(home, *number).display()));
-    Err(Error::new(
-        ErrorKind::TimedOut,
-        format!("not all brokers answer, and they are left as they are:{}", why.collect::<String>()),
-    ))
-}
-
-/// Whether the broker at the port answers, and knows these brokers as alive.
-fn knows(port: u16, numbers: &[u8]) -> io::Result<()> {
-    let alive = wire::alive_brokers(port)?;
-    if numbers.iter().all(|number| alive.contains(&i32::from(*number))) {
-        return Ok(());
-    }
-    Err(Error::other(format!("it answers, and knows {alive:?} alone as alive")))
-}
-
-/// A broker that ended by itself, with the last lines that it wrote.
-fn ended(home: &Path, number: u8) -> Error {
-    let log = process::log_file(home, number);
-    let told = fs::read(&log).map_or_else(
-        |error| format!("it can't be read: {error}"),
-        |said| {
-            let said = String::from_utf8_lossy(&said);
-            let lines: Vec<_> = said.lines().collect();
-            lines[lines.len().saturating_sub(TELLING_LINES)..].join("\n")
-        },
-    );
-    Error::other(format!("broker {number} has ended. The end of {}:\n{told}", log.display()))
-}
-
 fn no_cluster() -> Error {
     Error::new(ErrorKind::NotFound, "there is no cluster: `cargo xtask kafka up` starts one")
 }
@@ -326,6 +265,12 @@ fn lock(home: &Path) -> io::Result<File> {
 fn at(path: &Path) -> impl Fn(Error) -> Error {
     let path: PathBuf = path.to_owned();
     move |error| Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// Writes a file as a whole: one that is cut off would be taken for something else, or for nothing.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_added_extension("new");
+    fs::write(&new, text).and_then(|()| fs::rename(&new, path)).map_err(at(path))
 }
 
 /// Removes a file or a directory with all that it holds, if it is there.

@@ -13,7 +13,7 @@ use std::{
     str::FromStr,
 };
 
-use super::{at, fetching::java, remove};
+use super::{at, fetching::java, remove, write};
 
 pub(super) const MOST_BROKERS: u8 = 5;
 
@@ -93,18 +93,12 @@ impl Cluster {
     }
 
     fn write_down(&self, home: &Path) -> io::Result<()> {
-        let file = cluster_file(home);
-        fs::write(&file, self.to_string()).map_err(at(&file))
+        write(&cluster_file(home), &self.to_string())
     }
 
     fn write_settings(&self, home: &Path) -> io::Result<()> {
-        let log4j = home.join("log4j2.properties");
-        fs::write(&log4j, LOG4J).map_err(at(&log4j))?;
-        for number in self.numbers() {
-            let file = settings_file(home, number);
-            fs::write(&file, self.properties(number)).map_err(at(&file))?;
-        }
-        Ok(())
+        write(&home.join("log4j2.properties"), LOG4J)?;
+        self.numbers().try_for_each(|number| write(&settings_file(home, number), &self.properties(number)))
     }
 
     /// The settings of node `number`. Paths in it are meant from the directory of the cluster.

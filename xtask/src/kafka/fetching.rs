@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use super::{at, remove};
+use super::{at, remove, write};
 use crate::apt::{provide, runs};
 
 /// The release of Kafka.
@@ -106,13 +106,13 @@ fn fetch(home: &Path) -> io::Result<()> {
     let start = Instant::now();
     remove(&stamp)?;
     remove(&libs)?;
-    let pom_file = home.join(POM);
-    fs::write(&pom_file, pom()).map_err(at(&pom_file))?;
+    write(&home.join(POM), &pom())?;
 
     let mut maven = Command::new("mvn");
     maven.args(["--quiet", "--batch-mode", "--no-transfer-progress", "--file", POM]);
     maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=libs"]);
-    let status = maven.current_dir(home).stdin(Stdio::null()).status();
+    // Whoever reads what this task prints need not read what Maven has to say.
+    let status = maven.current_dir(home).stdin(Stdio::null()).stdout(io::stderr()).status();
     let status = status.map_err(|error| io::Error::new(error.kind(), format!("mvn could not be started: {error}")))?;
     if !status.success() {
         return Err(io::Error::other(format!("Maven could not fetch Kafka, {status}")));
@@ -120,7 +120,7 @@ fn fetch(home: &Path) -> io::Result<()> {
 
     let (jars, bytes) = weigh(&libs).map_err(at(&libs))?;
     println!("fetched {jars} jars, {:.1} MB, in {:.1} s", megabytes(bytes), start.elapsed().as_secs_f64());
-    fs::write(&stamp, pom()).map_err(at(&stamp))
+    write(&stamp, &pom())
 }
 
 /// How many files a directory holds, and their bytes.

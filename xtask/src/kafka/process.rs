@@ -18,7 +18,7 @@ use rustix::process::{Pid, kill_process};
 
 pub(super) use rustix::process::Signal;
 
-use super::{at, fetching::java, remove};
+use super::{at, fetching::java, remove, write};
 
 /// A broker's Java. A small heap: several brokers share a developer's machine, or CI's, with what is built and tested there.
 const JAVA_OPTIONS: [&str; 3] = ["-Xmx384m", "-XX:+UseSerialGC", "-Dlog4j2.configurationFile=log4j2.properties"];
@@ -67,9 +67,7 @@ pub(super) fn start(home: &Path, number: u8) -> io::Result<Child> {
     broker.process_group(0);
     let mut child =
         broker.spawn().map_err(|error| Error::new(error.kind(), format!("java could not be started: {error}")))?;
-    let written = pid_of(&child)
-        .and_then(identity_of)
-        .and_then(|identity| fs::write(&pid_file, identity.to_string()).map_err(at(&pid_file)));
+    let written = pid_of(&child).and_then(identity_of).and_then(|identity| write(&pid_file, &identity.to_string()));
     if let Err(error) = written {
         // Nobody would find it again.
         let ended = child.kill().and_then(|()| child.wait());
@@ -176,7 +174,7 @@ fn boot() -> io::Result<String> {
 }
 
 fn malformed(what: &str, text: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("{what} is not understood: {text:?}"))
+    Error::new(ErrorKind::InvalidData, format!("this tells of no {what}: {text:?}"))
 }
 
 impl std::fmt::Display for Identity {
@@ -198,7 +196,7 @@ impl FromStr for Identity {
                 .map(|(pid, start_ticks)| Self { pid, start_ticks, boot: boot.to_owned() }),
             _ => None,
         };
-        identity.ok_or_else(|| malformed("which process it is", text))
+        identity.ok_or_else(|| malformed("process", text))
     }
 }
 
@@ -220,7 +218,7 @@ impl FromStr for Stat {
         // The 22nd of all, with the state as the third.
         let start_ticks = fields.nth(22 - 4).and_then(|ticks| ticks.parse().ok());
         let stat = state.zip(start_ticks).map(|(state, start_ticks)| Self { state, start_ticks });
-        stat.ok_or_else(|| malformed("what the kernel tells of a process", text))
+        stat.ok_or_else(|| malformed("process's state and start", text))
     }
 }
 
@@ -231,7 +229,8 @@ fn resident_bytes(status: &str) -> u64 {
     kib.unwrap_or(0) << 10
 }
 
-#[cfg(test)]
+// They run real processes, and Linux alone tells of them what is needed here.
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::process::{Command, Stdio, id};
 
