@@ -278,10 +278,8 @@ impl Cluster {
                 self.cell_event(at, CellEvent::Revoked)?;
             }
         }
+        self.cell_event(0, CellEvent::Offered)?;
         for _ in 0..MAX_ROUNDS {
-            if !self.nodes[0].owner.is_offered() {
-                self.cell_event(0, CellEvent::Offered)?;
-            }
             for message in std::mem::take(&mut self.network) {
                 self.arrives(message, &mut Word::default(), false)?;
             }
