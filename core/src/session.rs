@@ -203,6 +203,15 @@ impl Receipts {
         Self { open, presumed: None, received, highest }
     }
 
+    /// Batches are to be numbered from behind another one on.
+    pub(crate) fn begin_behind(&mut self, highest: BatchId) {
+        self.highest = self.highest.max(highest);
+    }
+
+    pub(crate) fn highest(&self) -> BatchId {
+        self.highest
+    }
+
     pub(crate) fn last(&self) -> BatchId {
         self.open.as_ref().map_or(self.received, |batch| batch.id)
     }

@@ -9,6 +9,9 @@
 //!    |   still offered -'      '-> announce anew   '-> snapshot anew   |
 //!    '------------------------------------ Revoked, or step down ------'
 //! ```
+//!
+//! Who was overtaken and is still offered the cell leaves it to the other for two leases, and then tries again: it may have
+//! been somebody who did not know yet that the cell is no longer its own.
 
 use alloc::vec::Vec;
 
@@ -172,7 +175,6 @@ pub struct Owner {
     node: NodeId,
     config: CellConfig,
     now: Timestamp,
-    offered: bool,
     announcements: u32,
     stage: Stage,
 }
@@ -180,6 +182,7 @@ pub struct Owner {
 #[derive(Clone, Debug)]
 enum Stage {
     Idle,
+    Overtaken { again: Timestamp },
     Announcing { number: u32, sent: Timestamp },
     Recovering(Recovering),
     Owning(Owning),
@@ -188,7 +191,7 @@ enum Stage {
 impl Owner {
     /// A node that has no part in the cell yet.
     pub fn new(node: NodeId, config: CellConfig) -> Self {
-        Self { node, config, now: Timestamp::default(), offered: false, announcements: 0, stage: Stage::Idle }
+        Self { node, config, now: Timestamp::default(), announcements: 0, stage: Stage::Idle }
     }
 
     /// Takes an event, and says what is to be done. Time never runs backwards here.
@@ -196,14 +199,14 @@ impl Owner {
         self.now = self.now.max(now);
         match event {
             CellEvent::Offered => {
-                self.offered = true;
                 if matches!(self.stage, Stage::Idle) {
                     self.announce(commands);
                 }
             }
             CellEvent::Revoked => {
-                self.offered = false;
-                if !matches!(self.stage, Stage::Idle) {
+                if matches!(self.stage, Stage::Overtaken { .. }) {
+                    self.stage = Stage::Idle;
+                } else if !matches!(self.stage, Stage::Idle) {
                     self.step_down(StepDown::Revoked, commands);
                 }
             }
@@ -219,7 +222,7 @@ impl Owner {
                 Stage::Recovering(recovering) => recovering.begin_anew(commands),
                 // Only who has taken over cuts away what its owner still has to read.
                 Stage::Owning(_) => self.step_down(StepDown::Overtaken, commands),
-                Stage::Idle | Stage::Announcing { .. } => {}
+                Stage::Idle | Stage::Overtaken { .. } | Stage::Announcing { .. } => {}
             },
             CellEvent::Decided { through, facts } => {
                 if let Stage::Owning(owning) = &mut self.stage {
@@ -276,7 +279,7 @@ impl Owner {
                 let outcome = owning.entries(from, &entries, next, commands);
                 self.step_down_if(outcome, commands);
             }
-            Stage::Idle | Stage::Announcing { .. } => {}
+            Stage::Idle | Stage::Overtaken { .. } | Stage::Announcing { .. } => {}
         }
     }
 
@@ -301,20 +304,27 @@ impl Owner {
         }
         self.stage = Stage::Idle;
         commands.push(CellCommand::StepDown(why));
-        // Who was overtaken waits to be offered the cell again; else two would take it from each other for ever.
-        if self.offered && why == StepDown::Unsure {
-            self.announce(commands);
-        } else {
-            self.offered = false;
+        match why {
+            StepDown::Revoked => {}
+            StepDown::Unsure => self.announce(commands),
+            StepDown::Overtaken => {
+                let lease = self.config.lease;
+                self.stage = Stage::Overtaken { again: self.now + lease + lease };
+            }
         }
     }
 
     /// An owner begins once it is alone, and shows that it is there.
     fn go_on<F>(&mut self, commands: &mut Vec<CellCommand<F>>) {
-        let Stage::Owning(owning) = &mut self.stage else { return };
-        owning.begin(self.now, commands);
-        if self.now >= owning.shown() + self.config.keep_alive {
-            owning.append(self.now, None, commands);
+        match &mut self.stage {
+            Stage::Overtaken { again } if self.now >= *again => self.announce(commands),
+            Stage::Owning(owning) => {
+                owning.begin(self.now, commands);
+                if self.now >= owning.shown() + self.config.keep_alive {
+                    owning.append(self.now, None, commands);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -325,6 +335,7 @@ impl Owner {
                 let shows = owning.shown() + self.config.keep_alive;
                 Some(owning.begins_at().map_or(shows, |begins| begins.min(shows)))
             }
+            Stage::Overtaken { again } => Some(*again),
             Stage::Idle | Stage::Announcing { .. } | Stage::Recovering(_) => None,
         }
     }
@@ -343,12 +354,7 @@ impl Owner {
     pub fn replay(&self) -> Option<(&Replay, CellOffset)> {
         match &self.stage {
             Stage::Owning(owning) => Some((owning.replay(), owning.cursor())),
-            Stage::Idle | Stage::Announcing { .. } | Stage::Recovering(_) => None,
+            _ => None,
         }
-    }
-
-    /// Whether it is offered the cell.
-    pub fn is_offered(&self) -> bool {
-        self.offered
     }
 }

@@ -1,9 +1,11 @@
 //! The cluster, and what happens in it.
 
+mod arrivals;
+
 use takhin_core::{
     AppendId, Boot, Command, Config, Core, Durable, DurationMs, Event, FactSeq, GroupName, LogId, Offset, Request,
     RequestId, Timestamp, TopicConfig, TopicName,
-    cell::{CellConfig, CellEvent, Entry},
+    cell::{CellConfig, CellEvent},
     memory::MemoryEngine,
 };
 
@@ -178,115 +180,6 @@ impl Cluster {
         node.core(event, &mut around)
     }
 
-    /// Something on its way arrives. What one node appends arrives in order, unless the run has it otherwise.
-    fn arrival(&mut self, word: &mut Word) -> Result<(), Violation> {
-        if self.network.is_empty() {
-            return Ok(());
-        }
-        let mut at = word.below(u32::try_from(self.network.len()).unwrap_or(u32::MAX)) as usize;
-        if let Message::Append { from, tell: true, .. } = &self.network[at]
-            && !self.chances.out_of_order
-        {
-            let same = |message: &Message| matches!(message, Message::Append { from: f, tell: true, .. } if f == from);
-            at = self.network.iter().position(same).unwrap_or(at);
-        }
-        let message = self.network.remove(at);
-        self.arrives(message, word, true)
-    }
-
-    fn arrives(&mut self, message: Message, word: &mut Word, faults: bool) -> Result<(), Violation> {
-        match message {
-            Message::Append { from, entry, tell } => self.append(from, &entry, tell, word, faults),
-            Message::Outcome { to, event } => self.is_told(to, event),
-            // What is read reaches a node in order, so nothing is read for one that stands still.
-            Message::Read { by, .. } if self.nodes[by.node].paused => {
-                self.network.push(message);
-                Ok(())
-            }
-            Message::Read { by, from, to } => {
-                let Some(event) = self.journal.read(from, to, 1 + word.below(8) as usize) else {
-                    if self.nodes[by.node].core.is_none() {
-                        self.sights.see(Sight::CutWhileRecovering);
-                    }
-                    return self.is_told(by, CellEvent::Cut);
-                };
-                if let CellEvent::Entries { next, .. } = &event
-                    && *next < to.min(self.journal.end())
-                {
-                    self.network.push(Message::Read { by, from: *next, to });
-                }
-                self.is_told(by, event)
-            }
-            Message::ReadSnapshot { by } => self.tell_snapshot(by),
-            Message::Keep { snapshot } => {
-                self.journal.keep(snapshot);
-                Ok(())
-            }
-        }
-    }
-
-    fn append(
-        &mut self,
-        from: Life,
-        entry: &Entry<Facts>,
-        tell: bool,
-        word: &mut Word,
-        faults: bool,
-    ) -> Result<(), Violation> {
-        let Chances { lost, unknown, repeated, .. } = self.chances;
-        let fault = if faults && tell { word.below(100) } else { 100 };
-        let copy = |entry: &Entry<Facts>| Message::Append { from, entry: entry.clone(), tell: false };
-        let is_there = fault >= lost && (fault >= lost + unknown || word.below(2) == 0);
-        if fault < lost + unknown {
-            self.network.push(Message::Outcome { to: from, event: outcome(entry, None) });
-            if fault >= lost && !is_there {
-                self.network.push(copy(entry));
-            }
-        } else if fault < lost + unknown + repeated {
-            self.network.push(copy(entry));
-        }
-        if !is_there {
-            return Ok(());
-        }
-        let at = self.journal.append(entry.clone());
-        let counts = self.judge.reached(at, entry)?;
-        if let (Entry::Facts { epoch, .. }, false) = (entry, counts) {
-            let stale = Some(*epoch) != self.judge.epoch();
-            self.sights.see(if stale { Sight::StaleFacts } else { Sight::RepeatedFacts });
-        }
-        if tell && fault >= lost + unknown {
-            self.network.push(Message::Outcome { to: from, event: outcome(entry, Some(at)) });
-        }
-        Ok(())
-    }
-
-    /// A node is told something, unless it has died since. One that stands still hears it when it goes on.
-    fn is_told(&mut self, to: Life, event: CellEvent<Facts>) -> Result<(), Violation> {
-        let node = &self.nodes[to.node];
-        if node.life != to {
-            return Ok(());
-        }
-        if node.paused {
-            self.network.push(Message::Outcome { to, event });
-            return Ok(());
-        }
-        self.cell_event(to.node, event)
-    }
-
-    fn tell_snapshot(&mut self, by: Life) -> Result<(), Violation> {
-        if self.nodes[by.node].life != by {
-            return Ok(());
-        }
-        if self.nodes[by.node].paused {
-            self.network.push(Message::ReadSnapshot { by });
-            return Ok(());
-        }
-        let Snapshot { next, replay, durable } = self.journal.snapshot.clone();
-        let through = replay.through();
-        let (node, mut around) = self.around(by.node);
-        node.snapshot(durable, through, CellEvent::Snapshot { next, replay }, &mut around)
-    }
-
     fn client(&mut self, word: &mut Word) -> Result<(), Violation> {
         let at = word.below(u32::try_from(self.clients.len()).unwrap_or(1)) as usize;
         if let Some((life, request)) = self.clients[at].waits {
@@ -385,10 +278,8 @@ impl Cluster {
                 self.cell_event(at, CellEvent::Revoked)?;
             }
         }
+        self.cell_event(0, CellEvent::Offered)?;
         for _ in 0..MAX_ROUNDS {
-            if !self.nodes[0].owner.is_offered() {
-                self.cell_event(0, CellEvent::Offered)?;
-            }
             for message in std::mem::take(&mut self.network) {
                 self.arrives(message, &mut Word::default(), false)?;
             }
@@ -421,15 +312,6 @@ impl Cluster {
         let wish = self.clients[at].plain_wish(self.consumers, &self.topic);
         let (node, mut around) = self.around(0);
         node.ask(at, wish, &mut around)
-    }
-}
-
-fn outcome(entry: &Entry<Facts>, at: Option<takhin_core::cell::CellOffset>) -> CellEvent<Facts> {
-    match entry {
-        Entry::Announced(announcement) => CellEvent::Announced { number: announcement.number, at },
-        Entry::Facts { epoch, number, .. } => CellEvent::Appended { epoch: *epoch, number: *number, at },
-        // Nobody waits for it.
-        Entry::Resigned { .. } => CellEvent::Tick,
     }
 }
 
