@@ -29,8 +29,8 @@ const DEFAULT_BROKERS: u8 = 3;
 /// What `status` ends with if no broker runs.
 const NONE_RUNS: u8 = 3;
 
-/// Looks at brokers that were asked to stop, at ten in a second, before they are killed. They leave the cluster one after the
-/// other, and the last ones have nobody left to tell.
+/// Looks at brokers that were asked to stop, at ten in a second, before they are killed. Whoever leads the quorum takes five
+/// seconds to find that nobody takes over.
 const LOOKS_BEFORE_KILL: u32 = 300;
 /// Does what the words say.
 pub(crate) fn run(words: &[&str]) -> ExitCode {

@@ -141,6 +141,9 @@ group.min.session.timeout.ms=100
 group.consumer.min.session.timeout.ms=1000
 group.consumer.min.heartbeat.interval.ms=100
 
+# All brokers are stopped together: none moves what it leads to another one first, nor waits for a quorum to let it go.
+controlled.shutdown.enable=false
+
 # Of the heap; 128 MiB if nothing is said.
 log.cleaner.dedupe.buffer.size=4194304
 "
