@@ -28,6 +28,7 @@ impl RequestId {
     /// The `counter`-th request of a boot. A boot has room for 2^40 requests.
     pub fn new(boot: Boot, counter: u64) -> Self {
         debug_assert!(counter < 1 << Self::COUNTER_BITS, "a boot has room for 2^40 requests");
+        debug_assert!(boot.0 < 1 << (64 - Self::COUNTER_BITS), "there is room for 2^24 boots");
         Self(u64::from(boot.0) << Self::COUNTER_BITS | counter)
     }
 }

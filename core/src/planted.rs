@@ -98,6 +98,12 @@ pub enum Bug {
     LeaseForgotten,
     /// Who takes a cell over does not wait for the lease of whoever had it.
     TakenOverAtOnce,
+    /// Who takes a cell over waits from when it sent its announcement, and not from when it knows that it lies there.
+    WaitFromSending,
+    /// An owner of a cell that has nothing to append does not show that it is there.
+    NeverShown,
+    /// An owner of a cell numbers its facts from before the last ones on.
+    FactsNumberedAgain,
     /// A lease begins when an append is acknowledged, and not when it was sent.
     LeaseFromAcknowledgement,
 }

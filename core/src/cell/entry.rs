@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::FactSeq;
+use crate::{ids::FactSeq, time::DurationMs};
 
 /// A place in a cell's journal. The offset of an announcement is the epoch of whom it announces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,12 +18,14 @@ impl CellOffset {
     }
 }
 
-/// A node, from its start to its end: started anew, it is another one.
+/// One [`Owner`](super::Owner), from when it is made to when it is dropped: a node that is to own a cell once more may go
+/// on with the one that it has, or makes a new one under a new id. No two ever have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct NodeId(pub Uuid);
+pub struct OwnerId(pub Uuid);
 
-/// How many entries with facts an owner appended before this one, in the same epoch.
+/// How many entries with facts, or with none to show that it is there, an owner appended before this one in the same
+/// epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntryNumber(pub u64);
@@ -40,9 +42,11 @@ impl EntryNumber {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// Who.
-    pub node: NodeId,
-    /// Which of its announcements for this cell.
+    pub owner: OwnerId,
+    /// Which of its announcements, counted from 1.
     pub number: u32,
+    /// For how long it may serve after it sent what was acknowledged last.
+    pub lease: DurationMs,
 }
 
 /// One entry of a cell's journal; `F` is what facts are written as.
@@ -57,7 +61,9 @@ pub enum Entry<F> {
         epoch: CellOffset,
         /// Their place among its entries.
         number: EntryNumber,
-        /// The last fact of these, or of those before if there are none.
+        /// The last fact before these.
+        after: FactSeq,
+        /// The last of these, or of those before if there are none.
         through: FactSeq,
         /// In order, each after all that were appended before.
         facts: F,

@@ -19,21 +19,28 @@
 //!   journal; so who was overtaken acknowledges nothing that is not kept.
 //! * An append of which the outcome isn't known is never taken for one that was done: the owner steps down, and
 //!   announces itself anew.
-//! * What needs no fact, the delivery of records above all, an owner may do for as long as its lease lasts. That runs
-//!   from the moment in which the last append that applies was sent: then nobody had taken over yet. Whoever takes over
-//!   waits for a lease before it begins, unless all who were there before have said that they stopped. So no two nodes
-//!   ever serve a cell at once, whatever clocks show, if only they run at the same speed.
+//! * Answers leave only while a lease lasts. It runs from the moment in which the last append that applies was sent: then
+//!   nobody had taken over yet. Whoever takes over waits for the longest lease of those before it, and an eighth more,
+//!   unless all of them have said that they stopped. So no two nodes serve a cell at once, as long as their clocks differ in
+//!   speed by less than an eighth, and count while a machine sleeps.
+//! * Facts say which fact they follow. Where the journal lacks something that was acknowledged, nobody goes on.
 //!
 //! Like the core this has no clock, no threads and no IO: [`Owner::step`] takes events and gives commands.
 
+mod config;
 mod entry;
+mod message;
 mod owner;
 mod owning;
 mod recovering;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
-    entry::{Announcement, CellOffset, Entry, EntryNumber, NodeId},
-    owner::{CellCommand, CellConfig, CellEvent, Owner, StepDown},
+    config::{CellConfig, CellConfigError},
+    entry::{Announcement, CellOffset, Entry, EntryNumber, OwnerId},
+    message::{CellCommand, CellEvent, StepDown},
+    owner::Owner,
     replay::{Replay, Verdict},
 };

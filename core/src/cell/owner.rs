@@ -5,239 +5,110 @@
 //!            Offered            announced at E         read up to E
 //!   Idle ------------> Announcing -----------> Recovering ---------> Owning
 //!    ^                  ^      |                   |                   |
-//!    |   step down,     |      | unknown           | journal was cut   | overtaken, unknown outcome
-//!    |   still offered -'      '-> announce anew   '-> snapshot anew   |
-//!    '------------------------------------ Revoked, or step down ------'
+//!    |                  |      | unknown           | overtaken, torn   | overtaken, unsure, torn
+//!    |                  |      v                   v                   |
+//!    |                  '-- Waiting <-----------------------------------
+//!    '--- Revoked, whatever the stage
 //! ```
 //!
-//! Who was overtaken and is still offered the cell leaves it to the other for two leases, and then tries again: it may have
-//! been somebody who did not know yet that the cell is no longer its own.
+//! Whoever was overtaken and is still offered the cell leaves it to the other, for two leases and the time that a recovery
+//! takes, and tries again: it may have been somebody who did not know yet that the cell is no longer its own. Each time that
+//! it does not keep the cell for as long as it waited for it, it waits twice as long, up to 32 leases; so of two that are
+//! both offered a large cell, one has the time to recover it.
 
 use alloc::vec::Vec;
 
 use super::{
-    entry::{Announcement, CellOffset, Entry, EntryNumber, NodeId},
+    config::CellConfig,
+    entry::{Announcement, CellOffset, Entry, OwnerId},
+    message::{CellCommand, CellEvent, StepDown},
     owning::Owning,
     recovering::{Announced, Recovering},
     replay::Replay,
 };
-use crate::{
-    ids::{Boot, FactSeq},
-    planted::planted,
-    time::{DurationMs, Timestamp},
-};
-
-/// Times of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CellConfig {
-    /// For how long an owner may serve after it sent what was acknowledged last; and for how long whoever takes over waits
-    /// until it serves, unless those before it resigned. All nodes must have the same.
-    pub lease: DurationMs,
-    /// After how long without an append an owner shows that it is there; a fraction of the lease.
-    pub keep_alive: DurationMs,
-    /// A bug that is switched on.
-    #[cfg(feature = "planted")]
-    pub planted: Option<crate::planted::Bug>,
-}
-
-impl CellConfig {
-    /// A cell with these times.
-    pub fn new(lease: DurationMs, keep_alive: DurationMs) -> Self {
-        Self {
-            lease,
-            keep_alive,
-            #[cfg(feature = "planted")]
-            planted: None,
-        }
-    }
-}
-
-/// What happens to a node with regard to a cell. `F` is what facts are written as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CellEvent<F> {
-    /// The node is to own the cell.
-    Offered,
-    /// It is to own it no longer.
-    Revoked,
-    /// An announcement's append has ended; it lies at an offset, or it isn't known whether it does.
-    Announced {
-        /// Which of the node's announcements.
-        number: u32,
-        /// Where it lies.
-        at: Option<CellOffset>,
-    },
-    /// The latest snapshot was read.
-    Snapshot {
-        /// The first entry that isn't in it.
-        next: CellOffset,
-        /// Where the replay of all before stands.
-        replay: Replay,
-    },
-    /// Entries were read, in order, of a [`CellCommand::Read`] in parts or as a whole.
-    Entries {
-        /// The first offset that was looked at.
-        from: CellOffset,
-        /// Each with its offset.
-        entries: Vec<(CellOffset, Entry<F>)>,
-        /// The offset after the last that was looked at.
-        next: CellOffset,
-    },
-    /// What was to be read is no longer there.
-    Cut,
-    /// The core has decided on facts.
-    Decided {
-        /// The last of them.
-        through: FactSeq,
-        /// In order.
-        facts: F,
-    },
-    /// An append of facts has ended; they lie at an offset, or it isn't known whether they do.
-    Appended {
-        /// Which, by the epoch in which they were appended.
-        epoch: CellOffset,
-        /// And by their number in it.
-        number: EntryNumber,
-        /// Where they lie.
-        at: Option<CellOffset>,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// What a node is to do for a cell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CellCommand<F> {
-    /// Append an announcement.
-    Announce(Announcement),
-    /// Append facts. What was given to be appended before must not come to lie behind it.
-    Append {
-        /// The owner's epoch.
-        epoch: CellOffset,
-        /// Their place among its entries.
-        number: EntryNumber,
-        /// The last fact that counts with them.
-        through: FactSeq,
-        /// The facts, or [`None`] to show that the owner is there.
-        facts: Option<F>,
-    },
-    /// Append a resignation. What comes of it does not matter.
-    Resign {
-        /// The owner's epoch.
-        epoch: CellOffset,
-        /// Whether all who owned the cell before it have stopped.
-        alone: bool,
-    },
-    /// Read the latest snapshot.
-    ReadSnapshot,
-    /// Begin the recovery with the snapshot that was just told of.
-    Begin,
-    /// Read the journal from an offset up to another, which is not to be read.
-    Read {
-        /// The first offset.
-        from: CellOffset,
-        /// The offset after the last.
-        to: CellOffset,
-    },
-    /// The next facts of the recovery.
-    Apply(F),
-    /// All was taken in, and nobody else serves: a core is to begin with it.
-    Own {
-        /// The number of this start.
-        boot: Boot,
-        /// The last fact that was applied.
-        through: FactSeq,
-    },
-    /// Facts are kept, and nothing can undo that.
-    Persisted {
-        /// The last of them.
-        through: FactSeq,
-        /// The offset after the entry that they end with.
-        next: CellOffset,
-    },
-    /// The core is to end at once: whoever waits for it is to ask again.
-    StepDown(StepDown),
-}
-
-/// Why a node no longer owns a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepDown {
-    /// It was told to.
-    Revoked,
-    /// Another node has announced itself.
-    Overtaken,
-    /// It isn't known whether an append was done.
-    Unsure,
-}
+use crate::time::{DurationMs, Timestamp};
 
 /// A node's part in one cell.
 #[derive(Clone, Debug)]
 pub struct Owner {
-    node: NodeId,
+    id: OwnerId,
     config: CellConfig,
     now: Timestamp,
     announcements: u32,
+    /// Announcements in a row of which it isn't known where they lie.
+    unheard: u32,
+    /// How long it needed to recover the cell the last time, or was at it: another one may need as long.
+    recovery: DurationMs,
+    /// Times in a row that it lost the cell before it had it for long.
+    setbacks: u32,
     stage: Stage,
 }
 
 #[derive(Clone, Debug)]
 enum Stage {
     Idle,
-    Overtaken { again: Timestamp },
+    Waiting { until: Timestamp },
     Announcing { number: u32, sent: Timestamp },
     Recovering(Recovering),
     Owning(Owning),
 }
 
 impl Owner {
-    /// A node that has no part in the cell yet.
-    pub fn new(node: NodeId, config: CellConfig) -> Self {
-        Self { node, config, now: Timestamp::default(), announcements: 0, stage: Stage::Idle }
+    /// A node that has no part in the cell yet. Nobody may ever have had the same id.
+    pub fn new(id: OwnerId, config: CellConfig) -> Self {
+        let (now, stage) = (Timestamp::default(), Stage::Idle);
+        Self { id, config, now, announcements: 0, unheard: 0, recovery: DurationMs(0), setbacks: 0, stage }
     }
 
-    /// Takes an event, and says what is to be done. Time never runs backwards here.
+    /// Takes an event, and says what is to be done.
+    ///
+    /// `now` is read after whatever the event tells of has happened, from a clock that also counts while the machine sleeps.
+    /// It never runs backwards here.
     pub fn step<F>(&mut self, now: Timestamp, event: CellEvent<F>, commands: &mut Vec<CellCommand<F>>) {
         self.now = self.now.max(now);
-        match event {
+        let outcome = match event {
             CellEvent::Offered => {
                 if matches!(self.stage, Stage::Idle) {
                     self.announce(commands);
                 }
+                Ok(())
             }
-            CellEvent::Revoked => {
-                if matches!(self.stage, Stage::Overtaken { .. }) {
-                    self.stage = Stage::Idle;
-                } else if !matches!(self.stage, Stage::Idle) {
-                    self.step_down(StepDown::Revoked, commands);
-                }
-            }
-            CellEvent::Announced { number, at } => self.announced(number, at, commands),
-            CellEvent::Snapshot { next, replay } => {
-                if let Stage::Recovering(recovering) = &mut self.stage {
-                    recovering.begin(next, replay, commands);
-                    self.own_if_recovered(commands);
-                }
-            }
-            CellEvent::Entries { from, entries, next } => self.entries(from, entries, next, commands),
-            CellEvent::Cut => match &mut self.stage {
-                Stage::Recovering(recovering) => recovering.begin_anew(commands),
-                // Only who has taken over cuts away what its owner still has to read.
-                Stage::Owning(_) => self.step_down(StepDown::Overtaken, commands),
-                Stage::Idle | Stage::Overtaken { .. } | Stage::Announcing { .. } => {}
+            CellEvent::Revoked => match self.stage {
+                Stage::Idle => Ok(()),
+                _ => Err(StepDown::Revoked),
             },
-            CellEvent::Decided { through, facts } => {
-                if let Stage::Owning(owning) = &mut self.stage {
-                    owning.append(self.now, Some((through, facts)), commands);
-                }
+            CellEvent::Announced { number, at } => {
+                self.announced(number, at, commands);
+                Ok(())
             }
-            CellEvent::Appended { epoch, number, at } => {
-                if let Stage::Owning(owning) = &mut self.stage
-                    && owning.epoch() == epoch
-                {
-                    let outcome = owning.appended(self.now, number, at, commands);
-                    self.step_down_if(outcome, commands);
+            CellEvent::Snapshot { next, replay } => match &mut self.stage {
+                Stage::Recovering(recovering) => {
+                    recovering.begin(self.now, next, replay, commands);
+                    self.own_if_recovered()
                 }
-            }
-            CellEvent::Tick => {}
+                _ => Ok(()),
+            },
+            CellEvent::Entries { from, entries, next } => self.entries(from, entries, next, commands),
+            CellEvent::Cut { from } => match &mut self.stage {
+                Stage::Recovering(recovering) => {
+                    recovering.cut(self.now, from, commands);
+                    Ok(())
+                }
+                Stage::Owning(owning) => owning.cut(from),
+                _ => Ok(()),
+            },
+            CellEvent::Decided { boot, after, through, facts } => match &mut self.stage {
+                Stage::Owning(owning) => owning.decided(self.now, boot, after, through, facts, commands),
+                _ => Ok(()),
+            },
+            CellEvent::Appended { epoch, number, at } => match &mut self.stage {
+                Stage::Owning(owning) if owning.epoch() == epoch => owning.appended(self.now, number, at, commands),
+                _ => Ok(()),
+            },
+            CellEvent::Tick => Ok(()),
+        };
+        if let Err(why) = outcome {
+            self.step_down(why, commands);
         }
         self.go_on(commands);
     }
@@ -249,7 +120,7 @@ impl Owner {
     }
 
     fn announcement(&self, number: u32) -> Announcement {
-        Announcement { node: self.node, number }
+        Announcement { owner: self.id, number, lease: self.config.lease }
     }
 
     fn announced<F>(&mut self, which: u32, at: Option<CellOffset>, commands: &mut Vec<CellCommand<F>>) {
@@ -257,10 +128,18 @@ impl Owner {
         if number != which {
             return;
         }
-        let Some(at) = at else { return self.announce(commands) };
+        let Some(at) = at else {
+            let pause = CellConfig::doubled(self.config.keep_alive, self.unheard).min(self.config.lease);
+            self.unheard = self.unheard.saturating_add(1);
+            return self.wait(pause);
+        };
+        self.unheard = 0;
         let announced = Announced { announcement: self.announcement(number), at, sent, known: self.now };
-        self.stage = Stage::Recovering(Recovering::new(self.config, announced));
-        commands.push(CellCommand::ReadSnapshot);
+        self.stage = Stage::Recovering(Recovering::new(self.config, announced, commands));
+    }
+
+    fn wait(&mut self, pause: DurationMs) {
+        self.stage = Stage::Waiting { until: self.now + pause };
     }
 
     fn entries<F>(
@@ -269,61 +148,61 @@ impl Owner {
         entries: Vec<(CellOffset, Entry<F>)>,
         next: CellOffset,
         commands: &mut Vec<CellCommand<F>>,
-    ) {
+    ) -> Result<(), StepDown> {
         match &mut self.stage {
             Stage::Recovering(recovering) => {
-                recovering.entries(from, entries, next, commands);
-                self.own_if_recovered(commands);
+                recovering.entries(self.now, from, entries, next, commands);
+                self.own_if_recovered()
             }
-            Stage::Owning(owning) => {
-                let outcome = owning.entries(from, &entries, next, commands);
-                self.step_down_if(outcome, commands);
-            }
-            Stage::Idle | Stage::Overtaken { .. } | Stage::Announcing { .. } => {}
+            Stage::Owning(owning) => owning.entries(self.now, from, &entries, next, commands),
+            _ => Ok(()),
         }
     }
 
-    fn own_if_recovered<F>(&mut self, commands: &mut Vec<CellCommand<F>>) {
-        let Stage::Recovering(recovering) = &self.stage else { return };
-        match recovering.outcome() {
-            None => {}
-            Some(Err(why)) => self.step_down(why, commands),
-            Some(Ok(owning)) => self.stage = Stage::Owning(owning),
+    fn own_if_recovered(&mut self) -> Result<(), StepDown> {
+        if let Stage::Recovering(recovering) = &self.stage
+            && let Some(outcome) = recovering.outcome()
+        {
+            self.recovery = recovering.lasts(self.now);
+            self.stage = Stage::Owning(outcome?);
         }
-    }
-
-    fn step_down_if<F>(&mut self, outcome: Result<(), StepDown>, commands: &mut Vec<CellCommand<F>>) {
-        if let Err(why) = outcome {
-            self.step_down(why, commands);
-        }
+        Ok(())
     }
 
     fn step_down<F>(&mut self, why: StepDown, commands: &mut Vec<CellCommand<F>>) {
-        if let (Stage::Owning(owning), true) = (&self.stage, why != StepDown::Overtaken) {
+        if let Stage::Recovering(recovering) = &self.stage {
+            self.recovery = recovering.lasts(self.now);
+        }
+        let two_leases = CellConfig::doubled(self.config.lease, 1);
+        let least = DurationMs(two_leases.0.saturating_add(self.recovery.0));
+        let most = CellConfig::doubled(self.config.lease, 5);
+        let mut pause = CellConfig::doubled(least, self.setbacks.min(3)).min(most);
+        self.setbacks = self.setbacks.saturating_add(1);
+        if let Stage::Owning(owning) = &self.stage {
+            if owning.has_served_for(pause, self.now) {
+                self.setbacks = 0;
+                pause = least.min(most);
+            }
             commands.push(CellCommand::Resign { epoch: owning.epoch(), alone: owning.is_alone(self.now) });
         }
-        self.stage = Stage::Idle;
         commands.push(CellCommand::StepDown(why));
         match why {
-            StepDown::Revoked => {}
-            StepDown::Unsure => self.announce(commands),
-            StepDown::Overtaken => {
-                let lease = self.config.lease;
-                self.stage = Stage::Overtaken { again: self.now + lease + lease };
+            StepDown::Revoked => {
+                self.stage = Stage::Idle;
+                self.setbacks = 0;
             }
+            StepDown::Unsure => self.announce(commands),
+            StepDown::Overtaken | StepDown::Torn => self.wait(pause),
         }
     }
 
-    /// An owner begins once it is alone, and shows that it is there.
+    /// Does what is due.
     fn go_on<F>(&mut self, commands: &mut Vec<CellCommand<F>>) {
+        let now = self.now;
         match &mut self.stage {
-            Stage::Overtaken { again } if self.now >= *again => self.announce(commands),
-            Stage::Owning(owning) => {
-                owning.begin(self.now, commands);
-                if self.now >= owning.shown() + self.config.keep_alive {
-                    owning.append(self.now, None, commands);
-                }
-            }
+            Stage::Waiting { until } if now >= *until => self.announce(commands),
+            Stage::Recovering(recovering) => recovering.ask_if_due(now, commands),
+            Stage::Owning(owning) => owning.go_on(now, commands),
             _ => {}
         }
     }
@@ -331,29 +210,23 @@ impl Owner {
     /// When it wants to be called with [`CellEvent::Tick`].
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match &self.stage {
-            Stage::Owning(owning) => {
-                let shows = owning.shown() + self.config.keep_alive;
-                Some(owning.begins_at().map_or(shows, |begins| begins.min(shows)))
-            }
-            Stage::Overtaken { again } => Some(*again),
-            Stage::Idle | Stage::Announcing { .. } | Stage::Recovering(_) => None,
+            Stage::Waiting { until } => Some(*until),
+            Stage::Recovering(recovering) => Some(recovering.asks_at()),
+            Stage::Owning(owning) => Some(owning.next_deadline()),
+            Stage::Idle | Stage::Announcing { .. } => None,
         }
     }
 
-    /// Whether, at this moment, an answer may leave: nobody else can have begun to serve.
+    /// Whether an answer may leave that is sent before `now` is over: nobody else can have begun to serve. An answer that
+    /// is on its way then may still arrive later.
     pub fn serves(&self, now: Timestamp) -> bool {
-        match &self.stage {
-            Stage::Owning(owning) if owning.begins_at().is_none() => {
-                now < owning.proven() + self.config.lease || planted!(self.config, LeaseForgotten)
-            }
-            _ => false,
-        }
+        matches!(&self.stage, Stage::Owning(owning) if owning.serves(now))
     }
 
-    /// Where the replay stands up to which the owner knows the journal, and the offset after that; for a snapshot.
+    /// Where the replay stands up to which an owner knows the journal, and the offset after that; for a snapshot.
     pub fn replay(&self) -> Option<(&Replay, CellOffset)> {
         match &self.stage {
-            Stage::Owning(owning) => Some((owning.replay(), owning.cursor())),
+            Stage::Owning(owning) => Some(owning.replay()),
             _ => None,
         }
     }

@@ -7,7 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Announcement, CellOffset, Entry, EntryNumber};
-use crate::ids::{Boot, FactSeq};
+use crate::{
+    ids::{Boot, FactSeq},
+    time::DurationMs,
+};
 
 /// Where a replay of a journal stands. What it says of an entry depends on the entries before it alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +19,10 @@ pub struct Replay {
     owners: u32,
     next: EntryNumber,
     through: FactSeq,
-    /// Whether whoever owned the cell has stopped, and all before; and how that was when the latest owner came.
-    vacant: bool,
-    was_vacant: bool,
+    /// The longest lease of those who may still serve.
+    leases: Option<DurationMs>,
+    /// The same before the latest owner came.
+    leases_before: Option<DurationMs>,
 }
 
 /// What an entry means.
@@ -28,12 +32,14 @@ pub enum Verdict {
     Owned,
     /// Facts that count.
     Applies,
-    /// An announcement or facts that stood there already, and were appended twice.
+    /// An announcement or facts that stood there already, or an announcement that the owner had given up for lost.
     Repeated,
-    /// Facts of somebody who was an owner once, or whom nobody knows.
+    /// Something of whoever is the owner no longer, or never was.
     Stale,
     /// Facts before which others of the same owner are missing.
     BehindGap,
+    /// Facts in their turn that do not follow those before: something is missing here, or the owner numbered them wrongly.
+    Torn,
     /// The owner has stopped.
     Vacated,
 }
@@ -41,34 +47,46 @@ pub enum Verdict {
 impl Replay {
     /// A replay whose first entries are replaced by what they made up: all facts up to `through`.
     pub fn starting_with(through: FactSeq) -> Self {
-        Self { through, vacant: true, ..Self::default() }
+        Self { through, ..Self::default() }
     }
 
     /// Takes the next entry.
     pub fn take<F>(&mut self, at: CellOffset, entry: &Entry<F>) -> Verdict {
         match entry {
             Entry::Announced(announcement) => self.take_announcement(at, *announcement),
-            Entry::Facts { epoch, number, through, .. } => self.take_facts(*epoch, *number, *through),
+            Entry::Facts { epoch, number, after, through, .. } => self.take_facts(*epoch, *number, *after, *through),
             Entry::Resigned { epoch, .. } if self.epoch() != Some(*epoch) => Verdict::Stale,
             Entry::Resigned { alone, .. } => {
-                self.vacant = *alone;
+                if *alone {
+                    self.leases = None;
+                }
                 Verdict::Vacated
             }
         }
     }
 
     fn take_announcement(&mut self, at: CellOffset, announcement: Announcement) -> Verdict {
-        if self.owner.is_some_and(|(_, known)| known == announcement) {
+        let Announcement { owner, number, lease } = announcement;
+        let repeated = self.owner.is_some_and(|(_, known)| known.owner == owner && number <= known.number);
+        let before = self.leases;
+        self.leases = Some(before.unwrap_or_default().max(lease));
+        if repeated {
             return Verdict::Repeated;
         }
+        self.leases_before = before;
         self.owner = Some((at, announcement));
-        self.was_vacant = core::mem::take(&mut self.vacant);
         self.owners = self.owners.saturating_add(1);
         self.next = EntryNumber::default();
         Verdict::Owned
     }
 
-    pub(super) fn take_facts(&mut self, epoch: CellOffset, number: EntryNumber, through: FactSeq) -> Verdict {
+    pub(super) fn take_facts(
+        &mut self,
+        epoch: CellOffset,
+        number: EntryNumber,
+        after: FactSeq,
+        through: FactSeq,
+    ) -> Verdict {
         if self.epoch() != Some(epoch) {
             return Verdict::Stale;
         }
@@ -77,6 +95,9 @@ impl Replay {
         }
         if number > self.next {
             return Verdict::BehindGap;
+        }
+        if after != self.through || through < after {
+            return Verdict::Torn;
         }
         self.next = number.next();
         self.through = through;
@@ -98,9 +119,9 @@ impl Replay {
         Boot(self.owners)
     }
 
-    /// Whether nobody could serve any longer when the latest owner announced itself.
-    pub fn was_vacant(&self) -> bool {
-        self.was_vacant
+    /// The longest lease of those who may still have served when the latest owner announced itself.
+    pub fn leases_before(&self) -> Option<DurationMs> {
+        self.leases_before
     }
 
     /// The last fact that applies.

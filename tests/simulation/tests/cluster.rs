@@ -52,6 +52,9 @@ mod planted {
             (Bug::LeaseForgotten, Promise::OneOwnerServes),
             (Bug::TakenOverAtOnce, Promise::OneOwnerServes),
             (Bug::LeaseFromAcknowledgement, Promise::OneOwnerServes),
+            (Bug::WaitFromSending, Promise::OneOwnerServes),
+            (Bug::FactsNumberedAgain, Promise::AppliedOnce),
+            (Bug::NeverShown, Promise::Served),
         ];
         for (bug, promise) in bugs {
             let mut steps = 0;

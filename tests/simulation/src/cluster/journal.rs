@@ -2,8 +2,9 @@
 
 use takhin_core::{
     Durable, Fact, FactSeq,
-    cell::{CellEvent, CellOffset, Entry, Replay},
+    cell::{CellEvent, CellOffset, Entry, OwnerId, Replay},
 };
+use uuid::Uuid;
 
 /// Facts as the simulated journal has them.
 pub(super) type Facts = Vec<(FactSeq, Fact)>;
@@ -83,4 +84,10 @@ pub(super) enum Message {
 pub(super) struct Life {
     pub(super) node: usize,
     pub(super) life: u64,
+}
+
+impl Life {
+    pub(super) fn owner(self) -> OwnerId {
+        OwnerId(Uuid::from_u128(self.life.into()))
+    }
 }

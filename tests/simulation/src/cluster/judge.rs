@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, fmt};
 
 use takhin_core::{
-    Durable, Fact, FactSeq,
-    cell::{Announcement, CellOffset, Entry, EntryNumber},
+    Boot, Durable, Fact, FactSeq,
+    cell::{Announcement, CellOffset, Entry, EntryNumber, OwnerId},
 };
 
-use super::journal::Facts;
+use super::journal::{Facts, Life};
 
 /// Announcements of which it is remembered what stood there: whoever takes that long to recover isn't judged.
 const MAX_TAKEN_OVER: usize = 64;
@@ -20,11 +20,11 @@ pub enum Promise {
     PersistedIsKept,
     /// Every fact applies once, in order.
     AppliedOnce,
-    /// Whoever takes over starts from exactly what was there.
+    /// Whoever takes over starts from exactly what was there, under a number that none before had.
     RecoveredEqual,
     /// No former owner answers anybody once a later one has.
     OneOwnerServes,
-    /// When faults stop, a cell is served.
+    /// When faults stop, a cell is served; and nobody gives it up for another owner that is not there.
     Served,
 }
 
@@ -54,6 +54,15 @@ pub(super) fn broken(promise: Promise, detail: String) -> Result<(), Violation> 
     Err(Violation { promise, detail })
 }
 
+/// What stood at an announcement, and whose that is.
+#[derive(Debug)]
+struct TakenOver {
+    owner: OwnerId,
+    boot: Boot,
+    durable: Durable,
+    through: FactSeq,
+}
+
 /// What the journal means, and what clients know.
 #[derive(Debug)]
 pub(super) struct Judge {
@@ -63,7 +72,9 @@ pub(super) struct Judge {
     facts: Vec<Fact>,
     durable: Durable,
     /// What stood at each announcement.
-    taken_over: BTreeMap<CellOffset, Durable>,
+    taken_over: BTreeMap<CellOffset, TakenOver>,
+    /// How often the cell was taken over.
+    boots: u32,
     /// The latest epoch of which an answer left.
     answered: CellOffset,
     ended_remembered: u32,
@@ -78,6 +89,7 @@ impl Judge {
             facts: Vec::new(),
             durable,
             taken_over: BTreeMap::new(),
+            boots: 0,
             answered: CellOffset::default(),
             ended_remembered,
         }
@@ -87,12 +99,15 @@ impl Judge {
     pub(super) fn reached(&mut self, at: CellOffset, entry: &Entry<Facts>) -> Result<bool, Violation> {
         match entry {
             Entry::Announced(announcement) => {
-                if self.owner.is_some_and(|(_, known)| known == *announcement) {
+                let Announcement { owner, number, .. } = *announcement;
+                if self.owner.is_some_and(|(_, known)| known.owner == owner && number <= known.number) {
                     return Ok(false);
                 }
                 self.owner = Some((at, *announcement));
                 self.number = 0;
-                self.taken_over.insert(at, self.durable.clone());
+                self.boots += 1;
+                let (durable, through, boot) = (self.durable.clone(), self.through(), Boot(self.boots));
+                self.taken_over.insert(at, TakenOver { owner, boot, durable, through });
                 if self.taken_over.len() > MAX_TAKEN_OVER {
                     self.taken_over.pop_first();
                 }
@@ -135,9 +150,44 @@ impl Judge {
         broken(Promise::PersistedIsKept, format!("fact {} is said to be persisted, and {fact:?} does not apply", seq.0))
     }
 
-    /// What whoever takes the cell over at an announcement has to start from.
-    pub(super) fn at(&self, epoch: CellOffset) -> Option<&Durable> {
-        self.taken_over.get(&epoch)
+    /// A core begins, of the owner with this epoch. Says what it has to start from, if that is remembered.
+    pub(super) fn owns(
+        &self,
+        life: Life,
+        epoch: CellOffset,
+        boot: Boot,
+    ) -> Result<Option<(Durable, FactSeq)>, Violation> {
+        self.must_be_of(life, epoch)?;
+        let Some(then) = self.taken_over.get(&epoch) else { return Ok(None) };
+        if then.boot != boot {
+            let detail =
+                format!("{life:?} starts with {boot:?}, and the start after epoch {} is {:?}", epoch.0, then.boot);
+            return Err(Violation { promise: Promise::RecoveredEqual, detail });
+        }
+        Ok(Some((then.durable.clone(), then.through)))
+    }
+
+    /// Whether an epoch is this node's; of those that are remembered.
+    fn must_be_of(&self, life: Life, epoch: CellOffset) -> Result<(), Violation> {
+        let remembered = self.taken_over.first_key_value().is_some_and(|(first, _)| *first <= epoch);
+        let owner = self.taken_over.get(&epoch).map(|then| then.owner);
+        if !remembered || owner == Some(life.owner()) {
+            return Ok(());
+        }
+        broken(Promise::OneOwnerServes, format!("{life:?} believes to own epoch {}, which is {owner:?}'s", epoch.0))
+    }
+
+    /// A node that announced itself at `since` says that another one has overtaken it.
+    pub(super) fn overtaken(&self, life: Life, since: CellOffset) -> Result<(), Violation> {
+        let remembered = self.taken_over.first_key_value().is_some_and(|(first, _)| *first <= since);
+        let by = self.taken_over.range(since..).any(|(_, then)| then.owner != life.owner());
+        if remembered && !by {
+            return broken(
+                Promise::Served,
+                format!("{life:?} says that it was overtaken, and was not since {}", since.0),
+            );
+        }
+        Ok(())
     }
 
     /// Whose the cell is.
@@ -146,7 +196,8 @@ impl Judge {
     }
 
     /// An answer of the owner with this epoch leaves.
-    pub(super) fn answers(&mut self, epoch: CellOffset) -> Result<(), Violation> {
+    pub(super) fn answers(&mut self, life: Life, epoch: CellOffset) -> Result<(), Violation> {
+        self.must_be_of(life, epoch)?;
         if epoch < self.answered {
             let (of, after) = (epoch.0, self.answered.0);
             return broken(Promise::OneOwnerServes, format!("epoch {of} answers, after epoch {after} did"));

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use takhin_core::{
     Boot, Command, Config, Core, Durable, Event, Fact, FactSeq, Recovery, Refusal, Request, RequestId, Response,
     Timestamp,
-    cell::{CellCommand, CellConfig, CellEvent, Entry, NodeId, Owner, StepDown},
+    cell::{CellCommand, CellConfig, CellEvent, CellOffset, Entry, Owner, StepDown},
     memory::MemoryEngine,
 };
-use uuid::Uuid;
 
 use super::{
     clients::Client,
@@ -25,6 +24,8 @@ pub(super) struct Node {
     pub(super) core: Option<Core>,
     pub(super) paused: bool,
     config: Config,
+    /// Where its last announcement lies, as it was told.
+    announced: CellOffset,
     snapshot: Option<(Durable, FactSeq)>,
     recovery: Option<Recovery>,
     /// Decided, and not persisted yet.
@@ -52,10 +53,11 @@ impl Node {
     pub(super) fn new(life: Life, cell: CellConfig, config: Config) -> Self {
         Self {
             life,
-            owner: Owner::new(NodeId(Uuid::from_u128(u128::from(life.life))), cell),
+            owner: Owner::new(life.owner(), cell),
             core: None,
             paused: false,
             config,
+            announced: CellOffset::default(),
             snapshot: None,
             recovery: None,
             decided: VecDeque::new(),
@@ -77,6 +79,9 @@ impl Node {
     }
 
     pub(super) fn cell(&mut self, event: CellEvent<Facts>, around: &mut Around<'_>) -> Result<(), Violation> {
+        if let CellEvent::Announced { at: Some(at), .. } = event {
+            self.announced = at;
+        }
         self.work(Work::Cell(event), around)
     }
 
@@ -143,8 +148,8 @@ impl Node {
                 let entry = Entry::Announced(announcement);
                 around.network.push(Message::Append { from: by, entry, tell: true });
             }
-            CellCommand::Append { epoch, number, through, facts } => {
-                let entry = Entry::Facts { epoch, number, through, facts: facts.unwrap_or_default() };
+            CellCommand::Append { epoch, number, after, through, facts } => {
+                let entry = Entry::Facts { epoch, number, after, through, facts: facts.unwrap_or_default() };
                 around.network.push(Message::Append { from: by, entry, tell: true });
             }
             CellCommand::Resign { epoch, alone } => {
@@ -180,7 +185,13 @@ impl Node {
                 }
                 work.push_back(Work::Core(Event::Persisted { through }));
             }
-            CellCommand::StepDown(why) => self.step_down(why, around),
+            CellCommand::Lapsed => {
+                for (request, client) in std::mem::take(&mut self.waiting) {
+                    around.clients[client].waits = None;
+                    work.push_back(Work::Core(Event::Disconnected { request }));
+                }
+            }
+            CellCommand::StepDown(why) => self.step_down(why, around)?,
         }
         Ok(())
     }
@@ -189,10 +200,10 @@ impl Node {
         let Some(recovery) = self.recovery.take() else {
             return broken(Promise::RecoveredEqual, format!("{:?} owns the cell, and recovered nothing", self.life));
         };
-        let epoch = self.owner.replay().and_then(|(replay, _)| replay.epoch()).unwrap_or_default();
-        if let Some(durable) = around.judge.at(epoch) {
-            let expected = Recovery::new(self.config.clone(), durable.clone(), through).durable();
-            if recovery.durable() != expected || recovery.through() != through {
+        let epoch = self.epoch();
+        if let Some((durable, expected_through)) = around.judge.owns(self.life, epoch, boot)? {
+            let expected = Recovery::new(self.config.clone(), durable, expected_through).durable();
+            if recovery.durable() != expected || recovery.through() != expected_through || through != expected_through {
                 return broken(Promise::RecoveredEqual, format!("{:?} starts from something else", self.life));
             }
         }
@@ -200,11 +211,20 @@ impl Node {
         Ok(())
     }
 
-    fn step_down(&mut self, why: StepDown, around: &mut Around<'_>) {
+    /// Whose the cell is, as far as the node knows: its own announcement, once it owns it.
+    fn epoch(&self) -> CellOffset {
+        self.owner.replay().and_then(|(replay, _)| replay.epoch()).unwrap_or_default()
+    }
+
+    fn step_down(&mut self, why: StepDown, around: &mut Around<'_>) -> Result<(), Violation> {
         match why {
-            StepDown::Overtaken if self.core.is_some() => around.sights.see(Sight::Overtaken),
+            StepDown::Overtaken => {
+                around.judge.overtaken(self.life, self.announced)?;
+                around.sights.see(Sight::Overtaken);
+            }
             StepDown::Unsure => around.sights.see(Sight::Unsure),
-            StepDown::Overtaken | StepDown::Revoked => {}
+            StepDown::Torn => return broken(Promise::AppliedOnce, format!("{:?} finds the journal torn", self.life)),
+            StepDown::Revoked => {}
         }
         self.core = None;
         self.recovery = None;
@@ -212,6 +232,7 @@ impl Node {
         for (_, client) in std::mem::take(&mut self.waiting) {
             around.clients[client].waits = None;
         }
+        Ok(())
     }
 
     fn core_command(
@@ -225,7 +246,8 @@ impl Node {
                 let facts: Facts = (first.0..).map(FactSeq).zip(facts).collect();
                 let through = facts.last().map_or(first, |(seq, _)| *seq);
                 self.decided.extend(facts.iter().cloned());
-                work.push_back(Work::Cell(CellEvent::Decided { through, facts }));
+                let (boot, after) = (self.core.as_ref().map_or(Boot(0), Core::boot), FactSeq(first.0 - 1));
+                work.push_back(Work::Cell(CellEvent::Decided { boot, after, through, facts }));
             }
             Command::Reply { request, response } => self.reply(request, &response, work, around)?,
             other => work.extend(around.engine.execute(&other).map(Work::Core)),
@@ -250,16 +272,16 @@ impl Node {
             }
             return Ok(());
         }
-        let epoch = self.owner.replay().and_then(|(replay, _)| replay.epoch());
+        let epoch = self.epoch();
         if let Ok(Response::Consumed(consumed)) = response {
             if client.answered_by.is_some_and(|before| before != self.life) {
                 around.sights.see(Sight::WentOnElsewhere);
             }
-            if !consumed.parts.is_empty() && epoch != around.judge.epoch() {
+            if !consumed.parts.is_empty() && Some(epoch) != around.judge.epoch() {
                 around.sights.see(Sight::DeliveredWhileOvertaken);
             }
         }
-        around.judge.answers(epoch.unwrap_or_default())?;
+        around.judge.answers(self.life, epoch)?;
         client.hears(self.life, response);
         Ok(())
     }

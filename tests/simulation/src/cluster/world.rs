@@ -23,7 +23,7 @@ const LEASE: DurationMs = DurationMs(900);
 const KEEP_ALIVE: DurationMs = DurationMs(300);
 const PARTITIONS: u32 = 4;
 /// Rounds at the end, in each of which everything arrives, everybody polls and some time passes.
-const MAX_ROUNDS: u32 = 200;
+const MAX_ROUNDS: u32 = 400;
 const ROUND_MS: u64 = 100;
 
 /// A cluster with one cell.
@@ -93,7 +93,7 @@ impl Cluster {
             records: 0,
             judge: Judge::new(durable, through, config.max_ended_remembered),
             sights: Sights::default(),
-            cell: CellConfig::new(LEASE, KEEP_ALIVE),
+            cell: CellConfig::new(LEASE, KEEP_ALIVE).unwrap_or_else(|_| unreachable!()),
             config,
             steps: 0,
         };

@@ -44,7 +44,7 @@ impl Cluster {
                     if self.nodes[by.node].core.is_none() {
                         self.sights.see(Sight::CutWhileRecovering);
                     }
-                    return self.is_told(by, CellEvent::Cut);
+                    return self.is_told(by, CellEvent::Cut { from });
                 };
                 if let CellEvent::Entries { next, .. } = &event
                     && *next < to.min(self.journal.end())
