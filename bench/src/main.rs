@@ -5,6 +5,7 @@
 
 mod all;
 mod bare;
+mod body;
 mod connection;
 mod consume;
 mod core_steps;
@@ -16,6 +17,7 @@ mod instructions;
 mod load;
 mod machine;
 mod produce;
+mod read;
 mod request;
 mod server;
 mod wake;
@@ -45,6 +47,8 @@ enum Command {
     Consume(consume::Consume),
     /// Fill a topic and consume it as the members of one group, with commits
     Group(consume::Group),
+    /// Fill a topic and read it in another form than JSON
+    Read(read::Read),
     /// Measure how soon a parked poll hears of a record, what parked polls cost, and how much memory they take
     Wake(wake::Wake),
     /// Step the core alone: time and allocations of each kind of event
@@ -63,6 +67,7 @@ fn main() -> ExitCode {
         Command::Produce(produce) => produce.run(),
         Command::Consume(consume) => consume.run(),
         Command::Group(group) => group.run(),
+        Command::Read(read) => read.run(),
         Command::Wake(wake) => wake.run(),
         Command::Core(steps) => steps.run(),
         Command::Instructions(instructions) => instructions.run(),
