@@ -10,6 +10,7 @@ mod connection;
 mod consume;
 mod core_steps;
 mod counting;
+mod curves;
 mod disk;
 mod figures;
 mod fill;
@@ -53,6 +54,8 @@ enum Command {
     Wake(wake::Wake),
     /// Step the core alone: time and allocations of each kind of event
     Core(core_steps::CoreSteps),
+    /// Measure what a step of the core and a request cost beside more and more of everything, as tables and a picture
+    Curves(curves::Curves),
     /// Count the instructions of requests under valgrind, and hold them against what was recorded
     Instructions(instructions::Instructions),
     /// Append to a file and sync it: the limit of the disk
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Read(read) => read.run(),
         Command::Wake(wake) => wake.run(),
         Command::Core(steps) => steps.run(),
+        Command::Curves(curves) => curves.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Disk(disk) => disk.run(),
         Command::All(all) => all.run(),

@@ -66,6 +66,14 @@ pub(crate) fn subscribe(consumer: &str, group: &str, topic: &str, auto_commit: b
     post("/api/consumers/subscribe", &body)
 }
 
+/// The same in a group of its own, of a consumer that may be silent for long.
+pub(crate) fn subscribe_patiently(consumer: &str, topic: &str) -> Vec<u8> {
+    let body = format!(
+        r#"{{"consumer_id":"{consumer}","group_id":"{consumer}","topics":["{topic}"],"auto_offset_reset":"earliest","auto_commit":false,"session_timeout_ms":1800000,"max_poll_interval_ms":86400000}}"#
+    );
+    post("/api/consumers/subscribe", &body)
+}
+
 pub(crate) fn poll(consumer: &str, max_records: usize, timeout_ms: u32) -> Vec<u8> {
     let body = format!(r#"{{"max_records":{max_records},"timeout_ms":{timeout_ms}}}"#);
     post(&format!("/api/consumers/{consumer}/consume"), &body)

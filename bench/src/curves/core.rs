@@ -1,0 +1,150 @@
+//! The core's steps beside more and more of everything.
+
+use std::time::{Duration, Instant};
+
+use takhin_core::{Config, ConsumerId, ConsumerOptions, Event, GroupName, Request, TopicConfig, TopicName};
+use uuid::Uuid;
+
+use super::{Growing, Point};
+use crate::{
+    Failure,
+    core_steps::{Bench, Cost, calibrate},
+};
+
+/// Rounds at most, and for how long at most: where a step takes long, fewer of them tell as much.
+const MOST_ROUNDS: u32 = 20_000;
+const LONGEST: Duration = Duration::from_secs(2);
+/// Rounds before it counts.
+const WARM_UP: u32 = 20;
+
+/// What one round's operations cost: each is one step or several.
+#[derive(Default)]
+struct Costs {
+    produce: [Cost; 2],
+    poll: [Cost; 2],
+    wake: [Cost; 3],
+    commit: [Cost; 2],
+    tick: [Cost; 1],
+    topic: [Cost; 2],
+    consumer: [Cost; 2],
+}
+
+/// Measures the operations with so much of what grows.
+pub(super) fn measure(growing: Growing, size: u32) -> Result<Vec<(&'static str, Point)>, Failure> {
+    let mut bench = populated(growing, size)?;
+    for _ in 0..WARM_UP {
+        round(&mut bench, &mut Costs::default())?;
+    }
+    let (mut costs, began) = (Costs::default(), Instant::now());
+    for _ in 0..MOST_ROUNDS {
+        round(&mut bench, &mut costs)?;
+        if began.elapsed() > LONGEST {
+            break;
+        }
+    }
+    let empty = calibrate();
+    let point = |steps: &[Cost]| {
+        let of_steps = steps.iter().map(|cost| cost.of_one(empty));
+        let (ns, allocations) = of_steps.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        Point { size, ns, allocations: Some(allocations) }
+    };
+    Ok(vec![
+        ("produce", point(&costs.produce)),
+        ("poll that finds records", point(&costs.poll)),
+        ("poll that waits, woken", point(&costs.wake)),
+        ("commit", point(&costs.commit)),
+        ("time passes", point(&costs.tick)),
+        ("a topic is made and deleted", point(&costs.topic)),
+        ("a consumer joins and leaves", point(&costs.consumer)),
+    ])
+}
+
+/// A record is produced, and read; another is waited for; what was read is committed, and time passes.
+fn round(bench: &mut Bench, costs: &mut Costs) -> Result<(), Failure> {
+    let produce = bench.produce_request();
+    bench.step(produce, &mut costs.produce[0])?;
+    let appended = bench.appended()?;
+    bench.step(appended, &mut costs.produce[1])?;
+
+    let poll = bench.poll_request(0);
+    bench.step(poll, &mut costs.poll[0])?;
+    let fetched = bench.fetched()?;
+    bench.step(fetched, &mut costs.poll[1])?;
+
+    let mut unmeasured = Cost::default();
+    let poll = bench.poll_request(30_000);
+    bench.step(poll, &mut costs.wake[0])?;
+    let produce = bench.produce_request();
+    bench.step(produce, &mut unmeasured)?;
+    let appended = bench.appended()?;
+    bench.step(appended, &mut costs.wake[1])?;
+    let fetched = bench.fetched()?;
+    bench.step(fetched, &mut costs.wake[2])?;
+
+    let commit = Request::Commit { consumer: bench.consumer, offsets: None, generation: None };
+    let commit = bench.request(commit);
+    bench.step(commit, &mut costs.commit[0])?;
+    let persisted = bench.persisted()?;
+    bench.step(persisted, &mut costs.commit[1])?;
+    bench.step(Event::Tick, &mut costs.tick[0])?;
+    bench.expect_replies(5)?;
+    come_and_go(bench, costs)
+}
+
+/// A topic is made and deleted, and a consumer of the very topic joins a group of its own and leaves.
+fn come_and_go(bench: &mut Bench, costs: &mut Costs) -> Result<(), Failure> {
+    let name = topic("passing")?;
+    let create = Request::CreateTopic { name: name.clone(), partitions: 1, config: TopicConfig::default() };
+    bench.ask_measured(create, &mut costs.topic[0])?;
+    bench.ask_measured(Request::DeleteTopic { name }, &mut costs.topic[1])?;
+
+    let consumer = ConsumerId(Uuid::from_u128(2));
+    let group = GroupName::new("passing").map_err(|error| error.to_string())?;
+    let (topics, options) = ([bench.topic.clone()].into_iter().collect(), ConsumerOptions::default());
+    let subscribe = Request::Subscribe { consumer, group, topics, options, allow_missing: false };
+    bench.ask_measured(subscribe, &mut costs.consumer[0])?;
+    bench.ask_measured(Request::Close { consumer }, &mut costs.consumer[1])?;
+    Ok(())
+}
+
+/// A core with so much of what grows, beside the topic and the consumer that are measured.
+fn populated(growing: Growing, size: u32) -> Result<Bench, Failure> {
+    let most = 10_000_000;
+    let config = Config {
+        max_topics: most,
+        max_partitions_per_topic: most,
+        max_partitions: most,
+        max_consumers: most,
+        max_groups: most,
+        max_parked: most,
+        ..Config::default()
+    };
+    let partitions = if growing == Growing::Partitions { size } else { 1 };
+    let mut bench = Bench::with(config, partitions)?;
+    let quiet = topic("quiet")?;
+    bench.create_topic(&quiet, 1)?;
+    for number in 0..size {
+        let other = ConsumerId(Uuid::from_u128(1_000 + u128::from(number)));
+        match growing {
+            Growing::Partitions => break,
+            Growing::Topics => {
+                bench.create_topic(&topic(&format!("other-{number}"))?, 1)?;
+            }
+            Growing::Groups => bench.join(other, &format!("group-{number}"), &quiet)?,
+            Growing::Consumers => {
+                let measured = bench.topic.clone();
+                bench.join(other, &format!("group-{number}"), &measured)?;
+            }
+            Growing::Parked => {
+                bench.join(other, &format!("group-{number}"), &quiet)?;
+                bench.park(other);
+            }
+            Growing::Age => round(&mut bench, &mut Costs::default())?,
+        }
+    }
+    Ok(bench)
+}
+
+fn topic(name: &str) -> Result<TopicName, Failure> {
+    Ok(TopicName::new(name).map_err(|error| error.to_string())?)
+}
