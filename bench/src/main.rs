@@ -17,6 +17,7 @@ mod fill;
 mod instructions;
 mod load;
 mod machine;
+mod peers;
 mod produce;
 mod read;
 mod request;
@@ -60,6 +61,8 @@ enum Command {
     Instructions(instructions::Instructions),
     /// Append to a file and sync it: the limit of the disk
     Disk(disk::Disk),
+    /// Measure producing beside other servers that keep logs, in turn; installs them
+    Peers(peers::Peers),
     /// Start the servers, run everything alternately, and print a Markdown table
     All(all::All),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Curves(curves) => curves.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Disk(disk) => disk.run(),
+        Command::Peers(peers) => peers.run(),
         Command::All(all) => all.run(),
     };
     match result {

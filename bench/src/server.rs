@@ -112,6 +112,11 @@ impl Server {
     }
 }
 
+/// Whether a Takhin is there that takes requests.
+pub(crate) fn is_takhin_ready(address: SocketAddr) -> bool {
+    answers("/api/health/ready")(address)
+}
+
 /// Whether a server answers a `GET` well.
 fn answers(path: &'static str) -> impl Fn(SocketAddr) -> bool {
     move |address| {
