@@ -11,9 +11,11 @@ use crate::{
     core_steps::{Bench, Cost, calibrate},
 };
 
-/// Rounds at most, and for how long at most: where a step takes long, fewer of them tell as much.
-const MOST_ROUNDS: u32 = 20_000;
-const LONGEST: Duration = Duration::from_secs(2);
+/// Rounds of one pass at most, and for how long at most: where a step takes long, fewer of them tell as much. Of several
+/// passes the least counts, since others who use the machine only ever add to it.
+const MOST_ROUNDS: u32 = 2_000;
+const LONGEST: Duration = Duration::from_millis(500);
+const PASSES: u32 = 8;
 /// Rounds before it counts.
 const WARM_UP: u32 = 20;
 
@@ -35,14 +37,26 @@ pub(super) fn measure(growing: Growing, size: u32) -> Result<Vec<(&'static str, 
     for _ in 0..WARM_UP {
         round(&mut bench, &mut Costs::default())?;
     }
+    let empty = calibrate();
+    let mut least = pass(&mut bench, size, empty)?;
+    for _ in 1..PASSES {
+        for (least, (_, point)) in least.iter_mut().zip(pass(&mut bench, size, empty)?) {
+            if point.ns < least.1.ns {
+                least.1 = point;
+            }
+        }
+    }
+    Ok(least)
+}
+
+fn pass(bench: &mut Bench, size: u32, empty: Duration) -> Result<Vec<(&'static str, Point)>, Failure> {
     let (mut costs, began) = (Costs::default(), Instant::now());
     for _ in 0..MOST_ROUNDS {
-        round(&mut bench, &mut costs)?;
+        round(bench, &mut costs)?;
         if began.elapsed() > LONGEST {
             break;
         }
     }
-    let empty = calibrate();
     let point = |steps: &[Cost]| {
         let of_steps = steps.iter().map(|cost| cost.of_one(empty));
         let (ns, allocations) = of_steps.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));

@@ -90,7 +90,7 @@ impl Curves {
         let mut panels = panels("core", "ns", 1.0, &steps);
         if let Some(program) = &self.server {
             let requests = curves(&sizes, &mut failures, |growing, size| match growing {
-                Growing::Parked if size > server::MOST_PARKED => Ok(Vec::new()),
+                _ if size > server::most(growing) => Ok(Vec::new()),
                 _ => server::measure(program, &self.directory, growing, size),
             });
             println!("{}", table("CPU time of the server for a request, µs", &sizes, &requests, 1e-3));

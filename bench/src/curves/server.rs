@@ -20,8 +20,14 @@ use crate::{
 const TOPIC: &str = "orders";
 const QUIET: &str = "quiet";
 
-/// More polls than that don't wait at a time: each takes a file on either side, and a system seldom grants more.
-pub(super) const MOST_PARKED: u32 = 10_000;
+/// How much there is of something at most. A poll that waits takes a file on either side, and a system seldom grants more;
+/// more topics and partitions, with their directories, take minutes to make.
+pub(super) const fn most(growing: Growing) -> u32 {
+    match growing {
+        Growing::Topics | Growing::Partitions | Growing::Parked => 10_000,
+        Growing::Groups | Growing::Consumers | Growing::Age => 100_000,
+    }
+}
 
 /// Requests of each kind between two looks at the CPU time, and how often that is done. The least counts.
 const REQUESTS: usize = 500;
