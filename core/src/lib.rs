@@ -63,6 +63,7 @@
 extern crate alloc;
 
 pub mod assignor;
+pub mod cell;
 pub mod command;
 pub mod config;
 #[cfg(feature = "trace")]

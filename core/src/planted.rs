@@ -86,6 +86,20 @@ pub enum Bug {
     DryRunIsReal,
     /// A poll is said to bring records that were compacted away.
     GapsCounted,
+    /// The owner of a cell does not look at what lies between its own entries.
+    JournalGapsIgnored,
+    /// An append of which the outcome isn't known counts as done.
+    UnsureTakenForDone,
+    /// Who takes a cell over applies what its former owners appended after they were overtaken.
+    StaleFactsApplied,
+    /// Who takes a cell over applies facts before which others of the same owner are missing.
+    FactsBehindGapApplied,
+    /// The owner of a cell serves for as long as it believes to be one.
+    LeaseForgotten,
+    /// Who takes a cell over does not wait for the lease of whoever had it.
+    TakenOverAtOnce,
+    /// A lease begins when an append is acknowledged, and not when it was sent.
+    LeaseFromAcknowledgement,
 }
 
 /// Whether a core has a bug. Never, without the feature.

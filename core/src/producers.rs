@@ -9,8 +9,9 @@
 //! A producer numbers its records: a batch's sequence is its first record's number, counting from 0 in each epoch and
 //! beginning again at 0 behind 2^31 - 1. An engine keeps one table for each log and asks it about every batch in the
 //! order in which it writes them. An idempotency key stands for one request to all of its topic, so of a batch that bears
-//! one the other logs' tables are asked too ([`Producers::know_another`]), before the batch is checked. The rules are those of Kafka's brokers, but for one: a producer that the log does not
-//! know begins at 0, and nowhere else, so that one which was forgotten can't write a batch twice.
+//! one the other logs' tables are asked too ([`Producers::know_another`]), before the batch is checked. The rules are
+//! those of Kafka's brokers, but for one: a producer that the log does not know begins at 0, and nowhere else, so that
+//! one which was forgotten can't write a batch twice.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},

@@ -203,6 +203,15 @@ impl Receipts {
         Self { open, presumed: None, received, highest }
     }
 
+    /// Batches are to be numbered from behind another one on.
+    pub(crate) fn begin_behind(&mut self, highest: BatchId) {
+        self.highest = self.highest.max(highest);
+    }
+
+    pub(crate) fn highest(&self) -> BatchId {
+        self.highest
+    }
+
     pub(crate) fn last(&self) -> BatchId {
         self.open.as_ref().map_or(self.received, |batch| batch.id)
     }
@@ -317,6 +326,18 @@ impl Session {
         self.ready.remove(&log);
         self.unplaced.remove(&log);
         self.uncommitted.remove(&log);
+        self.take_out_of_batches(log);
+    }
+
+    /// What went out of a partition proves nothing any more, and is not handed out again: its consumer was put
+    /// elsewhere, or has lost it and may get it back after others.
+    pub(crate) fn take_out_of_batches(&mut self, log: LogId) {
+        let replay = self.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        for batch in [self.receipts.open.as_mut(), self.receipts.presumed.as_mut(), replay].into_iter().flatten() {
+            let before = batch.ranges.len();
+            batch.ranges.retain(|range| range.log != log);
+            batch.lessened |= batch.ranges.len() < before;
+        }
     }
 
     /// Whether the next answer, or one of which the receipt isn't known, says that a partition is being given up.

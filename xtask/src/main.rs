@@ -4,6 +4,7 @@ mod api;
 mod apt;
 mod instructions;
 mod javascript;
+mod kafka;
 mod place;
 mod python;
 mod step;
@@ -23,6 +24,7 @@ Tasks:
           the instructions that requests cost, the page.
           Stops at the first step that fails, with exit code 1.
   api     Holds the description of the API against the server of `cargo build --release`, or of TAKHIN_BIN.
+  kafka   A real Kafka cluster on this machine, for tests: `cargo xtask kafka help`.
   web     The page: its wasm, its package (runtime-wasm/pkg) and web-demo/dist.
   help    This text.
 ";
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["api"] => api::run(),
+        ["kafka", ref words @ ..] => kafka::run(words),
         ["test"] => step::run_all(test::steps()),
         ["web"] => web::build(),
         ["web-is-committed"] => web::is_committed(),

@@ -59,7 +59,9 @@ impl Core {
         subscription: &Subscription,
     ) {
         self.list_subscriber(consumer, group, subscription);
-        self.sessions.insert(consumer, Session::new(group.clone(), options.clone(), self.now));
+        let mut session = Session::new(group.clone(), options.clone(), self.now);
+        session.receipts.begin_behind(self.former.take(consumer));
+        self.sessions.insert(consumer, session);
         self.touch(consumer);
     }
 
@@ -197,6 +199,7 @@ impl Core {
         let stood = self.take_all_partitions(consumer);
         let was_member = self.unlist_subscriber(consumer);
         let session = self.sessions.remove(&consumer)?;
+        self.former.note(consumer, session.receipts.highest(), self.config.max_ended_remembered);
         if let Some(at) = session.silence_timer {
             self.timers.unset(at, Timer::Session(consumer));
         }

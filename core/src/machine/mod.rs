@@ -16,9 +16,11 @@
 mod answer;
 mod check;
 mod commit;
+mod delete_topic;
 mod describe;
 mod expiry;
 mod figures;
+mod former;
 mod group_offsets;
 mod lookup;
 mod membership;
@@ -100,6 +102,8 @@ pub struct Core {
     /// What to add to [`Timestamp`]s to have a [`Date`](crate::Date), once that is known.
     date_offset: Option<i64>,
     expiry: expiry::Expiry,
+    #[serde(default)]
+    former: former::Former,
     timers: Timers,
     outbox: Outbox,
     storage: StorageState,
@@ -140,6 +144,7 @@ impl Core {
             woken: BTreeSet::new(),
             date_offset: None,
             expiry: expiry::Expiry::default(),
+            former: former::Former::default(),
             timers: Timers::default(),
             outbox: Outbox::default(),
             storage: StorageState::Ok,

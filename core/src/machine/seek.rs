@@ -100,13 +100,7 @@ impl Core {
         partition.committed = None;
         session.uncommitted.remove(&log);
         session.moved = true;
-        let receipts = &mut session.receipts;
-        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());
-        for batch in [receipts.open.as_mut(), receipts.presumed.as_mut(), replay].into_iter().flatten() {
-            let before = batch.ranges.len();
-            batch.ranges.retain(|range| range.log != log);
-            batch.lessened |= batch.ranges.len() < before;
-        }
+        session.take_out_of_batches(log);
         self.file(consumer, log);
     }
 

@@ -1,8 +1,7 @@
-//! Topics come, grow and go.
+//! Topics come and grow.
 //!
 //! A topic, or a new partition of it, is usable once its fact is durable *and* its log is there; until then it
-//! isn't shown. A deletion takes its logs away only after its fact is durable, so a crash in between leaves
-//! nothing half deleted.
+//! isn't shown.
 
 use alloc::{string::String, vec::Vec};
 
@@ -13,8 +12,8 @@ use crate::{
     command::{Command, StorageError},
     config::in_range,
     fact::{Fact, RebalanceReason},
-    ids::{ConsumerId, FactSeq, LogId, Offset, RequestId, TopicId, TopicName},
-    log::{Log, Waiter},
+    ids::{FactSeq, LogId, Offset, RequestId, TopicId, TopicName},
+    log::Log,
     planted::planted,
     refusal::{Applied, Bounded, Refusal},
     response::{Bounds, Response, TopicDescription},
@@ -272,53 +271,7 @@ impl Core {
         }
     }
 
-    pub(super) fn delete_topic(&mut self, request: RequestId, name: TopicName) {
-        if let Err(refusal) = self.may_write().and_then(|()| self.usable_topic(&name).map(|_| ())) {
-            return self.refuse(request, refusal);
-        }
-        let Some(topic) = self.topics.remove(&name) else { return };
-        let mut partitions = topic.usable;
-        if let Some(pending) = topic.pending {
-            partitions = pending.partitions;
-            self.becoming.remove(&pending.after);
-            if self.requests.remove(&pending.request).is_some() {
-                self.refuse(pending.request, Refusal::TopicNotFound { topic: name.clone() });
-            }
-        }
-        let after = self.record(Fact::TopicDeleted { topic: topic.id });
-        self.outbox.delete_logs(topic.id, name.clone(), partitions);
-        for partition in 0..topic.usable {
-            self.remove_log(LogId { topic: topic.id, partition }, &name, after);
-        }
-        self.rebalance_subscribers(&name);
-        self.reply_after(request, after, Response::TopicDeleted { name });
-    }
-
-    fn remove_log(&mut self, id: LogId, name: &TopicName, after: FactSeq) {
-        let Some(log) = self.logs.remove(&id) else { return };
-        for consumer in log.holders {
-            self.lose_partition(consumer, id, name, after);
-        }
-        for waiter in log.waiting {
-            if let Waiter::Read(request) = waiter {
-                self.end_read(request, Err(Refusal::TopicNotFound { topic: name.clone() }));
-            }
-        }
-    }
-
-    fn lose_partition(&mut self, consumer: ConsumerId, log: LogId, name: &TopicName, after: FactSeq) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        session.forget_partition(log);
-        session.news.revoke(log, name.clone());
-        session.depends_on = after;
-        if let Some(group) = self.groups.get_mut(&session.group) {
-            group.forget(log, consumer);
-        }
-        self.stop_rebalance_timer_if_done(consumer);
-        self.woken.insert(consumer);
-    }
-
-    fn rebalance_subscribers(&mut self, name: &TopicName) {
+    pub(super) fn rebalance_subscribers(&mut self, name: &TopicName) {
         for group in self.groups_subscribing(name) {
             self.rebalance(&group, RebalanceReason::TopicsChanged(name.clone()));
         }

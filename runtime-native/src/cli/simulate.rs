@@ -10,7 +10,10 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use takhin_simulation::{Coverage, Fault, Found, Rare, Simulation};
+use takhin_simulation::{
+    Coverage, Fault, Found, Rare, Simulation,
+    cluster::{Cluster, Sights},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Simulate {
@@ -29,6 +32,10 @@ pub(super) struct Simulate {
     /// What may go wrong: all, none, or names with commas between them, as in crash,trim,lost
     #[arg(long, default_value = "all", value_name = "LIST")]
     faults: Faults,
+
+    /// One cell on several nodes that take it over from each other, instead of one broker with its storage
+    #[arg(long, conflicts_with = "faults")]
+    cluster: bool,
 
     /// Directory in which the trace of a violation is put
     #[arg(long, default_value = ".", value_name = "DIR")]
@@ -77,6 +84,9 @@ impl Simulate {
         };
         println!("seed {first}, {} runs of {} steps", self.runs, self.steps);
         let bar = ProgressBar::new(self.runs).with_style(style()?);
+        if self.cluster {
+            return self.run_clusters(first, &bar);
+        }
         let (mut totals, began) = (Totals::default(), Instant::now());
         for seed in (0..self.runs).map(|run| first.wrapping_add(run)) {
             let simulation = self.simulation(seed);
@@ -97,6 +107,29 @@ impl Simulate {
         }
         bar.finish_and_clear();
         totals.print(began.elapsed());
+        Ok(())
+    }
+
+    fn run_clusters(&self, first: u64, bar: &ProgressBar) -> Result<(), String> {
+        let (mut sights, mut steps, began) = (Sights::default(), 0, Instant::now());
+        for seed in (0..self.runs).map(|run| first.wrapping_add(run)) {
+            let report = Cluster::run(seed, self.steps);
+            steps += report.steps;
+            sights.add(&report.sights);
+            if let Some(violation) = report.violation {
+                bar.finish_and_clear();
+                return Err(format!(
+                    "seed {seed} breaks a promise in step {}\n  {violation}\n  \
+                     again: takhin simulate --cluster --seed {seed} --runs 1 --steps {}",
+                    report.steps, self.steps,
+                ));
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        println!("\n{sights}");
+        println!("{:>12}  runs", self.runs);
+        println!("{steps:>12}  steps, {:.0} a second", rate(steps, began.elapsed()));
         Ok(())
     }
 
@@ -128,14 +161,19 @@ impl Simulate {
 impl Totals {
     fn print(&self, took: Duration) {
         let met = Rare::ALL.len() - self.coverage.missing().count();
-        #[allow(clippy::cast_precision_loss)] // Far below 2^52.
-        let rate = self.steps as f64 / took.as_secs_f64().max(f64::EPSILON);
+        let rate = rate(self.steps, took);
         println!("\n{}", self.coverage);
         println!("{:>12}  runs", self.runs);
         println!("{:>12}  steps, {rate:.0} a second", self.steps);
         println!("{:>12}  events judged by all oracles", self.events);
         println!("{:>12}  of {} rare states met", met, Rare::ALL.len());
     }
+}
+
+fn rate(steps: u64, took: Duration) -> f64 {
+    #[allow(clippy::cast_precision_loss)] // Far below 2^52.
+    let steps = steps as f64;
+    steps / took.as_secs_f64().max(f64::EPSILON)
 }
 
 fn fresh_seed() -> Result<u64, String> {

@@ -5,8 +5,12 @@ use takhin_core::{
     digest::Digest,
     trace::{Header, Line, Step},
 };
-use takhin_simulation::auditor::{Auditor, NewLife};
+use takhin_simulation::{
+    Violation,
+    auditor::{Auditor, NewLife},
+};
 
+use super::words;
 use crate::{
     machine::Source,
     observer::flag,
@@ -34,7 +38,7 @@ pub(crate) struct Judge {
     /// Of all that was recorded, for a trace.
     pub(crate) expected: Option<Digest>,
     pub(crate) divergence: Option<Divergence>,
-    /// Rows in which a promise was broken, and which.
+    /// Rows in which a promise was broken, and which, in words.
     pub(crate) violations: Vec<(u32, String)>,
 }
 
@@ -50,11 +54,11 @@ impl Judge {
         let mut flags = 0;
         let mut broken = self.audit(happened, core);
         if core.size() <= SMALL || row.is_multiple_of(64) {
-            broken = broken.or_else(|| core.check().err().map(|violation| violation.to_string()));
+            broken = broken.or_else(|| core.check().err().map(|broken| Violation::of_core(&broken)));
         }
         if let Some(broken) = broken {
             flags |= flag::VIOLATED;
-            self.violations.push((row, broken));
+            self.violations.push((row, words::of(&broken, core.durable())));
         }
         if self.differs(row, happened, source) {
             flags |= flag::DIVERGED;
@@ -62,7 +66,7 @@ impl Judge {
         flags
     }
 
-    fn audit(&mut self, happened: &Happened, core: &Core) -> Option<String> {
+    fn audit(&mut self, happened: &Happened, core: &Core) -> Option<Violation> {
         let verdict = match &happened.what {
             What::Input { .. } => Ok(()),
             What::Restart(restart) => {
@@ -83,7 +87,7 @@ impl Judge {
                 seen.and(done)
             }
         };
-        verdict.err().map(|violation| violation.to_string())
+        verdict.err()
     }
 
     /// Whether a row of a trace is the first that is not what was recorded.

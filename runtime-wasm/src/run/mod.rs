@@ -8,6 +8,7 @@ mod judge;
 mod keyframes;
 mod report;
 mod spread;
+mod words;
 
 use std::sync::Arc;
 

@@ -20,6 +20,7 @@
 //! [`Simulation::run`] is the way in. The crate needs no threads, clock or files, so that it runs in a browser too.
 
 pub mod auditor;
+pub mod cluster;
 mod coverage;
 mod history;
 mod model;

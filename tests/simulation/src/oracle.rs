@@ -133,7 +133,7 @@ impl Violation {
     }
 
     /// What the core says of itself.
-    pub(crate) fn of_core(broken: &takhin_core::Violation) -> Self {
+    pub fn of_core(broken: &takhin_core::Violation) -> Self {
         Self::new(Oracle::of_rule(broken.rule), broken.to_string())
     }
 }

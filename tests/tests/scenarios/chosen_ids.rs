@@ -1,7 +1,7 @@
 //! A client that chose its consumer's id may repeat a subscribe of which the answer was lost.
 
 use takhin_core::{ClientId, ConsumerOptions, LeaveReason, Refusal};
-use takhin_tests::script::{Script, Work, consumer, earliest};
+use takhin_tests::script::{Script, Work, consumer, earliest, wait};
 
 fn named(client_id: &str) -> ConsumerOptions {
     ConsumerOptions { client_id: Some(ClientId::new(client_id).expect("a good id")), ..earliest() }
@@ -58,5 +58,27 @@ fn the_id_of_a_consumer_that_said_goodbye_is_free() {
     script.close(1);
     script.subscribe(1, "billing", &["orders"], earliest());
     assert_eq!(script.held_by(1), [0, 1]);
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn who_uses_the_id_of_a_former_life_does_not_get_its_batches_again() {
+    let mut script = Script::default();
+    script.create("orders", 1);
+    script.produce("orders", 0, 5);
+    script.subscribe(1, "billing", &["orders"], earliest());
+    let poll = script.consume(1, wait(0));
+    let former = script.consumed(poll).batch;
+    script.close(1);
+    script.produce("orders", 0, 5);
+    script.subscribe(1, "billing", &["orders"], earliest());
+    let poll = script.consume(1, wait(0));
+    let batch = script.consumed(poll).batch;
+    assert!(batch > former, "{batch:?} after {former:?}");
+    let late = script.consume_after(1, former.0, wait(0));
+    assert!(
+        matches!(script.refusal(late), Refusal::BatchUnknown { .. }),
+        "a poll of the former life says nothing of this one's records"
+    );
     insta::assert_snapshot!(script.story());
 }

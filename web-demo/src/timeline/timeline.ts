@@ -7,6 +7,8 @@ export const ROW = 7;
 export const MARK = 4;
 export const SPAN = 8;
 export const ARROW = 6;
+/** Longest time that an arrow or an open poll may reach into the window from outside, in rows. */
+export const LOOK_BACK = 4000;
 
 export const Flag = {
   woke: 1,
