@@ -19,7 +19,7 @@ use crate::{Failure, counting::allocations};
 const POLL_RECORDS: u64 = 500;
 
 /// How often a meter is started and stopped to learn what that costs.
-const CALIBRATIONS: u32 = 100_000;
+const CALIBRATIONS: u32 = 10_000;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CoreSteps {
@@ -83,14 +83,17 @@ impl CoreSteps {
     }
 }
 
-/// What it costs to measure nothing.
+/// What it costs to measure nothing: the least of several counts, since others who use the machine only add to it.
 pub(crate) fn calibrate() -> Duration {
-    let mut cost = Cost::default();
-    for _ in 0..CALIBRATIONS {
-        let began = Instant::now();
-        cost.took += began.elapsed();
-    }
-    cost.took / CALIBRATIONS
+    let count = || {
+        let mut took = Duration::ZERO;
+        for _ in 0..CALIBRATIONS {
+            let began = Instant::now();
+            took += began.elapsed();
+        }
+        took / CALIBRATIONS
+    };
+    (0..10).map(|_| count()).min().unwrap_or_default()
 }
 
 fn produce(rounds: u32) -> Result<Vec<Cost>, Failure> {

@@ -23,9 +23,12 @@ pub(crate) struct Curves {
     /// Directory in which servers keep their data while they run
     #[arg(long, default_value = ".")]
     directory: PathBuf,
-    /// Draw the curves there, as SVG
+    /// Draw the curves in this directory, as curves-core.svg and curves-server.svg
     #[arg(long)]
     plot: Option<PathBuf>,
+    /// Leave the core out
+    #[arg(long, requires = "server")]
+    server_only: bool,
     /// How much there is of something, at most
     #[arg(long, default_value_t = 100_000)]
     most: u32,
@@ -85,19 +88,21 @@ impl Curves {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let sizes: Vec<_> = SIZES.into_iter().filter(|size| *size <= self.most).collect();
         let mut failures = Vec::new();
-        let steps = curves(&sizes, &mut failures, core::measure);
-        println!("{}", table("the core's steps, ns (allocations)", &sizes, &steps, 1.0));
-        let mut panels = panels("core", "ns", 1.0, &steps);
+        let draw = |name: &str, panels: &[Panel]| {
+            self.plot.as_deref().map_or(Ok(()), |directory| fs::write(directory.join(name), plot::svg(panels)))
+        };
+        if !self.server_only {
+            let steps = curves(&sizes, &mut failures, core::measure);
+            println!("{}", table("the core's steps, ns (allocations)", &sizes, &steps, 1.0));
+            draw("curves-core.svg", &panels("ns", 1.0, &steps))?;
+        }
         if let Some(program) = &self.server {
             let requests = curves(&sizes, &mut failures, |growing, size| match growing {
                 _ if size > server::most(growing) => Ok(Vec::new()),
                 _ => server::measure(program, &self.directory, growing, size),
             });
             println!("{}", table("CPU time of the server for a request, µs", &sizes, &requests, 1e-3));
-            panels.extend(self::panels("server", "µs of CPU", 1e-3, &requests));
-        }
-        if let Some(path) = &self.plot {
-            fs::write(path, plot::svg(&panels))?;
+            draw("curves-server.svg", &panels("µs of CPU", 1e-3, &requests))?;
         }
         // What could be measured is told all the same.
         if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
@@ -149,14 +154,14 @@ fn table(title: &str, sizes: &[u32], curves: &[Curve], scale: f64) -> String {
 }
 
 /// A panel for each operation, with a line for each thing that grows.
-fn panels(of: &str, unit: &str, scale: f64, curves: &[Curve]) -> Vec<Panel> {
+fn panels(unit: &str, scale: f64, curves: &[Curve]) -> Vec<Panel> {
     let panel = |operation: &'static str| {
         let line = |curve: &Curve| Line {
             name: curve.growing.name(),
             points: curve.points.iter().map(|point| (f64::from(point.size), point.ns * scale)).collect(),
         };
         let lines = curves.iter().filter(|curve| curve.operation == operation).map(line).collect();
-        Panel { title: format!("{of}: {operation}, {unit}"), lines }
+        Panel { title: format!("{operation}, {unit}"), lines }
     };
     operations(curves).into_iter().map(panel).collect()
 }
