@@ -11,10 +11,14 @@ use std::{fs, path::PathBuf, time::Duration};
 use clap::Args;
 
 use self::programs::{Peer, Programs};
-use crate::{Failure, figures::Figures, machine::description, produce::Produce, server::Server};
+use crate::{
+    Failure, connection::Connection, figures::Figures, machine::description, produce::Produce, request, server::Server,
+};
 
 const RECORD_BYTES: usize = 1024;
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// Requests for which syncs are counted.
+const COUNTED: usize = 1_000;
 
 /// Those without a sync first, then those with.
 const PEERS: [Peer; 6] = [
@@ -40,12 +44,21 @@ pub(crate) struct Peers {
     /// How long each run takes
     #[arg(long, default_value_t = 3)]
     seconds: u64,
+    /// Only count the syncs
+    #[arg(long)]
+    syncs_only: bool,
 }
 
 impl Peers {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let programs = Programs::get(self.server.clone())?;
         println!("{}\n{}\n", description(), programs.versions()?);
+        if self.syncs_only {
+            for peer in PEERS {
+                println!("{}: {} syncs of {COUNTED} requests", peer.name(), self.syncs(&programs, peer)?);
+            }
+            return Ok(());
+        }
         let heads: Vec<_> = CONNECTIONS.iter().map(|count| format!("{count} connections | p99 ms")).collect();
         println!("| produce of 1 KiB, requests/s | {} | syncs of 1,000 requests, 1 connection |", heads.join(" | "));
         println!("|---|{}", "---:|".repeat(2 * CONNECTIONS.len() + 1));
@@ -74,17 +87,22 @@ impl Peers {
     }
 
     /// How often a server syncs for a thousand requests one after the other, by strace.
-    #[allow(clippy::cast_precision_loss)] // Far below 2^52.
-    fn syncs(&self, programs: &Programs, peer: Peer) -> Result<String, Failure> {
+    fn syncs(&self, programs: &Programs, peer: Peer) -> Result<usize, Failure> {
         let files = tempfile::tempdir_in(&self.directory)?;
         let trace = files.path().join("syncs");
         let server = programs.start(peer, &self.directory, Some(&trace))?;
         let before = count(&trace)?;
-        let figures = measure(peer, &server, 1, 2)?;
-        let syncs = count(&trace)? - before;
-        // Those of the warming up are counted, and its requests are not.
-        let share = figures.took.as_secs_f64() / (figures.took.as_secs_f64() + 0.5);
-        Ok(format!("{:.0}", 1_000.0 * share * syncs as f64 / figures.requests.max(1) as f64))
+        if let Some(wire) = peer.wire() {
+            wire.append_one_by_one(server.url.0, &"x".repeat(RECORD_BYTES), COUNTED)?;
+        } else {
+            let mut connection = Connection::open(server.url.0)?;
+            connection.ask(&request::create_topic("orders", 1))?;
+            let produce = request::produce("orders", &request::records(1, RECORD_BYTES));
+            for _ in 0..COUNTED {
+                connection.ask(&produce)?;
+            }
+        }
+        Ok(count(&trace)? - before)
     }
 }
 

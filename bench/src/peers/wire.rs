@@ -66,6 +66,21 @@ impl Wire {
         Ok(request.into_bytes())
     }
 
+    /// Stores a value so often, each time once it is there from the time before.
+    pub(super) fn append_one_by_one(self, address: SocketAddr, value: &str, times: usize) -> Result<(), Failure> {
+        let mut stream = self.connect(address)?;
+        let request = self.append(&stream, value)?;
+        for _ in 0..times {
+            stream.write_all(&request)?;
+            let mut answer = read_until(&mut stream, |bytes| !matches!(self.answer(bytes), Ok(None)))?;
+            let length = self.answer(&answer)?.unwrap_or_default();
+            if !answer.split_off(length).is_empty() {
+                return Err("more answers than requests".into());
+            }
+        }
+        Ok(())
+    }
+
     /// How long the answer at the front of `bytes` is, if it is whole.
     ///
     /// # Errors
