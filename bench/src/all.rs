@@ -20,6 +20,7 @@ use crate::{
     figures::{Figures, Ms},
     machine::{Usage, description},
     produce::Produce,
+    read::{Form, Read},
     request::Url,
     server::Server,
     wake::{Idle, Wake, allow_files},
@@ -141,6 +142,25 @@ impl All {
             }),
             value: Figures::megabytes_per_second,
         });
+        for (form, name) in [
+            (Form::Batches, "stored batches, answers of 1 MiB, 4 connections"),
+            (Form::Lines, "lines (NDJSON), 64 MiB, 4 connections"),
+            (Form::Events, "stream (SSE), 64 MiB, 4 connections"),
+        ] {
+            all.push(Scenario {
+                name: name.to_owned(),
+                unit: "MB/s",
+                targets: &[BARE, OS],
+                measure: Box::new(move |url, target| {
+                    let (connections, megabytes, record_bytes, threads, bare) = (4, 64, 1024, 1, true);
+                    if target == BARE {
+                        return Consume { url, connections, megabytes, record_bytes, seconds, threads, bare }.measure();
+                    }
+                    Read { url, form, connections, megabytes, record_bytes, seconds }.measure()
+                }),
+                value: Figures::megabytes_per_second,
+            });
+        }
         for (members, auto_commit) in [(1, true), (4, true), (1, false), (4, false)] {
             let commits = if auto_commit { "auto-commit" } else { "a commit each" };
             all.push(Scenario {

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use crate::Failure;
+use crate::{Failure, body::Body};
 
 /// How much of an answer's end is kept: what a poll says after its records fits.
 const TAIL_BYTES: usize = 4 << 10;
@@ -26,8 +26,8 @@ pub(crate) fn scratch() -> Vec<u8> {
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     head: Vec<u8>,
-    /// The status of the answer under way, and how much of its body is to come.
-    body: Option<(u16, usize)>,
+    /// The status of the answer under way, and what is to come of its body.
+    body: Option<(u16, Body)>,
     body_bytes: usize,
     tail: Vec<u8>,
 }
@@ -92,9 +92,19 @@ impl Connection {
         }
     }
 
+    /// Reads once, waiting for it; the answer if it is whole with that.
+    pub(crate) fn receive_some(&mut self, scratch: &mut Scratch) -> io::Result<Option<Answer<'_>>> {
+        let bytes = match self.stream.read(scratch)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            bytes => bytes,
+        };
+        let status = self.take(&scratch[..bytes])?;
+        Ok(status.map(|status| Answer { status, body_bytes: self.body_bytes, tail: &self.tail }))
+    }
+
     /// Takes what was read; the status if the answer is whole with it.
     fn take(&mut self, mut bytes: &[u8]) -> io::Result<Option<u16>> {
-        let (status, left) = if let Some(body) = self.body {
+        let (status, mut body) = if let Some(body) = self.body.take() {
             body
         } else {
             let before = self.head.len();
@@ -105,24 +115,29 @@ impl Connection {
                 }
                 return Ok(None);
             };
-            let head = parse_head(&self.head[..end])
-                .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "no status or no Content-Length"))?;
+            let head = parse_head(&self.head[..end]).ok_or_else(|| {
+                io::Error::new(ErrorKind::InvalidData, "no status, or nothing that says where it ends")
+            })?;
             bytes = &bytes[end + 4 - before..];
             self.head.clear();
             self.tail.clear();
-            self.body_bytes = head.1;
+            self.body_bytes = 0;
             head
         };
-        if bytes.len() > left {
-            return Err(io::Error::new(ErrorKind::InvalidData, "more than was announced"));
+        let whole = body.take(bytes, |bytes| {
+            self.body_bytes += bytes.len();
+            keep_tail(&mut self.tail, bytes);
+        })?;
+        if whole {
+            return Ok(Some(status));
         }
-        let kept = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-        let surplus = (self.tail.len() + kept.len()).saturating_sub(TAIL_BYTES);
-        self.tail.drain(..surplus);
-        self.tail.extend_from_slice(kept);
-        let left = left - bytes.len();
-        self.body = (left > 0).then_some((status, left));
-        Ok((left == 0).then_some(status))
+        self.body = Some((status, body));
+        Ok(None)
+    }
+
+    /// Of an answer under way: how much of its body has come, and the last of it.
+    pub(crate) fn so_far(&self) -> (usize, &[u8]) {
+        (self.body_bytes, &self.tail)
     }
 
     /// Sends and waits, on a stream that blocks.
@@ -136,15 +151,28 @@ impl Connection {
     }
 }
 
-fn parse_head(head: &[u8]) -> Option<(u16, usize)> {
-    const CONTENT_LENGTH: &[u8] = b"content-length:";
+/// Puts more behind the end of a body, as far as that is kept.
+fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    let kept = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+    let surplus = (tail.len() + kept.len()).saturating_sub(TAIL_BYTES);
+    tail.drain(..surplus);
+    tail.extend_from_slice(kept);
+}
+
+fn parse_head(head: &[u8]) -> Option<(u16, Body)> {
     let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.trim().parse::<usize>().ok();
     let status = u16::try_from(number(head.get(9..12)?)?).ok()?;
-    let length = head.split(|&byte| byte == b'\n').find_map(|line| {
-        let (name, value) = line.split_at_checked(CONTENT_LENGTH.len())?;
-        name.eq_ignore_ascii_case(CONTENT_LENGTH).then_some(value)
-    })?;
-    Some((status, number(length)?))
+    let field = |name: &[u8]| {
+        head.split(|&byte| byte == b'\n').find_map(|line| {
+            let (found, value) = line.split_at_checked(name.len())?;
+            found.eq_ignore_ascii_case(name).then_some(value.trim_ascii())
+        })
+    };
+    let body = match field(b"content-length:") {
+        Some(length) => Body::Bytes(number(length)?),
+        None => field(b"transfer-encoding:").filter(|how| *how == b"chunked").map(|_| Body::in_chunks())?,
+    };
+    Some((status, body))
 }
 
 #[cfg(test)]
@@ -158,11 +186,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let stream = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let mut connection = Connection::over(stream).expect("a socket");
-        let answer = b"HTTP/1.1 201 Created\r\ncontent-type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
-        for cut in 1..answer.len() {
-            assert_eq!(connection.take(&answer[..cut]).expect("good"), None, "cut at {cut}");
-            assert_eq!(connection.take(&answer[cut..]).expect("good"), Some(201), "cut at {cut}");
-            assert_eq!(connection.tail, b"hello");
+        let announced = b"HTTP/1.1 201 Created\r\ncontent-type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+        let in_chunks = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhell\r\n1\r\no\r\n0\r\n\r\n";
+        for answer in [&announced[..], in_chunks] {
+            for cut in 1..answer.len() {
+                assert_eq!(connection.take(&answer[..cut]).expect("good"), None, "cut at {cut}");
+                assert_eq!(connection.take(&answer[cut..]).expect("good"), Some(201), "cut at {cut}");
+                assert_eq!(connection.tail, b"hello");
+                assert_eq!(connection.body_bytes, 5);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Failure, connection::Connection, request, request::Url};
 
 /// Records of one request.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 
 /// Creates a topic and fills each of its partitions with about so many bytes.
 pub(crate) fn fill(

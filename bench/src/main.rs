@@ -5,17 +5,21 @@
 
 mod all;
 mod bare;
+mod body;
 mod connection;
 mod consume;
 mod core_steps;
 mod counting;
+mod curves;
 mod disk;
 mod figures;
 mod fill;
 mod instructions;
 mod load;
 mod machine;
+mod peers;
 mod produce;
+mod read;
 mod request;
 mod server;
 mod wake;
@@ -45,14 +49,20 @@ enum Command {
     Consume(consume::Consume),
     /// Fill a topic and consume it as the members of one group, with commits
     Group(consume::Group),
+    /// Fill a topic and read it in another form than JSON
+    Read(read::Read),
     /// Measure how soon a parked poll hears of a record, what parked polls cost, and how much memory they take
     Wake(wake::Wake),
     /// Step the core alone: time and allocations of each kind of event
     Core(core_steps::CoreSteps),
+    /// Measure what a step of the core and a request cost beside more and more of everything, as tables and a picture
+    Curves(curves::Curves),
     /// Count the instructions of requests under valgrind, and hold them against what was recorded
     Instructions(instructions::Instructions),
     /// Append to a file and sync it: the limit of the disk
     Disk(disk::Disk),
+    /// Measure producing beside other servers that keep logs, in turn; installs them
+    Peers(peers::Peers),
     /// Start the servers, run everything alternately, and print a Markdown table
     All(all::All),
 }
@@ -63,10 +73,13 @@ fn main() -> ExitCode {
         Command::Produce(produce) => produce.run(),
         Command::Consume(consume) => consume.run(),
         Command::Group(group) => group.run(),
+        Command::Read(read) => read.run(),
         Command::Wake(wake) => wake.run(),
         Command::Core(steps) => steps.run(),
+        Command::Curves(curves) => curves.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Disk(disk) => disk.run(),
+        Command::Peers(peers) => peers.run(),
         Command::All(all) => all.run(),
     };
     match result {

@@ -27,6 +27,11 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n").into_bytes()
 }
 
+/// The same in this media type.
+pub(crate) fn get_as(path: &str, media_type: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: {media_type}\r\n\r\n").into_bytes()
+}
+
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -57,6 +62,14 @@ pub(crate) fn consumer_id(number: usize) -> String {
 pub(crate) fn subscribe(consumer: &str, group: &str, topic: &str, auto_commit: bool) -> Vec<u8> {
     let body = format!(
         r#"{{"consumer_id":"{consumer}","group_id":"{group}","topics":["{topic}"],"auto_offset_reset":"earliest","auto_commit":{auto_commit}}}"#
+    );
+    post("/api/consumers/subscribe", &body)
+}
+
+/// The same in a group of its own, of a consumer that may be silent for long.
+pub(crate) fn subscribe_patiently(consumer: &str, topic: &str) -> Vec<u8> {
+    let body = format!(
+        r#"{{"consumer_id":"{consumer}","group_id":"{consumer}","topics":["{topic}"],"auto_offset_reset":"earliest","auto_commit":false,"session_timeout_ms":1800000,"max_poll_interval_ms":86400000}}"#
     );
     post("/api/consumers/subscribe", &body)
 }

@@ -33,7 +33,7 @@ impl Server {
     /// The handler that does nothing.
     pub(crate) fn bare(directory: &Path) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
-        Self::start(directory, "/", |address, _| {
+        Self::start(directory, answers("/"), |address, _| {
             command.args(["bare", "--listen", address]);
             command
         })
@@ -42,9 +42,22 @@ impl Server {
     /// Takhin, with an empty data directory.
     pub(crate) fn takhin(program: &Path, directory: &Path, durability: &str) -> Result<Self, Failure> {
         let mut command = Command::new(program);
-        Self::start(directory, "/api/health/ready", |address, data| {
+        Self::start(directory, answers("/api/health/ready"), |address, data| {
             command.args(["serve", "--listen", address, "--durability", durability, "--log", "warn", "--data-dir"]);
             command.arg(data);
+            command
+        })
+    }
+
+    /// The same with room for more of everything than anybody has by default.
+    pub(crate) fn roomy(program: &Path, directory: &Path) -> Result<Self, Failure> {
+        const ROOM: [&str; 5] =
+            ["--max-topics", "--max-partitions", "--max-consumers", "--max-groups", "--max-connections"];
+        let mut command = Command::new(program);
+        Self::start(directory, answers("/api/health/ready"), |address, data| {
+            command.args(["serve", "--listen", address, "--durability", "os", "--log", "warn", "--data-dir"]);
+            command.arg(data).args(ROOM.iter().flat_map(|name| [name, "200000"]));
+            command.args(["--max-partitions-per-topic", "100000"]);
             command
         })
     }
@@ -55,14 +68,20 @@ impl Server {
         command.args(["--tool=callgrind", "--quiet"]).arg(format!("--callgrind-out-file={}", counts.display()));
         // With several workers it is chance how often one wakes another.
         command.arg(program).env("TOKIO_WORKER_THREADS", "1");
-        Self::start(directory, "/api/health/ready", |address, data| {
+        Self::start(directory, answers("/api/health/ready"), |address, data| {
             command.args(["serve", "--listen", address, "--durability", "os", "--log", "warn", "--data-dir"]);
             command.arg(data);
             command
         })
     }
 
-    fn start(directory: &Path, ready: &str, command: impl FnOnce(&str, &Path) -> Command) -> Result<Self, Failure> {
+    /// Any server: `command` is given the address to listen on and a directory of its own, and `ready` says whether it
+    /// answers there.
+    pub(crate) fn start(
+        directory: &Path,
+        ready: impl Fn(SocketAddr) -> bool,
+        command: impl FnOnce(&str, &Path) -> Command,
+    ) -> Result<Self, Failure> {
         let directory = tempfile::tempdir_in(directory)?;
         // Free a moment ago; should somebody else take it meanwhile, the server says so and ends.
         let address: SocketAddr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -74,15 +93,13 @@ impl Server {
         Ok(server)
     }
 
-    fn wait_until_ready(&mut self, path: &str) -> Result<(), Failure> {
+    fn wait_until_ready(&mut self, ready: impl Fn(SocketAddr) -> bool) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("a server ended at once: {status}").into());
             }
-            if let Ok(mut connection) = Connection::open(self.url.0)
-                && connection.ask(&request::get(path)).is_ok()
-            {
+            if ready(self.url.0) {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(10));
@@ -92,6 +109,19 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+}
+
+/// Whether a Takhin is there that takes requests.
+pub(crate) fn is_takhin_ready(address: SocketAddr) -> bool {
+    answers("/api/health/ready")(address)
+}
+
+/// Whether a server answers a `GET` well.
+fn answers(path: &'static str) -> impl Fn(SocketAddr) -> bool {
+    move |address| {
+        let connection = Connection::open(address);
+        connection.is_ok_and(|mut connection| connection.ask(&request::get(path)).is_ok())
     }
 }
 

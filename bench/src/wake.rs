@@ -136,7 +136,7 @@ impl Wake {
     }
 
     /// Opens connections that each wait for a record that never comes.
-    fn park(&self, topic: &str) -> Result<Vec<Connection>, Failure> {
+    pub(crate) fn park(&self, topic: &str) -> Result<Vec<Connection>, Failure> {
         let mut all = Vec::with_capacity(self.idle);
         let mut scratch = scratch();
         while all.len() < self.idle {

@@ -115,7 +115,7 @@ impl Driver {
             logs.map(move |log| LogSpec { log, name: spec.name.clone(), config: spec.config })
         });
         let opening = opening.with_deleted(deleted);
-        let (engine, bounds, report) = opening.with_logs(specs.collect())?;
+        let (engine, bounds, report) = opening.with_logs(&specs.collect::<Vec<_>>())?;
         let bounds: BTreeMap<LogId, Bounds> =
             bounds.iter().map(|log| (log.log, Bounds { start: log.start, end: log.end })).collect();
         let clock = Clock::start();

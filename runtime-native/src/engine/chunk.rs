@@ -1,13 +1,15 @@
 //! The buffer into which records are read, and walking over them.
 
-use std::ops::Range;
+use std::{mem, ops::Range};
 
 use bytes::Bytes;
 use takhin_core::Offset;
 
+use super::buffers;
 use crate::record::{RecordRef, Records, records};
 
-/// Whole batches as they are stored, from one or several reads. Clear and reuse it: it keeps its memory.
+/// Whole batches as they are stored, from one or several reads. Clear and reuse it: it keeps its memory. When it ends, the
+/// next one gets that.
 #[derive(Debug, Default)]
 pub struct Chunk {
     bytes: Vec<u8>,
@@ -46,9 +48,8 @@ impl Chunk {
     }
 
     /// All that it holds, without a copy.
-    pub fn into_bytes(mut self) -> Bytes {
-        self.bytes.truncate(self.filled);
-        self.bytes.into()
+    pub fn into_bytes(self) -> Bytes {
+        if self.filled == 0 { Bytes::new() } else { Bytes::from_owner(self) }
     }
 
     /// How many bytes it holds.
@@ -60,7 +61,7 @@ impl Chunk {
     pub(super) fn room(&mut self, bytes: usize) -> &mut [u8] {
         let end = self.filled + bytes;
         if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
+            self.bytes = buffers::grown(mem::take(&mut self.bytes), self.filled, end);
         }
         &mut self.bytes[self.filled..end]
     }
@@ -78,6 +79,18 @@ impl Chunk {
     /// All that it holds.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.filled]
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        buffers::give_back(mem::take(&mut self.bytes));
     }
 }
 

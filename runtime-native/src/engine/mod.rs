@@ -18,6 +18,7 @@
 //! Offsets may have gaps here, since an engine may share its logs with others. In [`local`] there are gaps only where
 //! records were compacted away.
 
+mod buffers;
 mod chunk;
 pub mod local;
 

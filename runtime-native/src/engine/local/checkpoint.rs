@@ -17,6 +17,7 @@ use super::{
     disk::Disk,
     layout::{FileKind, Layout, metadata_file, segment_file},
     log::{Index, Log, Segment},
+    parts::by_parts,
     queue::Queue,
     reader::Shared,
     snapshot::{self, Snapshot},
@@ -59,7 +60,7 @@ impl Dirty {
         self.logs.remove(&log);
     }
 
-    /// Takes back what could not be made durable.
+    /// Takes in what another one has, as when that could not be made durable.
     pub(super) fn merge(&mut self, other: Self) {
         for (id, other) in other.logs {
             match self.logs.entry(id) {
@@ -85,38 +86,57 @@ impl Dirty {
         })
     }
 
-    /// Makes all of it durable.
+    /// Writes all indexes, and makes all of it durable, one log after the other: others have the disk meanwhile.
     pub(super) fn sync(&self, shared: &Shared, layout: &Layout) -> io::Result<()> {
-        let disk = shared.files.disk();
         for dirty in self.logs.values() {
-            match dirty.sync(shared) {
-                Err(_) if dirty.log.is_deleted() => {}
-                synced => synced?,
-            }
+            dirty.save_indexes(shared);
         }
-        if self.logs.values().any(|dirty| dirty.new) {
-            disk.sync_dir(&layout.logs())?;
-        }
-        Ok(())
+        self.logs.values().try_for_each(|dirty| dirty.sync_unless_deleted(shared))?;
+        self.sync_names(shared, layout)
     }
 
-    /// Writes the indexes. They can be made anew, so an error here does no harm.
-    pub(super) fn save_indexes(&self, shared: &Shared) {
-        for dirty in self.logs.values() {
-            let live = dirty.log.segments();
-            for segment in dirty.segments.values().filter(|segment| is_among(segment, &live)) {
-                if let Err(error) = segment.save_index(&dirty.log, &shared.files, false)
-                    && !dirty.log.is_deleted()
-                {
-                    let path = segment_file(&dirty.log.directory, segment.base, FileKind::Index);
-                    tracing::warn!(path = %path.display(), %error, "index not saved");
-                }
+    /// The same with several logs at a time, for when nobody else wants the disk.
+    pub(super) fn sync_by_parts(&self, shared: &Shared, layout: &Layout) -> io::Result<()> {
+        let logs: Vec<_> = self.logs.values().collect();
+        let synced = by_parts(&logs, |part| {
+            for dirty in part {
+                dirty.save_indexes(shared);
             }
+            part.iter().try_for_each(|dirty| dirty.sync_unless_deleted(shared))
+        });
+        synced.into_iter().collect::<io::Result<()>>()?;
+        self.sync_names(shared, layout)
+    }
+
+    fn sync_names(&self, shared: &Shared, layout: &Layout) -> io::Result<()> {
+        if self.logs.values().any(|dirty| dirty.new) {
+            shared.files.disk().sync_dir(&layout.logs())?;
         }
+        Ok(())
     }
 }
 
 impl DirtyLog {
+    /// Writes the indexes. They can be made anew, so an error here does no harm.
+    fn save_indexes(&self, shared: &Shared) {
+        let live = self.log.segments();
+        for segment in self.segments.values().filter(|segment| is_among(segment, &live)) {
+            if let Err(error) = segment.save_index(&self.log, &shared.files, false)
+                && !self.log.is_deleted()
+            {
+                let path = segment_file(&self.log.directory, segment.base, FileKind::Index);
+                tracing::warn!(path = %path.display(), %error, "index not saved");
+            }
+        }
+    }
+
+    fn sync_unless_deleted(&self, shared: &Shared) -> io::Result<()> {
+        match self.sync(shared) {
+            Err(_) if self.log.is_deleted() => Ok(()),
+            synced => synced,
+        }
+    }
+
     fn sync(&self, shared: &Shared) -> io::Result<()> {
         let live = self.log.segments();
         // One that was replaced or removed is no longer this one's affair.
@@ -215,7 +235,6 @@ pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue:
 }
 
 fn checkpoint(dirty: &Dirty, snapshot: &Snapshot, shared: &Shared, layout: &Layout) -> Result<(), CheckpointError> {
-    dirty.save_indexes(shared);
     dirty.sync(shared, layout).map_err(CheckpointError::Segments)?;
     let (disk, directory) = (shared.files.disk(), layout.snapshots());
     snapshot::write(disk, &directory, snapshot).map_err(CheckpointError::Snapshot)?;

@@ -175,6 +175,23 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u
     Ok(Some(bytes))
 }
 
+/// Reads the first `bytes` of a file, or all of a shorter one, without asking for its length; `None` if it is not there.
+pub(super) fn read_beginning(disk: &dyn Disk, path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = match disk.open(path, false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut beginning = vec![0; bytes];
+    let read = loop {
+        match file.read_at(&mut beginning, 0) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    beginning.truncate(read);
+    Ok(Some(beginning))
+}
+
 /// Puts a whole file in the place of another so that, whatever happens, one of the two is there.
 pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, parts: &mut [IoSlice<'_>]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();

@@ -85,6 +85,11 @@ impl SparseIndex {
         (offsets.collect(), times.collect())
     }
 
+    /// How many entries a segment of so many bytes can have at most.
+    pub(super) fn most_entries(segment_bytes: u64) -> usize {
+        usize::try_from(segment_bytes / INTERVAL_BYTES).unwrap_or(usize::MAX)
+    }
+
     /// Reads the two files' bytes, as far as they make sense and speak of the part of the segment before
     /// `position` and `offset`.
     pub(super) fn decode(offsets: &[u8], times: &[u8], base: Offset, before: Place) -> Self {

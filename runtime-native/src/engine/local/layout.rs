@@ -99,7 +99,11 @@ pub(super) fn metadata_file(log_dir: &Path) -> PathBuf {
 }
 
 pub(super) fn segment_file(log_dir: &Path, base: Offset, kind: FileKind) -> PathBuf {
-    log_dir.join(format!("{}{}", digits(base.0), kind.extension()))
+    log_dir.join(segment_file_name(base, kind))
+}
+
+pub(super) fn segment_file_name(base: Offset, kind: FileKind) -> String {
+    format!("{}{}", digits(base.0), kind.extension())
 }
 
 /// A number in a file's name: 20 digits, so that names sort as numbers do.

@@ -125,7 +125,7 @@ impl Opening {
     ///
     /// # Errors
     /// Only [`OpenError::Io`]; no damage keeps the engine from opening.
-    pub fn with_logs(self, logs: Vec<LogSpec>) -> Result<(LocalEngine, Vec<LogBounds>, RecoveryReport), OpenError> {
+    pub fn with_logs(self, logs: &[LogSpec]) -> Result<(LocalEngine, Vec<LogBounds>, RecoveryReport), OpenError> {
         super::recover::recover(self, logs)
     }
 

@@ -26,44 +26,28 @@ use super::{
     journal::{self, Frame, Journal},
     layout::{DELETED, FileKind, Layout, STRAY, metadata_file},
     log::{Log, Segment},
+    open_logs::{Tails, open_logs},
     opening::{LogBounds, LogSpec, Opening},
+    parts::by_parts,
     producers,
     queue::Queue,
     reader::Shared,
-    repair, replace,
     report::{RecoveryNote, RecoveryReport},
     tail::Tail,
-    trim,
     writer::{Facts, Snapshots, Writer, write_bounds},
 };
 use crate::{engine::StorageState, record::BatchHeader};
 
 pub(super) fn recover(
     mut opening: Opening,
-    specs: Vec<LogSpec>,
+    specs: &[LogSpec],
 ) -> Result<(LocalEngine, Vec<LogBounds>, RecoveryReport), OpenError> {
     opening.remove_damaged_snapshots()?;
     let files = Files::new(Arc::clone(&opening.disk), opening.config.open_files);
-    clear_logs_directory(&mut opening, &specs)?;
+    clear_logs_directory(&mut opening, specs)?;
     let mut dirty = Dirty::default();
-    let mut tails = HashMap::default();
-    let mut configs = HashMap::new();
-    for LogSpec { log, name, config } in specs {
-        configs.insert(log.topic, config);
-        let directory = opening.home.layout.log_dir(&name, log.partition);
-        let point = opening.bounds.get(&log).copied().unwrap_or_default();
-        replace::finish(files.disk(), &directory).map_err(at(&directory))?;
-        let start = trim::finish(files.disk(), &directory).map_err(at(&directory))?;
-        let mut tail = repair::open_log(&files, &directory, log, start, point, &mut dirty, &mut opening.report)
-            .map_err(at(&directory))?;
-        if tail.end < start {
-            // Its end was lost, with a durability that allows for it.
-            tail.roll(&files, &mut dirty, start).map_err(at(&directory))?;
-        }
-        tail.log.forget_before(start);
-        tail.log.configure(config);
-        tails.insert(log, tail);
-    }
+    let mut tails = open_logs(&mut opening, &files, specs, &mut dirty)?;
+    let configs: HashMap<_, _> = specs.iter().map(|spec| (spec.log.topic, spec.config)).collect();
     reapply(&mut opening, &files, &mut tails, &mut dirty)?;
     let end = |log| tails.get(&log).map(|tail| tail.end);
     aside::remove_needless(&*opening.disk, &mut opening.report, end).map_err(at(opening.home.layout.logs()))?;
@@ -73,8 +57,7 @@ pub(super) fn recover(
     let layout = opening.home.layout.clone();
     let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
     let shared = Arc::new(Shared { files, logs: RwLock::new(logs) });
-    dirty.save_indexes(&shared);
-    dirty.sync(&shared, &layout).map_err(at(layout.logs()))?;
+    dirty.sync_by_parts(&shared, &layout).map_err(at(layout.logs()))?;
     let mut journal = Journal::create(
         Arc::clone(&opening.disk),
         &layout.journal(),
@@ -147,22 +130,22 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
         specs.iter().map(|spec| (layout.log_dir(&spec.name, spec.log.partition), spec.log.topic)).collect();
     let mut moved = false;
     let mut unwanted = Vec::new();
-    for name in disk.list(&directory).map_err(at(&directory))? {
-        let path = directory.join(&name);
-        if is_file(&*disk, &path).map_err(at(&path))? {
-            // Nobody's log, and in nobody's way.
-            continue;
-        }
-        if name.ends_with(DELETED) {
-            unwanted.push((path.clone(), path));
-        } else if !name.ends_with(STRAY) {
-            let owner = read_owner(&*disk, &path).map_err(at(&path))?.flatten();
-            if owner.is_some() && wanted.get(&path) == owner.as_ref() {
+    let names = disk.list(&directory).map_err(at(&directory))?;
+    let found = by_parts(&names, |part| part.iter().map(|name| look(&*disk, &directory, name)).collect::<Vec<_>>());
+    for (name, found) in names.iter().zip(found.into_iter().flatten()) {
+        let path = directory.join(name);
+        let owner = match found.map_err(at(&path))? {
+            Found::Other => continue,
+            Found::Deleted => {
+                unwanted.push((path.clone(), path));
                 continue;
             }
-            let deleted = owner.is_some_and(|topic| opening.is_deleted(topic, &name));
+            Found::Log(owner) => owner,
+        };
+        if owner.is_none() || wanted.get(&path) != owner.as_ref() {
+            let deleted = owner.is_some_and(|topic| opening.is_deleted(topic, name));
             let suffix = if deleted { DELETED } else { STRAY };
-            let to = free_name(&*disk, &layout, &name, owner, suffix).map_err(at(&path))?;
+            let to = free_name(&*disk, &layout, name, owner, suffix).map_err(at(&path))?;
             disk.rename(&path, &to).map_err(at(&path))?;
             moved = true;
             if deleted {
@@ -183,13 +166,32 @@ fn clear_logs_directory(opening: &mut Opening, specs: &[LogSpec]) -> Result<(), 
     Ok(())
 }
 
+/// What stands in the directory of all logs.
+enum Found {
+    /// A log's directory, and whose it is, if it says so.
+    Log(Option<TopicId>),
+    /// What a deletion has left.
+    Deleted,
+    /// Nobody's log, and in nobody's way: a file, or what was moved aside.
+    Other,
+}
+
+fn look(disk: &dyn Disk, logs: &Path, name: &str) -> io::Result<Found> {
+    let path = logs.join(name);
+    if name.ends_with(STRAY) {
+        return Ok(Found::Other);
+    }
+    if name.ends_with(DELETED) {
+        return Ok(if is_file(disk, &path)? { Found::Other } else { Found::Deleted });
+    }
+    match disk::read_beginning(disk, &metadata_file(&path), OWNER_BYTES) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Found::Other),
+        text => Ok(Found::Log(owner(&text?.unwrap_or_default()))),
+    }
+}
+
 /// Supplies from the journal what the logs lack.
-fn reapply(
-    opening: &mut Opening,
-    files: &Files,
-    tails: &mut HashMap<LogId, Tail, rustc_hash::FxBuildHasher>,
-    dirty: &mut Dirty,
-) -> Result<(), OpenError> {
+fn reapply(opening: &mut Opening, files: &Files, tails: &mut Tails, dirty: &mut Dirty) -> Result<(), OpenError> {
     let directory = opening.home.layout.journal();
     let (_, from) = opening.snapshots();
     let numbers: Vec<_> = opening.files.iter().map(|&(number, _)| number).filter(|&number| number >= from).collect();
@@ -264,6 +266,8 @@ pub(super) fn owner(text: &[u8]) -> Option<TopicId> {
 }
 
 const OWNER: &str = "topic_id: ";
+/// How much of that file is looked at. It never has more.
+const OWNER_BYTES: usize = 256;
 
 /// What says whose a log's directory is.
 pub(super) fn owner_text(topic: TopicId) -> String {

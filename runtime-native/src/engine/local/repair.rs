@@ -16,26 +16,27 @@ use super::{
     files::Files,
     index::{OFFSET_ENTRY, Place, SparseIndex, TIME_ENTRY, decode_offset, decode_time},
     layout::{self, FileKey, FileKind, segment_file},
+    listing::Listing,
     log::{Index, Log, Segment},
-    recover::write_owner,
     report::{RecoveryNote, RecoveryReport},
     tail::Tail,
     walk::Walk,
 };
 
-/// Opens a log that begins at `start` and is durable up to `point`; makes it if it isn't there.
+/// Opens a log that begins at `start` and is durable up to `point`; makes what of it isn't there.
 pub(super) fn open_log(
     files: &Files,
-    directory: &Path,
+    listing: &Listing<'_>,
     id: LogId,
     start: Offset,
     point: Offset,
     dirty: &mut Dirty,
     report: &mut RecoveryReport,
 ) -> io::Result<Tail> {
-    let bases = list_segments(files, directory, id, report)?;
-    let mut repair =
-        Repair { files, directory, id, point, report, segments: Vec::new(), end: start, touched: Vec::new() };
+    let (directory, bases) = (listing.directory, listing.bases(FileKind::Log));
+    remove_leftovers(listing, &bases, report)?;
+    let (segments, touched) = (Vec::new(), Vec::new());
+    let mut repair = Repair { files, listing, directory, id, point, report, segments, end: start, touched };
     let verify_from = bases.partition_point(|&base| base <= point).saturating_sub(1);
     let made = bases.is_empty();
     for (at, &base) in bases.iter().enumerate() {
@@ -75,35 +76,24 @@ pub(super) fn open_log(
     Ok(tail)
 }
 
-/// The bases of a log's segments, in order. Files that belong to no segment are removed.
-fn list_segments(files: &Files, directory: &Path, id: LogId, report: &mut RecoveryReport) -> io::Result<Vec<Offset>> {
-    let disk = files.disk();
-    let names = match disk.list(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            disk.create_dir(directory)?;
-            write_owner(disk, directory, id.topic)?;
-            Vec::new()
-        }
-        listed => listed?,
-    };
-    let mut bases: Vec<_> =
-        names.iter().filter_map(|name| layout::number(name, FileKind::Log.extension()).map(Offset)).collect();
-    bases.sort_unstable();
-    for name in names {
+/// Removes files that belong to none of the segments at `bases`.
+fn remove_leftovers(listing: &Listing<'_>, bases: &[Offset], report: &mut RecoveryReport) -> io::Result<()> {
+    for name in listing.names() {
         let index = [FileKind::Index, FileKind::TimeIndex];
-        let index = index.iter().find_map(|kind| layout::number(&name, kind.extension()));
+        let index = index.iter().find_map(|kind| layout::number(name, kind.extension()));
         let orphan = index.is_some_and(|base| bases.binary_search(&Offset(base)).is_err());
         if orphan || name.ends_with(TEMPORARY) {
-            let path = directory.join(name);
-            disk.remove_file(&path)?;
+            let path = listing.directory.join(name);
+            listing.disk.remove_file(&path)?;
             report.notes.push(RecoveryNote::Leftover { path });
         }
     }
-    Ok(bases)
+    Ok(())
 }
 
 struct Repair<'a> {
     files: &'a Files,
+    listing: &'a Listing<'a>,
     directory: &'a Path,
     id: LogId,
     point: Offset,
@@ -132,7 +122,8 @@ impl Repair<'_> {
             self.push(Segment::new(base, size, max_timestamp, index), false);
             return Ok(());
         }
-        let (index, size, end) = self.walk(base, &*file, size, SparseIndex::default(), None)?;
+        let mut walk = Walk::new(&*file, size);
+        let (index, size, end) = self.walk(base, &mut walk, SparseIndex::default(), None)?;
         self.report.notes.push(RecoveryNote::RebuiltIndex { path: self.path(base) });
         self.end = end;
         let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
@@ -145,35 +136,47 @@ impl Repair<'_> {
         self.note_missing(base);
         let file = self.open(base)?;
         let size = file.byte_len()?;
-        let read = |kind| disk::read_file(self.files.disk(), &segment_file(self.directory, base, kind));
-        let (offsets, times) = (read(FileKind::Index)?, read(FileKind::TimeIndex)?);
-        let before = Place { last_offset: self.point, position: size };
-        let mut index = SparseIndex::decode(
-            offsets.as_deref().unwrap_or_default(),
-            times.as_deref().unwrap_or_default(),
-            base,
-            before,
-        );
+        let mut index = self.saved_index(base, size)?;
         let mut place = index.reopen_last(base);
-        let mut rebuilt = false;
+        let (mut walk, mut rebuilt) = (Walk::new(&*file, size), false);
         if let Some(found) = place {
-            let header = Walk::new(&*file, size).header(found.position, base, true)?;
+            let header = walk.header(found.position, base, true)?;
             if header.is_none_or(|header| header.last_offset != found.last_offset) {
                 self.report.notes.push(RecoveryNote::RebuiltIndex { path: self.path(base) });
                 (index, place, rebuilt) = (SparseIndex::default(), None, true);
             }
         }
-        let (index, kept, end) = self.walk(base, &*file, size, index, place)?;
+        let (index, kept, end) = self.walk(base, &mut walk, index, place)?;
         if kept < size {
             self.keep_aside(base, &*file, kept..size, end)?;
             file.set_len(kept)?;
             file.sync_all()?;
         }
         self.end = end;
-        let touched = kept < size || end > self.point || kept > 0 && (offsets.is_none() || times.is_none() || rebuilt);
+        let indexed = [FileKind::Index, FileKind::TimeIndex];
+        let indexed = indexed.iter().all(|kind| self.listing.has_segment_file(base, *kind));
+        let touched = kept < size || end > self.point || kept > 0 && (!indexed || rebuilt);
         let max_timestamp = index.max_timestamp().unwrap_or(i64::MIN);
         self.push(Segment::new(base, kept, max_timestamp, Index::Open(index)), touched);
         Ok(())
+    }
+
+    /// What the index files of a segment of so many bytes say of the part before the point.
+    fn saved_index(&self, base: Offset, size: u64) -> io::Result<SparseIndex> {
+        let read = |kind, entries: usize, entry_bytes: usize| -> io::Result<Vec<u8>> {
+            // A file that can have nothing to say need not be opened.
+            if entries == 0 || !self.listing.has_segment_file(base, kind) {
+                return Ok(Vec::new());
+            }
+            let path = segment_file(self.directory, base, kind);
+            let file = disk::read_beginning(self.files.disk(), &path, entries.saturating_mul(entry_bytes))?;
+            Ok(file.unwrap_or_default())
+        };
+        let offsets = read(FileKind::Index, SparseIndex::most_entries(size), OFFSET_ENTRY)?;
+        // A time is of use only where an offset's entry is.
+        let times = read(FileKind::TimeIndex, offsets.len() / OFFSET_ENTRY, TIME_ENTRY)?;
+        let before = Place { last_offset: self.point, position: size };
+        Ok(SparseIndex::decode(&offsets, &times, base, before))
     }
 
     /// Tells of records that no segment before the one at `base` has.
@@ -222,13 +225,11 @@ impl Repair<'_> {
     fn walk(
         &mut self,
         base: Offset,
-        file: &dyn DiskFile,
-        size: u64,
+        walk: &mut Walk<'_>,
         mut index: SparseIndex,
         place: Option<Place>,
     ) -> io::Result<(SparseIndex, u64, Offset)> {
-        let mut walk = Walk::new(file, size);
-        let (mut position, mut expected) = (0, base);
+        let (size, mut position, mut expected) = (walk.end(), 0, base);
         if let Some(place) = place
             && let Some(header) = walk.header(place.position, base, true)?
         {

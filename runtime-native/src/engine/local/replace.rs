@@ -18,9 +18,10 @@ use super::{
     disk::{Disk, DiskFile, TEMPORARY, write_all},
     index::SparseIndex,
     layout::{self, FileKind, segment_file},
+    listing::Listing,
     log::{Index, Log, Segment},
     reader::Shared,
-    trim::{bases, remove_segment},
+    trim::remove_segment,
     walk::Walk,
 };
 use crate::record::{BatchHeader, HEADER_BYTES};
@@ -108,19 +109,19 @@ impl Replacement {
 }
 
 /// Finishes what a crash has interrupted.
-pub(super) fn finish(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    let names = match disk.list(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        listed => listed?,
-    };
-    for base in names.iter().filter_map(|name| layout::number(name, SWAP)).map(Offset) {
+pub(super) fn finish(listing: &mut Listing<'_>) -> io::Result<()> {
+    let (disk, directory) = (listing.disk, listing.directory);
+    let swaps: Vec<_> = listing.names().iter().filter_map(|name| layout::number(name, SWAP)).map(Offset).collect();
+    for base in swaps {
         let swap = directory.join(layout::digits(base.0) + SWAP);
         let Some(end) = end_of(&*disk.open(&swap, false)?, base)? else {
             tracing::error!(path = %swap.display(), "a segment that was to replace others is damaged; it stays aside");
             continue;
         };
-        let others: Vec<_> = bases(disk, directory)?.into_iter().filter(|other| (base..end).contains(other)).collect();
+        let mut others = listing.bases(FileKind::Log);
+        others.retain(|other| (base..end).contains(other));
         take_place(disk, directory, base, &others, &swap)?;
+        listing.read_again()?;
     }
     Ok(())
 }

@@ -123,6 +123,18 @@ pub enum CutOff {
     NotKept,
 }
 
+impl RecoveryReport {
+    /// Adds what was found elsewhere.
+    pub(super) fn add(&mut self, other: Self) {
+        let Self { boot: _, logs, verified_bytes, reapplied_batches, facts, notes } = other;
+        self.logs += logs;
+        self.verified_bytes += verified_bytes;
+        self.reapplied_batches += reapplied_batches;
+        self.facts += facts;
+        self.notes.extend(notes);
+    }
+}
+
 impl RecoveryNote {
     /// Whether facts may be lost.
     pub(super) fn costs_facts(&self) -> bool {

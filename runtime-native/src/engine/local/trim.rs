@@ -12,12 +12,14 @@ use takhin_core::Offset;
 
 use super::{
     disk::{self, Disk},
-    layout::{self, FileKind, segment_file},
+    layout::{FileKind, segment_file},
+    listing::Listing,
     log::Log,
     reader::Shared,
 };
 
 const START: &str = "start: ";
+const START_FILE: &str = "log-start";
 
 /// What says where a log begins.
 pub(super) fn start_text(start: Offset) -> String {
@@ -25,7 +27,7 @@ pub(super) fn start_text(start: Offset) -> String {
 }
 
 fn start_file(directory: &Path) -> PathBuf {
-    directory.join("log-start")
+    directory.join(START_FILE)
 }
 
 /// Removes the segments of a log that lie before `start`, which is where one of its segments begins. Who reads them is
@@ -52,24 +54,24 @@ pub(super) fn trim(shared: &Shared, log: &Log, start: Offset) -> io::Result<()> 
 }
 
 /// Where a log begins, as far as that was ever noted. Removes what a crash has left before it.
-pub(super) fn finish(disk: &dyn Disk, directory: &Path) -> io::Result<Offset> {
+pub(super) fn finish(listing: &mut Listing<'_>) -> io::Result<Offset> {
+    if !listing.has(START_FILE) {
+        return Ok(Offset(0));
+    }
+    let (disk, directory) = (listing.disk, listing.directory);
     let noted = disk::read_file(disk, &start_file(directory))?.unwrap_or_default();
     let noted = String::from_utf8(noted).unwrap_or_default();
     let start = noted.lines().find_map(|line| line.strip_prefix(START)).and_then(|start| start.parse().ok());
     let Some(start) = start.map(Offset) else { return Ok(Offset(0)) };
-    for base in bases(disk, directory)?.into_iter().filter(|base| *base < start) {
-        remove_segment(disk, directory, base)?;
+    let mut gone = listing.bases(FileKind::Log);
+    gone.retain(|base| *base < start);
+    for base in &gone {
+        remove_segment(disk, directory, *base)?;
+    }
+    if !gone.is_empty() {
+        listing.read_again()?;
     }
     Ok(start)
-}
-
-/// Where the segments in a directory begin, in order.
-pub(super) fn bases(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<Offset>> {
-    let names = disk.list(directory)?;
-    let base = |name: &String| layout::number(name, FileKind::Log.extension()).map(Offset);
-    let mut bases: Vec<_> = names.iter().filter_map(base).collect();
-    bases.sort_unstable();
-    Ok(bases)
 }
 
 /// Removes a segment's files, the records last: without them the indexes are nobody's.

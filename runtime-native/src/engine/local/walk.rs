@@ -24,6 +24,11 @@ impl<'a> Walk<'a> {
         Self { file, end, window: Vec::new(), start: 0 }
     }
 
+    /// Where it ends.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// The header of the batch at `position`, if there is one that begins at `expected` (or, if `gap`, at any
     /// offset from there on) and that ends within the segment.
     pub(super) fn header(&mut self, position: u64, expected: Offset, gap: bool) -> io::Result<Option<BatchHeader>> {

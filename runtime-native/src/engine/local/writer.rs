@@ -100,9 +100,8 @@ impl Writer {
         if !self.facts.waiting.is_empty() {
             return Err(StorageError::Full);
         }
-        self.dirty.save_indexes(&self.shared);
         let ends: Vec<_> = self.tails.values().map(|tail| (tail.log.id, tail.end)).collect();
-        let synced = self.dirty.sync(&self.shared, &self.layout).and_then(|()| self.journal.sync());
+        let synced = self.dirty.sync_by_parts(&self.shared, &self.layout).and_then(|()| self.journal.sync());
         let noted = synced.and_then(|()| write_bounds(&mut self.journal, &ends));
         noted.and_then(|()| self.journal.cut_off()).map_err(|error| storage_error(&error))
     }

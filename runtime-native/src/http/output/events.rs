@@ -13,7 +13,10 @@
 use serde::Serialize;
 use takhin_core::{RecordFormat, response::Consumed};
 
-use super::{by_topic::Partitions, polled::write_consumed};
+use super::{
+    by_topic::Partitions,
+    polled::{consumed_bytes, write_consumed},
+};
 use crate::{
     driver::Fetched,
     http::{error::ApiError, resume::token},
@@ -51,6 +54,7 @@ pub(crate) fn events(
         out.extend_from_slice(b"\n\n");
     }
     if !consumed.parts.is_empty() {
+        out.reserve(consumed_bytes(consumed));
         out.extend_from_slice(b"id: ");
         out.extend_from_slice(token(&consumed.positions).as_bytes());
         out.extend_from_slice(b"\ndata: ");

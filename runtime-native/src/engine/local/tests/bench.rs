@@ -31,7 +31,7 @@ fn throughput() {
 fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
     let dir = tempdir().unwrap();
     let config = LocalConfig { durability, ..LocalConfig::new(dir.path()) };
-    let (mut engine, ..) = Opening::open(config.clone()).unwrap().with_logs(specs(LOGS)).unwrap();
+    let (mut engine, ..) = Opening::open(config.clone()).unwrap().with_logs(&specs(LOGS)).unwrap();
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::channel()).unzip();
     engine
         .start(move |batch: &mut Vec<Completion>| {
@@ -87,7 +87,7 @@ fn measure(durability: Durability, threads: u32, appends: u32, bytes: usize) {
     drop(engine);
 
     let start = Instant::now();
-    let (_, _, report) = Opening::open(config).unwrap().with_logs(specs(LOGS)).unwrap();
+    let (_, _, report) = Opening::open(config).unwrap().with_logs(&specs(LOGS)).unwrap();
     println!(
         "{durability:?}, {threads} threads, {bytes} bytes: {:.0} appends/s, {:.1} MB/s, {:.3} syncs/append, {:.1} \
          appends/group; read back at {read_speed:.0} MB/s ({waits} waits); recovered {} bytes in {:?}",

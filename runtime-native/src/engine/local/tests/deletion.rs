@@ -20,7 +20,7 @@ fn a_crash_before_the_logs_of_a_deleted_topic_are_out_of_their_place_does_not_ke
     let dir = tempdir().unwrap();
     drop(open(dir.path(), 2));
     let opening = Opening::open(config(dir.path())).unwrap().with_deleted(BTreeSet::from([ORDERS.topic]));
-    let (_, _, report) = opening.with_logs(Vec::new()).unwrap();
+    let (_, _, report) = opening.with_logs(&[]).unwrap();
     assert!(matches!(report.notes[..], [RecoveryNote::Leftover { .. }, RecoveryNote::Leftover { .. }]), "{report}");
     assert_eq!(fs::read_dir(dir.path().join("logs")).unwrap().count(), 0);
 }

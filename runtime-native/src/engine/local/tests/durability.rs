@@ -86,7 +86,7 @@ fn an_append_that_waits_for_a_sync_is_not_written_by_who_submits_it() {
     for from_the_start in [false, true] {
         let opening = Opening::open_on(Arc::new(FaultyDisk::default()), set_to(Durability::Os)).unwrap();
         let config = if from_the_start { kept(TopicDurability::Fsync) } else { TopicConfig::default() };
-        let (mut engine, ..) = opening.with_logs(vec![LogSpec { log: ORDERS, name: name(), config }]).unwrap();
+        let (mut engine, ..) = opening.with_logs(&[LogSpec { log: ORDERS, name: name(), config }]).unwrap();
         let (report, reported) = mpsc::channel();
         let sink = move |batch: &mut Vec<Completion>| {
             batch.drain(..).for_each(|_| report.send(thread::current().id()).unwrap());

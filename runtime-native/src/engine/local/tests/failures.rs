@@ -83,7 +83,7 @@ fn nothing_is_acknowledged_after_a_sync_that_failed() {
 fn facts_that_can_never_be_kept_do_not_pile_up() {
     let disk = FaultyDisk::default();
     let opening = Opening::open_on(Arc::new(disk), config("/data")).unwrap();
-    let (mut engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let (mut engine, ..) = opening.with_logs(&specs(1)).unwrap();
     let Run::Ready(writer) = &mut engine.run else { unreachable!("it was not started") };
     let facts = |seq| vec![(FactSeq(seq), vec![0; 100])];
     writer.keep_facts(FactSeq(1), facts(1));

@@ -21,6 +21,8 @@ const SECTOR: usize = 512;
 pub(super) enum Op {
     /// Asked for every file. It changes nothing by itself, so the fuse doesn't count it.
     Open,
+    /// Asked for every listing of a directory, which changes nothing either.
+    List,
     Create,
     Write,
     SetLen,
@@ -335,6 +337,9 @@ impl Disk for FaultyDisk {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state();
         state.check()?;
+        if let Some(error) = state.fault.as_mut().and_then(|fault| fault(Op::List, path)) {
+            return Err(error);
+        }
         Ok(state.names(path)?.keys().cloned().collect())
     }
 

@@ -73,7 +73,7 @@ pub(super) fn open(dir: &Path, partitions: u32) -> Running {
 pub(super) fn open_on(disk: Arc<dyn Disk>, config: LocalConfig, partitions: u32) -> Result<Running, OpenError> {
     let opening = Opening::open_on(disk, config)?;
     let (snapshot, facts) = (opening.snapshot().map(<[u8]>::to_vec), opening.facts().to_vec());
-    let (mut engine, bounds, report) = opening.with_logs(specs(partitions))?;
+    let (mut engine, bounds, report) = opening.with_logs(&specs(partitions))?;
     let reported = Arc::new(Reported::default());
     let sink = Arc::clone(&reported);
     engine

@@ -13,6 +13,7 @@ mod failures;
 mod faulty_disk;
 mod harness;
 mod keyed;
+mod many_logs;
 mod producers;
 mod random_runs;
 mod reads;

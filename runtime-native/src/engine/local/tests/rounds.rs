@@ -27,7 +27,7 @@ fn unsynced(dir: &std::path::Path) -> LocalConfig {
 fn what_waits_for_no_disk_is_written_by_whoever_submits_it() {
     let dir = tempdir().unwrap();
     let opening = Opening::open(unsynced(dir.path())).unwrap();
-    let (mut engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let (mut engine, ..) = opening.with_logs(&specs(1)).unwrap();
     let (report, reported) = mpsc::channel();
     let sink = move |batch: &mut Vec<Completion>| {
         batch.drain(..).for_each(|done| report.send((thread::current().id(), done)).unwrap());
@@ -72,7 +72,7 @@ fn a_disk_that_keeps_a_round_waiting_keeps_no_submitter_waiting_after_it() {
     let disk = FaultyDisk::default();
     let dir = std::path::Path::new("/data");
     let opening = Opening::open_on(Arc::new(disk.clone()), unsynced(dir)).unwrap();
-    let (mut engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let (mut engine, ..) = opening.with_logs(&specs(1)).unwrap();
     let (report, reported) = mpsc::channel();
     let sink = move |batch: &mut Vec<Completion>| {
         batch.drain(..).for_each(|_| report.send(thread::current().id()).unwrap());
@@ -101,7 +101,7 @@ fn a_disk_that_keeps_a_round_waiting_keeps_no_submitter_waiting_after_it() {
 fn a_panic_in_a_round_ends_the_engine() {
     let dir = tempdir().unwrap();
     let opening = Opening::open(unsynced(dir.path())).unwrap();
-    let (mut engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let (mut engine, ..) = opening.with_logs(&specs(1)).unwrap();
     let tester = thread::current().id();
     let (report, reported) = mpsc::channel();
     let sink = move |batch: &mut Vec<Completion>| {

@@ -155,7 +155,7 @@ fn a_log_of_an_older_topic_of_the_same_name_is_moved_aside() {
     let newer = takhin_core::LogId { topic: TopicId(2), partition: 0 };
     let (_, bounds, report) = Opening::open(config(dir.path()))
         .unwrap()
-        .with_logs(vec![LogSpec {
+        .with_logs(&[LogSpec {
             log: newer,
             name: TopicName::new("orders").unwrap(),
             config: takhin_core::TopicConfig::default(),
@@ -198,7 +198,7 @@ fn remains_of_a_deletion_are_removed_at_the_next_start() {
 fn a_full_queue_refuses_appends_and_takes_facts() {
     let dir = tempdir().unwrap();
     let opening = Opening::open(LocalConfig { queue_bytes: 1000, ..config(dir.path()) }).unwrap();
-    let (engine, ..) = opening.with_logs(specs(1)).unwrap();
+    let (engine, ..) = opening.with_logs(&specs(1)).unwrap();
     let append = || {
         let id = takhin_core::AppendId { request: takhin_core::RequestId(1), partition: 0 };
         engine.submit(WriteOp::Append { id, log: ORDERS, batch: batch(&[&[0; 300]]), expected_offset: None })
