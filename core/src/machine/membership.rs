@@ -119,12 +119,15 @@ impl Core {
         session.generation = generation;
         let after = session.depends_on;
         if session.poll.is_none() {
-            let partitions = &session.partitions;
+            let (record, partitions) = (&self.durable.consumers[&consumer], &session.partitions);
+            // What it has lost to others is told by its next poll as well: this answer may not arrive, and who does not
+            // know of a loss goes on to commit what others have gone beyond.
+            let to_others = record.subscription != Subscription::Manual;
+            session.news.revoked.retain(|log, _| partitions.get(log).map_or(to_others, |partition| partition.revoking));
             session.news.assigned.clear();
             session.news.perhaps_told.clear();
-            session.news.revoked.retain(|log, _| partitions.get(log).is_some_and(|partition| partition.revoking));
-            let record = &self.durable.consumers[&consumer];
-            let told = record.untold.iter().chain(record.lost.keys()).copied().collect();
+            let lost = record.lost.keys().filter(|log| !session.news.revoked.contains_key(log));
+            let told = record.untold.iter().chain(lost).copied().collect();
             self.note_told(consumer, told);
         }
         let description = self.consumer_description(consumer);

@@ -252,6 +252,12 @@ impl World {
         match response {
             Ok(Response::Consumed(consumed)) => return self.received(at, asked, &consumed),
             Ok(Response::Closed { .. }) => client.said_goodbye(),
+            Ok(Response::Consumer(told)) => {
+                let has = |name: &TopicName, partition| {
+                    told.partitions.iter().any(|status| status.topic == *name && status.partition == partition)
+                };
+                client.next.retain(|(log, name, _)| has(name, log.partition));
+            }
             Err(refusal @ Refusal::ConsumerExists { .. }) => {
                 let known = !matches!(asked.ask, Ask::SubscribeAgain) || client.subscribed.is_none();
                 must!(known, RetriesRecognized, "a subscription is repeated, and {refusal:?}");
