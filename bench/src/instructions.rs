@@ -69,6 +69,10 @@ impl Instructions {
         if let Some(kind) = unknown {
             return Err(format!("{kind} was recorded, and is counted no more").into());
         }
+        let fresh = recorded.as_ref().and_then(|recorded| counts.keys().find(|kind| !recorded.contains_key(*kind)));
+        if let Some(kind) = fresh {
+            return Err(format!("{kind} is counted, and was never recorded").into());
+        }
         if grown.is_empty() {
             return Ok(());
         }

@@ -74,7 +74,7 @@ pub(super) fn measure(
     let found = [
         ("produce", produce),
         ("poll that finds a record", probe.least(Probe::poll)?),
-        ("poll that finds a record, and its commit", probe.least(Probe::poll_and_commit)?),
+        ("such a poll, and its commit", probe.least(Probe::poll_and_commit)?),
         ("poll that waits, and the produce that wakes it", probe.wake()?),
     ];
     Ok(found.into_iter().map(|(operation, ns)| (operation, Point { size, ns, allocations: None })).collect())

@@ -56,6 +56,8 @@ impl Core {
         self.check_requests()?;
         self.check_logs()?;
         self.check_patterns()?;
+        let partitions: u64 = self.durable.topics.values().map(|topic| u64::from(topic.partitions)).sum();
+        must!(partitions == self.partitions, "partitions are counted", "{partitions}, and not {}", self.partitions);
         must!(
             self.sessions.keys().eq(self.durable.consumers.keys()),
             "every consumer has a session and every session a consumer",

@@ -88,6 +88,8 @@ pub struct Core {
     now: Timestamp,
     durable: Durable,
     topics: BTreeMap<TopicName, topics::Topic>,
+    /// How many partitions all topics have, those that are being made among them.
+    partitions: u64,
     /// Topics that become usable when a fact is durable.
     becoming: BTreeMap<FactSeq, TopicId>,
     subscribers: BTreeMap<TopicName, BTreeSet<(GroupName, ConsumerId)>>,
@@ -133,6 +135,7 @@ impl Core {
             now: Timestamp::default(),
             durable: Durable::default(),
             topics: BTreeMap::new(),
+            partitions: 0,
             becoming: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             patterns: BTreeMap::new(),
@@ -296,6 +299,7 @@ impl Core {
 
     /// Records a durable change.
     fn record(&mut self, fact: Fact) -> FactSeq {
+        self.count_partitions(&fact);
         self.durable.apply(&fact, self.config.max_ended_remembered);
         if planted!(self, PositionsWithoutFact) && matches!(fact, Fact::Positioned { .. }) {
             return self.outbox.decided();

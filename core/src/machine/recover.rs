@@ -112,6 +112,7 @@ impl Core {
                 configured: self.outbox.persisted(),
             };
             self.topics.insert(record.name.clone(), topic);
+            self.partitions += u64::from(record.partitions);
             for partition in 0..record.partitions {
                 let log = LogId { topic: *id, partition };
                 self.logs.insert(log, Log::new(bounds.get(&log).copied().unwrap_or_default()));

@@ -155,11 +155,23 @@ impl Core {
     /// Partitions that are being made count, too.
     fn may_add_partitions(&self, more: u32) -> Result<(), Refusal> {
         let limit = self.config.max_partitions;
-        let has: u64 = self.durable.topics.values().map(|topic| u64::from(topic.partitions)).sum();
-        if has + u64::from(more) > u64::from(limit) {
+        if self.partitions + u64::from(more) > u64::from(limit) {
             return Err(Refusal::TooMany { what: Bounded::Partitions, limit });
         }
         Ok(())
+    }
+
+    /// Keeps count of what a fact, that is about to be applied, adds or takes away.
+    pub(super) fn count_partitions(&mut self, fact: &Fact) {
+        let had = |topic| self.durable.topics.get(topic).map_or(0, |record| u64::from(record.partitions));
+        match fact {
+            Fact::TopicCreated { partitions, .. } => self.partitions += u64::from(*partitions),
+            Fact::PartitionsAdded { topic, partitions, .. } => {
+                self.partitions = self.partitions + u64::from(*partitions) - had(topic);
+            }
+            Fact::TopicDeleted { topic } => self.partitions -= had(topic),
+            _ => {}
+        }
     }
 
     pub(super) fn add_partitions(&mut self, request: RequestId, name: TopicName, partitions: u32) {

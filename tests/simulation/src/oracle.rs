@@ -72,6 +72,7 @@ impl Oracle {
     pub(crate) fn of_rule(rule: &str) -> Self {
         match rule {
             "no due timer remains after a step" => Self::NoDueTimer,
+            "partitions are counted" => Self::Bounded,
             "a parked poll ends by its deadline" | "a parked poll is timed" => Self::PollsEnd,
             "an open poll is its consumer's poll" | "a consumer's poll is open" => Self::OneReply,
             "no reply waits for a fact that is durable" => Self::NoFalseWait,
