@@ -96,7 +96,7 @@ impl World {
 
     /// Storage has done all that it was asked for: nobody can wait but for records.
     fn must_be_answered(&self) -> Result<(), Violation> {
-        let waits_for_records = |asked: &&Asked| matches!(asked.ask, Ask::Poll | Ask::Read { .. });
+        let waits_for_records = |asked: &&Asked| matches!(asked.ask, Ask::Poll | Ask::Ghost | Ask::Read { .. });
         let waits = self.open.iter().find(|asked| !waits_for_records(asked)).map(|asked| asked.id);
         must!(waits.is_none(), AllEnds, "{waits:?} is never answered");
         Ok(())
