@@ -38,3 +38,35 @@ impl Former {
         highest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn consumer(n: u128) -> ConsumerId {
+        ConsumerId(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn the_latest_are_remembered_and_no_more_than_that() {
+        let mut former = Former::default();
+        for n in 1..=5_u8 {
+            former.note(consumer(n.into()), BatchId(10 + u64::from(n)), 3);
+        }
+        assert_eq!((former.highest.len(), former.in_order.len()), (3, 3));
+        assert_eq!(former.take(consumer(2)), BatchId::NONE, "forgotten");
+        assert_eq!(former.take(consumer(3)), BatchId(13));
+        assert_eq!(former.take(consumer(3)), BatchId::NONE, "it lives again");
+        assert_eq!((former.highest.len(), former.in_order.len()), (2, 2));
+    }
+
+    #[test]
+    fn who_was_handed_nothing_and_where_none_are_to_be_remembered_takes_no_room() {
+        let mut former = Former::default();
+        former.note(consumer(1), BatchId::NONE, 3);
+        former.note(consumer(2), BatchId(7), 0);
+        assert_eq!((former.highest.len(), former.in_order.len()), (0, 0));
+    }
+}

@@ -97,3 +97,17 @@ fn a_change_that_cannot_be_changes_nothing() {
     assert_eq!((script.held_by(1), script.generation("billing")), (vec![0, 0], 1));
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn what_was_lost_to_others_is_told_by_the_next_poll_too() {
+    let mut script = two_topics();
+    script.commit_all(1);
+    script.subscribe(2, "billing", &["orders", "audits"], manual());
+    assert_eq!((script.held_by(1), script.held_by(2)), (vec![0], vec![0]), "nothing was left to commit");
+    script.resubscribe(1, Topics::Matching(TopicPattern::new("orders|audits")));
+    let told = script.consume(1, wait(0));
+    assert_eq!(script.told(told), (vec![], vec![0]), "the answer to the change may not have arrived");
+    let told = script.consume(1, wait(0));
+    assert_eq!(script.told(told), (vec![], vec![]), "once");
+    insta::assert_snapshot!(script.story());
+}
