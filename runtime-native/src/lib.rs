@@ -12,6 +12,8 @@
 //!
 //! Beside them stand `keys` and `limits`, which http asks who may do what, and how much of it.
 
+#[cfg(feature = "kafka")]
+pub mod cluster;
 pub mod driver;
 pub mod engine;
 pub mod http;

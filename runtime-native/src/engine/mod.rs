@@ -20,6 +20,8 @@
 
 mod buffers;
 mod chunk;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod local;
 
 use std::ops::Range;

@@ -1,0 +1,3 @@
+//! Many nodes that are one broker.
+
+pub mod cells;

@@ -1,0 +1,1 @@
+//! Records in the topics of a Kafka cluster, one to one.
