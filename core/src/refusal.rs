@@ -284,6 +284,19 @@ pub enum Refusal {
         /// Whether something of the request may have been applied all the same.
         applied: Applied,
     },
+    /// The node that answers for a group, or for a consumer's, is no longer that of it, or not yet. Given by runtimes that
+    /// share groups out among nodes.
+    #[error("its group is moving from one node to another")]
+    GroupMoving {
+        /// Whether something of the request may have been applied all the same.
+        applied: Applied,
+    },
+    /// What the engine below has no means for. Nothing was done. Given by runtimes.
+    #[error("{what} can't be had with this engine")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     ShuttingDown,

@@ -12,6 +12,7 @@
 //!
 //! Beside them stand `keys` and `limits`, which http asks who may do what, and how much of it.
 
+pub mod broker;
 #[cfg(feature = "kafka")]
 pub mod cluster;
 pub mod driver;

@@ -4,10 +4,15 @@
 use super::Core;
 use crate::{
     fact::Subscription,
-    ids::{ConsumerId, GroupName, TopicId, TopicName},
+    ids::{ConsumerId, GroupName, LogId, TopicId, TopicName},
 };
 
 impl Core {
+    /// The partitions that a consumer has; none if there is no such consumer.
+    pub fn held(&self, consumer: ConsumerId) -> impl Iterator<Item = LogId> + '_ {
+        self.sessions.get(&consumer).into_iter().flat_map(|session| session.partitions.keys().copied())
+    }
+
     /// The group of a consumer, if there is such a consumer; `topic` is shown each topic that it subscribes to or has
     /// partitions of, some maybe twice.
     pub fn reach(&self, consumer: ConsumerId, mut topic: impl FnMut(&TopicName)) -> Option<&GroupName> {

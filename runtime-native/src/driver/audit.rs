@@ -28,7 +28,7 @@ const DIRECTORY: &str = "violations";
 
 /// The auditor, as long as it has found nothing.
 #[derive(Debug)]
-pub(super) struct Audit {
+pub(crate) struct Audit {
     /// Gone once a promise was broken.
     auditor: Option<Box<Auditor>>,
     broken: Option<Violation>,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use takhin_core::{FactSeq, durable::Durable};
 use tokio::sync::oneshot;
 
-use super::{Driver, start::encoded, state::Mail};
+use super::{Driver, snapshot, state::Mail};
 use crate::engine::{
     WriteOp,
     local::backup::{ArchiveError, Held, HeldState, Sum},
@@ -62,7 +62,7 @@ impl Backup {
     /// See [`ArchiveError`].
     pub fn write(self, taken_at_ms: i64, to: impl Write) -> Result<Sum, ArchiveError> {
         let Self { held, through, state, boot } = self;
-        let state = HeldState { through, state: encoded(through, &state), boot, taken_at_ms };
+        let state = HeldState { through, state: snapshot::encode(through, &state), boot, taken_at_ms };
         held.write_archive(state, to)
     }
 }

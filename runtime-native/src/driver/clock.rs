@@ -8,16 +8,16 @@ use super::Driver;
 
 /// Milliseconds since the broker started.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     started: Instant,
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { started: Instant::now() }
     }
 
-    pub(super) fn now(self) -> Timestamp {
+    pub(crate) fn now(self) -> Timestamp {
         Timestamp(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -43,6 +43,9 @@ impl Driver {
     pub(super) async fn keep_date(self) {
         loop {
             tokio::time::sleep(DATE_INTERVAL).await;
+            if self.lock().over {
+                return;
+            }
             self.bring_date();
         }
     }
@@ -52,6 +55,9 @@ impl Driver {
         loop {
             let next = {
                 let mut state = self.lock();
+                if state.over {
+                    return;
+                }
                 state.armed = state.core.next_deadline();
                 state.armed
             };

@@ -1,6 +1,9 @@
 //! Carrying out a fetch: from memory at once, from the disk on a thread that may wait.
 
-use std::ops::{ControlFlow, Range};
+use std::{
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use takhin_core::{
@@ -9,7 +12,7 @@ use takhin_core::{
 
 use super::state::Plan;
 use crate::{
-    engine::{Chunk, ReadError, ReadMode, ReadOutcome, ReadPart, local::Reader},
+    engine::{Chunk, ReadError, ReadLogs, ReadMode, ReadOutcome, ReadPart},
     record::RecordRef,
 };
 
@@ -62,20 +65,20 @@ pub(super) enum Form {
 const LONG_READ_BYTES: u32 = 2 << 20;
 
 /// Carries out a plan.
-pub(super) async fn carry_out(reader: &Reader, plan: Plan, form: Form) -> (Parts<FetchedPart>, Fetched) {
-    let at_once = || read(reader, &plan, form, ReadMode::NoWait);
+pub(super) async fn carry_out(reader: &Arc<dyn ReadLogs>, plan: Plan, form: Form) -> (Parts<FetchedPart>, Fetched) {
+    let at_once = || read(&**reader, &plan, form, ReadMode::NoWait);
     let done = if plan.max_bytes > LONG_READ_BYTES { tokio::task::block_in_place(at_once) } else { at_once() };
     if let Some(done) = done {
         return done;
     }
-    let reader = reader.clone();
-    let waited = tokio::task::spawn_blocking(move || read(&reader, &plan, form, ReadMode::Blocking)).await;
+    let reader = Arc::clone(reader);
+    let waited = tokio::task::spawn_blocking(move || read(&*reader, &plan, form, ReadMode::Blocking)).await;
     waited.ok().flatten().unwrap_or_default()
 }
 
 /// Reads part after part until a limit is reached. [`None`] if the first part would have to wait for the disk; a
 /// later one that would is left to the next fetch, unless the plan wants the whole.
-fn read(reader: &Reader, plan: &Plan, form: Form, mode: ReadMode) -> Option<(Parts<FetchedPart>, Fetched)> {
+fn read(reader: &dyn ReadLogs, plan: &Plan, form: Form, mode: ReadMode) -> Option<(Parts<FetchedPart>, Fetched)> {
     let mut fetched = Fetched::default();
     let mut parts = Parts::new();
     let mut left = Left { records: plan.max_records, bytes: plan.max_bytes as usize, any: false };
@@ -118,7 +121,7 @@ fn read(reader: &Reader, plan: &Plan, form: Form, mode: ReadMode) -> Option<(Par
 }
 
 /// The timestamps of single records. May wait for the disk.
-pub(super) fn timestamps(reader: &Reader, places: &[Option<(LogId, Offset)>]) -> Vec<Option<i64>> {
+pub(super) fn timestamps(reader: &dyn ReadLogs, places: &[Option<(LogId, Offset)>]) -> Vec<Option<i64>> {
     /// Looks at the disk for one answer at most.
     const MAX_LOOKS: usize = 1_000;
     let mut looks = 0;

@@ -22,7 +22,9 @@ mod backup;
 mod clock;
 mod fetch;
 mod flight;
+mod life;
 mod recording;
+mod snapshot;
 mod start;
 mod state;
 mod stats;
@@ -32,35 +34,40 @@ mod tests;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use smallvec::SmallVec;
 use takhin_core::{
-    ConsumerId, Event, GroupName, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response, StorageError,
-    TopicName, response::Bounds,
+    Applied, ConsumerId, Event, GroupName, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response,
+    StorageError, TopicName, response::Bounds,
 };
 use tokio::{
     runtime::Handle,
-    sync::{Notify, oneshot},
+    sync::{
+        Notify,
+        oneshot::{self, Receiver, error::RecvError},
+    },
 };
 
 pub use backup::{Backup, BackupError};
 pub use fetch::Fetched;
 use fetch::Form;
 pub use flight::Flight;
+pub use snapshot::SnapshotError;
 pub use start::{DriverConfig, StartError, Started, TraceConfig};
 pub use takhin_core::TopicView;
 
 use crate::{
-    engine::{
-        ReadError,
-        local::{DiskRoom, EngineStats, Flusher, Reader},
-    },
+    engine::{Figures, ReadError, ReadLogs, WriteSoon},
     record::EncodedBatch,
 };
 use clock::Clock;
 use state::{Letter, Lookup, Message, State};
 use stats::DriverStats;
+
+/// How often it is said that somebody waits, which holds for a minute.
+const WATCH_AGAIN: Duration = Duration::from_secs(30);
 
 /// Hands requests to the broker, and answers back. Clones are the same broker.
 #[derive(Clone)]
@@ -73,11 +80,10 @@ struct Shared {
     clock: Clock,
     /// Rings when the next deadline came closer.
     sooner: Notify,
-    reader: Reader,
-    flusher: Flusher,
+    reader: Arc<dyn ReadLogs>,
+    writing: Arc<dyn WriteSoon>,
     stats: Arc<DriverStats>,
-    engine_stats: Arc<EngineStats>,
-    disk: DiskRoom,
+    figures: Box<dyn Figures>,
     runtime: Handle,
 }
 
@@ -171,6 +177,8 @@ impl Driver {
     }
 
     async fn ask_with(&self, request: Request, bodies: Bodies, form: Form) -> Result<Answer, Refusal> {
+        // Where logs grow by themselves, what is waited for is watched.
+        let awaited = self.shared.reader.is_shared().then(|| request.clone());
         let (mut call, mut next) = self.begin(request, bodies);
         loop {
             match next {
@@ -189,13 +197,34 @@ impl Driver {
                         tokio::task::yield_now().await;
                         call.write();
                     }
-                    next = Next::Now(match receiver.await {
+                    let heard = match &awaited {
+                        None => receiver.await,
+                        Some(request) => self.watching(request, receiver).await,
+                    };
+                    next = Next::Now(match heard {
                         Ok(letter) => self.open(letter),
-                        Err(_) => Message::Reply(Err(Refusal::ShuttingDown), None),
+                        Err(_) => Message::Reply(Err(self.gone()), None),
                     });
                 }
             }
         }
+    }
+
+    /// Waits, and has what the request waits for watched for as long.
+    async fn watching(&self, request: &Request, mut letter: Receiver<Letter>) -> Result<Letter, RecvError> {
+        loop {
+            let logs = self.lock().awaited(request);
+            self.shared.reader.watch(&logs);
+            tokio::select! {
+                heard = &mut letter => return heard,
+                () = tokio::time::sleep(WATCH_AGAIN) => {}
+            }
+        }
+    }
+
+    /// What is answered to whoever nobody will answer any more.
+    fn gone(&self) -> Refusal {
+        if self.lock().over { Refusal::GroupMoving { applied: Applied::Unknown } } else { Refusal::ShuttingDown }
     }
 
     fn open(&self, letter: Letter) -> Message {
@@ -232,6 +261,10 @@ impl Driver {
     /// Steps for a request, and gives what it is told at once, or where to wait for it.
     fn step_for(&self, mut state: MutexGuard<'_, State>, call: &mut Call, event: Event) -> Next {
         let request = call.request;
+        if state.over {
+            let applied = if matches!(event, Event::Request { .. }) { Applied::Nothing } else { Applied::Unknown };
+            return Next::Now(Message::Reply(Err(Refusal::GroupMoving { applied }), None));
+        }
         let mut mail = state.step(self.shared.clock.now(), event, Some(request));
         let next = match state.hear(request, mail.own.take()) {
             Ok(message) => Next::Now(message),
@@ -247,6 +280,9 @@ impl Driver {
     /// Brings an event that is no request.
     fn bring(&self, event: Event) {
         let mut state = self.lock();
+        if state.over {
+            return;
+        }
         let mail = state.step(self.shared.clock.now(), event, None);
         let sooner = state.deadline_came_closer();
         drop(state);
@@ -269,7 +305,7 @@ impl Driver {
             self.shared.runtime.spawn_blocking(move || driver.look_up(&lookup));
         }
         if mail.unwritten {
-            self.shared.flusher.flush();
+            self.shared.writing.write();
         }
     }
 
@@ -299,7 +335,7 @@ impl Driver {
         timestamp_ms: i64,
     ) -> Result<Option<(Offset, i64)>, Refusal> {
         let (log, bounds) = self.lock().core.bounds(topic, partition)?;
-        let reader = self.shared.reader.clone();
+        let reader = Arc::clone(&self.shared.reader);
         let looked = tokio::task::spawn_blocking(move || reader.lookup_time(log, timestamp_ms, bounds.end)).await;
         let result = looked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())));
         result.map_err(|error| fetch::lookup_refusal(&error, topic))
@@ -329,8 +365,8 @@ impl Driver {
         if places.iter().all(Option::is_none) {
             return places.iter().map(|_| None).collect();
         }
-        let reader = self.shared.reader.clone();
-        let read = tokio::task::spawn_blocking(move || fetch::timestamps(&reader, &places)).await;
+        let reader = Arc::clone(&self.shared.reader);
+        let read = tokio::task::spawn_blocking(move || fetch::timestamps(&*reader, &places)).await;
         read.unwrap_or_else(|_| (0..wanted).map(|_| None).collect())
     }
 
@@ -359,7 +395,7 @@ impl fmt::Debug for Driver {
 #[allow(clippy::large_enum_variant)]
 enum Next {
     Now(Message),
-    Wait(oneshot::Receiver<Letter>),
+    Wait(Receiver<Letter>),
 }
 
 /// A request under way. Dropped before its end, it tells the core that the client hung up.
@@ -376,7 +412,7 @@ struct Call {
 impl Call {
     fn write(&mut self) {
         if std::mem::take(&mut self.unwritten) {
-            self.driver.shared.flusher.flush();
+            self.driver.shared.writing.write();
         }
     }
 }

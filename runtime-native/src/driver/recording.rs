@@ -21,7 +21,7 @@ const WAITING: usize = 64 << 10;
 
 /// Where steps go.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(crate) struct Recording {
     steps: SyncSender<Step>,
     thread: JoinHandle<()>,
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use rustc_hash::FxHashMap;
 use takhin_core::{
     AppendId, Command, ConsumerId, Core, Date, Event, FactSeq, FetchId, FetchPart, LogId, Offset, Parts, Refusal,
-    RequestId, Response, StorageError, StorageState, Timestamp,
+    Request, RequestId, Response, StorageError, StorageState, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -16,22 +16,21 @@ use super::{
     recording::Recording,
     stats::DriverStats,
 };
-use crate::engine::{
-    SubmitError, WriteOp,
-    local::{LocalEngine, Submitted},
-};
+use crate::engine::{Engine, SubmitError, Submitted, WriteOp};
 
 /// The core and its keeper.
 pub(super) struct State {
     pub(super) core: Core,
     /// Gone once the broker has stopped.
-    pub(super) engine: Option<LocalEngine>,
+    pub(super) engine: Option<Box<dyn Engine>>,
     /// Every request whose task did not hear its reply yet.
     places: FxHashMap<RequestId, Place>,
     pub(super) bodies: FxHashMap<RequestId, Bodies>,
     pub(super) fetches: FxHashMap<FetchId, Fetched>,
     pub(super) storage: StorageState,
     pub(super) draining: bool,
+    /// Nobody is answered any more: another node may be this core by now.
+    pub(super) over: bool,
     requests: u64,
     commands: Vec<Command>,
     stats: Arc<DriverStats>,
@@ -102,7 +101,7 @@ pub(super) struct Mail {
 }
 
 impl State {
-    pub(super) fn new(core: Core, engine: LocalEngine, stats: Arc<DriverStats>, flight: FlightRecorder) -> Self {
+    pub(super) fn new(core: Core, engine: Box<dyn Engine>, stats: Arc<DriverStats>, flight: FlightRecorder) -> Self {
         Self {
             core,
             engine: Some(engine),
@@ -111,6 +110,7 @@ impl State {
             fetches: FxHashMap::default(),
             storage: StorageState::Ok,
             draining: false,
+            over: false,
             requests: 0,
             commands: Vec::new(),
             stats,
@@ -283,6 +283,26 @@ impl State {
             self.places.insert(request, Place::Reading);
         }
         Ok(message)
+    }
+
+    /// Ends at once: whoever waits, or comes, hears that the group is moving.
+    pub(super) fn abandon(&mut self) {
+        self.over = true;
+        self.engine = None;
+        self.places.clear();
+        self.bodies.clear();
+        self.fetches.clear();
+    }
+
+    /// The logs that a parked poll or read waits for.
+    pub(super) fn awaited(&self, request: &Request) -> Vec<LogId> {
+        match request {
+            Request::Consume { consumer, .. } => self.core.held(*consumer).collect(),
+            Request::Read { topic, partition, .. } => {
+                self.core.bounds(topic, *partition).map(|(log, _)| log).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether the clock is to be set to an earlier moment than it is.

@@ -18,7 +18,7 @@ use super::{Driver, Fetched, Health, Shared};
 
 /// Counters, since the start.
 #[derive(Debug)]
-pub(super) struct DriverStats {
+pub(crate) struct DriverStats {
     pub(super) wake_seconds: Histogram,
     produced_records: Counter,
     produced_bytes: Counter,
@@ -134,8 +134,7 @@ impl Driver {
     /// Shows the broker's counters, and the engine's, under their names; and whenever somebody looks, how it is.
     pub fn register(&self, registry: &mut Registry) {
         self.shared.stats.register(registry);
-        self.shared.engine_stats.register(registry);
-        registry.register_collector(Box::new(self.shared.disk.clone()));
+        self.shared.figures.register(registry);
         registry.register_collector(Box::new(AtThisMoment(Arc::downgrade(&self.shared))));
     }
 }

@@ -29,7 +29,7 @@ use super::{
     in_flight::{Departed, InFlight},
     link::Link,
 };
-use crate::driver::Driver;
+use crate::broker::Broker;
 
 /// Stands for one answer until it got away.
 pub(super) struct Receipt {
@@ -40,7 +40,7 @@ pub(super) struct Receipt {
 
 /// Who is told that the answer to a poll was lost.
 struct PollAnswered {
-    driver: Driver,
+    broker: Broker,
     request: RequestId,
     consumer: ConsumerId,
     /// Dropped after the driver was told.
@@ -49,9 +49,9 @@ struct PollAnswered {
 
 impl Receipt {
     /// For the answer to the poll `request` of `consumer`.
-    pub(super) fn of_poll(driver: Driver, request: RequestId, consumer: ConsumerId, in_flight: &InFlight) -> Self {
+    pub(super) fn of_poll(broker: Broker, request: RequestId, consumer: ConsumerId, in_flight: &InFlight) -> Self {
         let departed = in_flight.depart(consumer, request);
-        Self { poll: Some(PollAnswered { driver, request, consumer, _departed: departed }), room: None }
+        Self { poll: Some(PollAnswered { broker, request, consumer, _departed: departed }), room: None }
     }
 
     /// For an answer of which nobody has to know whether it was lost.
@@ -75,7 +75,7 @@ impl Drop for Receipt {
     fn drop(&mut self) {
         if let Some(poll) = self.poll.take() {
             tracing::debug!(consumer = %poll.consumer, "a poll's answer could not be delivered");
-            poll.driver.undelivered(poll.request, poll.consumer);
+            poll.broker.undelivered(poll.request, poll.consumer);
         }
     }
 }

@@ -27,6 +27,7 @@ impl From<Refusal> for ApiError {
             Refusal::StorageUnavailable { error: cause, applied } => {
                 error.retryable(applied == Applied::Nothing).retry_after(storage_retry_after(&cause))
             }
+            Refusal::GroupMoving { applied } => error.retryable(applied == Applied::Nothing).retry_after(SHORTLY),
             Refusal::ShuttingDown => error.retryable(true).retry_after(SHORTLY),
             _ => error,
         }
@@ -73,6 +74,8 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::ProducerFenced { .. } => (StatusCode::CONFLICT, "producer_fenced"),
         Refusal::IdempotencyKeyReused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
         Refusal::StorageUnavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
+        Refusal::GroupMoving { .. } => (StatusCode::SERVICE_UNAVAILABLE, "group_moving"),
+        Refusal::Unsupported { .. } => (StatusCode::NOT_IMPLEMENTED, "unsupported"),
         Refusal::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
     }
 }
@@ -196,6 +199,9 @@ mod tests {
                 false,
                 Some(LATER),
             ),
+            (Refusal::GroupMoving { applied: Applied::Nothing }, 503, "group_moving", true, Some(SHORTLY)),
+            (Refusal::GroupMoving { applied: Applied::Unknown }, 503, "group_moving", false, Some(SHORTLY)),
+            (Refusal::Unsupported { what: "a backup".into() }, 501, "unsupported", false, None),
             (Refusal::ShuttingDown, 503, "shutting_down", true, Some(SHORTLY)),
         ]
     }

@@ -19,7 +19,7 @@ use super::{
     stats::HttpStats,
     tls::Tls,
 };
-use crate::driver::Driver;
+use crate::broker::Broker;
 
 /// How long no connection is accepted after accepting one has failed, as it does when no file handles are left.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -72,8 +72,8 @@ impl Server {
     }
 
     /// Serves the broker from now on.
-    pub fn open(&self, driver: Driver) {
-        let (routing, stats) = routing(Arc::clone(&self.config), driver);
+    pub fn open(&self, broker: impl Into<Broker>) {
+        let (routing, stats) = routing(Arc::clone(&self.config), broker.into());
         self.shared.send_modify(|shared| (shared.routing, shared.stats) = (routing, stats));
     }
 

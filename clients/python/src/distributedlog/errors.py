@@ -319,6 +319,7 @@ _BY_CODE: Mapping[str, type[ServerError]] = {
     "overloaded": OverloadedError,
     "too_many": OverloadedError,
     "too_many_connections": OverloadedError,
+    "group_moving": OverloadedError,
     "shutting_down": OverloadedError,
     "not_ready": OverloadedError,
     "internal": InternalServerError,

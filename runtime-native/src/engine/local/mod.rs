@@ -60,6 +60,7 @@ mod replace;
 mod report;
 mod room;
 mod rounds;
+mod seam;
 mod snapshot;
 mod stats;
 mod tail;
@@ -80,7 +81,6 @@ pub use config::{Durability, LocalConfig};
 pub use home::OpenError;
 pub(crate) use home::make_root;
 pub use opening::{LogBounds, LogSpec, Opening};
-pub use queue::Submitted;
 pub use reader::Reader;
 pub use report::{CutOff, RecoveryNote, RecoveryReport};
 pub use room::DiskRoom;
@@ -95,7 +95,7 @@ use self::{
     rounds::Rounds,
     writer::Writer,
 };
-use super::{Completions, StorageError, SubmitError, WriteOp};
+use super::{Completions, StorageError, SubmitError, Submitted, WriteOp};
 
 /// The engine. Dropping it without [`LocalEngine::stop`] is like the death of the process: what was acknowledged
 /// is there at the next start, what waits is not.
@@ -135,11 +135,15 @@ impl LocalEngine {
     /// # Errors
     /// If the threads can't be made. The engine is of no use then.
     pub fn start(&mut self, sink: impl Completions + 'static) -> io::Result<()> {
+        self.start_writing(Box::new(sink))
+    }
+
+    fn start_writing(&mut self, sink: Box<dyn Completions>) -> io::Result<()> {
         if let Run::Ready(writer) = std::mem::replace(&mut self.run, Run::Ended) {
             let (shared, layout) = (Arc::clone(&writer.shared), writer.layout.clone());
             let (interval, max_keys) = (writer.config.cleanup_interval, writer.config.compaction_keys);
             let (background, jobs) = mpsc::channel();
-            self.rounds.begin(*writer, Box::new(sink), background);
+            self.rounds.begin(*writer, sink, background);
             let (rounds, queue) = (Arc::clone(&self.rounds), Arc::clone(&self.queue));
             let thread = thread::Builder::new().name("takhin-writer".to_owned());
             self.run = Run::Running(thread.spawn(move || {

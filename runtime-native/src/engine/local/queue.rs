@@ -9,7 +9,7 @@ use std::{
 use takhin_core::{LogId, Offset, TopicConfig, TopicDurability, TopicId};
 
 use super::checkpoint::CheckpointEnd;
-use crate::engine::{SubmitError, WriteOp};
+use crate::engine::{SubmitError, Submitted, WriteOp};
 
 /// Operations in the order in which they came. Appends are refused while more than the bound waits; nothing else
 /// is ever refused, and nothing else is large for long.
@@ -42,16 +42,6 @@ pub(super) enum End {
     Drained,
     /// At once, as if the process had died.
     Abandoned,
-}
-
-/// What comes of having submitted an operation: nothing, until somebody sees to it that a round begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Submitted {
-    /// Whoever submitted it is to see to that.
-    First,
-    /// Whoever submitted the first does.
-    BehindOthers,
 }
 
 /// What the writer has been given.

@@ -109,14 +109,15 @@ impl Caller {
 
     /// Asks for what a consumer needs: to read its group and every topic that it can reach. A consumer that isn't there
     /// is the core's to refuse.
-    pub(crate) fn may_use(&self, app: &App, consumer: ConsumerId) -> ApiResult<()> {
+    pub(crate) async fn may_use(&self, app: &App, consumer: ConsumerId) -> ApiResult<()> {
         let Self::Key(_) = self else { return Ok(()) };
         let mut topics = Ok(());
-        let group = app.driver().reach(consumer, |topic| {
+        let reached = app.broker().reach(consumer, |topic| {
             if topics.is_ok() {
                 topics = self.may_be_told_of(topic);
             }
         });
+        let group = reached.await?;
         match group {
             Some(group) if !self.has(Scope::Groups, Right::Read, &group) => {
                 Err(forbidden(Scope::Groups, Right::Read, None))

@@ -63,7 +63,7 @@ impl Need {
             }
             Self::Consumer => {
                 let ConsumerPath(consumer) = ConsumerPath::from_request_parts(parts, app).await?;
-                caller.may_use(app, consumer)
+                caller.may_use(app, consumer).await
             }
         }
     }

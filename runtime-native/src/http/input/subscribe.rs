@@ -6,7 +6,6 @@ use takhin_core::{
     Assignor, ClientId, ConsumerId, ConsumerOptions, GroupName, InstanceId, NameError, OffsetReset, RecordFormat,
     TopicName, TopicPattern, Topics,
 };
-use uuid::Uuid;
 
 use super::{
     consumers::{as_given, consumer_id, or_default},
@@ -97,7 +96,8 @@ fn subscription_bounds(object: &mut Schema) {
 /// What `POST /subscribe` asks for.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub(crate) consumer: ConsumerId,
+    /// [`None`] if the client chose none.
+    pub(crate) consumer: Option<ConsumerId>,
     pub(crate) group: GroupName,
     pub(crate) topics: Topics,
     pub(crate) options: ConsumerOptions,
@@ -105,16 +105,16 @@ pub(crate) struct Subscription {
 }
 
 impl Subscribe {
-    /// Checks every field. The consumer's id is drawn if the client chose none.
+    /// Checks every field.
     pub(crate) fn check(self) -> Result<Subscription, ApiError> {
         let group = GroupName::new(&self.group_id).map_err(|error| invalid_name("group_id", &self.group_id, error))?;
         let topics = topics(self.topics.as_deref(), self.topic_pattern.as_deref())?;
         let consumer = match &self.consumer_id {
-            Some(id) => consumer_id(id).ok_or_else(|| {
+            Some(id) => Some(consumer_id(id).ok_or_else(|| {
                 let message = "consumer_id must be a UUID";
                 ApiError::unacceptable("invalid_consumer_id", "consumer_id", message).with("value", id.as_str())
-            })?,
-            None => ConsumerId(Uuid::new_v4()),
+            })?),
+            None => None,
         };
         Ok(Subscription {
             consumer,
@@ -248,14 +248,14 @@ mod tests {
         assert!(!made.allow_missing);
         let Topics::Named(names) = made.topics else { panic!("topics were named") };
         assert_eq!(names.iter().map(|t| &**t).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(made.consumer.0.get_version_num(), 4);
+        assert_eq!(made.consumer, None);
     }
 
     #[test]
     fn a_client_may_choose_its_id() {
         let id = "550e8400-e29b-41d4-a716-446655440000";
         let made = subscribe(&json!({"group_id": "g", "topics": ["a"], "consumer_id": id})).expect("good");
-        assert_eq!(made.consumer.to_string(), id);
+        assert_eq!(made.consumer.map(|it| it.to_string()).as_deref(), Some(id));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn translated(error: ApiError) -> ApiError {
         "invalid_consumer_config_constraint" => 40_001,
         "invalid_base64" => 42_203,
         "no_committed_offset" | "data_corrupt" | "internal" => KAFKA_ERROR,
-        "storage_unavailable" | "overloaded" | "too_many" | "shutting_down" => RETRIABLE,
+        "storage_unavailable" | "overloaded" | "too_many" | "group_moving" | "shutting_down" => RETRIABLE,
         // A body that is JSON and not what it should be is a violated constraint there.
         "invalid_field" | "unknown_field" | "missing_field" | "conflicting_fields" => 422,
         _ => u32::from(error.status().as_u16()),

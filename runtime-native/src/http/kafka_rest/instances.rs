@@ -117,7 +117,7 @@ impl Instances {
             self.may_have.store((self.lock().len() * 2).max(FEW), Ordering::Relaxed);
         }
         // Known before it is there: a client that hangs up meanwhile may leave it behind, and has to find it then.
-        let consumer = ConsumerId(Uuid::new_v4());
+        let consumer = app.broker().draw_consumer_id(&name.group);
         self.lock().insert(name.clone(), Instance { consumer, manner });
         let created = create(consumer).await;
         if created.is_err() {

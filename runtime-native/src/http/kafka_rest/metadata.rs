@@ -86,7 +86,7 @@ pub(super) async fn partition(State(app): State<Arc<App>>, PartitionPath(name, p
 }
 
 pub(super) async fn offsets(State(app): State<Arc<App>>, PartitionPath(topic, partition): PartitionPath) -> ApiResult {
-    let bounds = app.driver.bounds(&topic, partition)?;
+    let bounds = app.broker.bounds(&topic, partition).await?;
     json(&Offsets { beginning_offset: bounds.start.0, end_offset: bounds.end.0 })
 }
 

@@ -100,7 +100,7 @@ impl KafkaRest {
     /// The instance of that name, for who may read all that it can reach.
     async fn find(&self, app: &App, caller: &Caller, name: &InstanceName) -> ApiResult<Instance> {
         let instance = self.instances.find(app, name).await?;
-        caller.may_use(app, instance.consumer)?;
+        caller.may_use(app, instance.consumer).await?;
         Ok(instance)
     }
 }

@@ -85,7 +85,7 @@ pub(super) async fn committed(
     if !asked.iter().all(|(topic, partition)| known.iter().any(|(name, n, ..)| (name, n) == (topic, partition))) {
         for (topic, partition) in &asked {
             caller.may(Scope::Topics, Right::Read, topic)?;
-            app.driver.bounds(topic, *partition)?;
+            app.broker.bounds(topic, *partition).await?;
         }
         let group = app.group(name.group.clone()).await?;
         known = group.partitions.into_iter().map(|at| (at.topic, at.partition, at.committed, at.metadata)).collect();

@@ -103,7 +103,7 @@ pub(super) async fn to_partition(
     headers: HeaderMap,
     body: RecordsBody,
 ) -> ApiResult {
-    app.driver.bounds(&topic, partition)?;
+    app.broker.bounds(&topic, partition).await?;
     app.produce_v2(&caller, TopicPath(topic), Some(partition), &headers, body).await
 }
 

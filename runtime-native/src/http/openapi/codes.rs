@@ -103,12 +103,14 @@ pub(crate) const CODES: &[(u16, &str, &str)] = &[
     (429, "rate_limited", "The client is beyond one of its limits. `details`: limit, value, wait_ms."),
     (431, "headers_too_large", "The request's line and headers are too long, or too many. The connection is closed."),
     (500, "internal", "A bug."),
+    (501, "unsupported", "The engine that the server runs on has no means for this. `details`: what."),
     (503, "storage_unavailable", "Storage takes no writes. `details`: applied (`nothing` or `unknown`)."),
     (503, "partly_produced", "Some records were not appended. `details`: offsets, null where a record was not."),
     (503, "overloaded", "There is no room for more request bodies, or for more answers that clients have not taken."),
     (503, "too_many", "As many polls wait as may. `details`: what, limit."),
     (503, "too_many_connections", "There are as many connections as there may be. The connection is closed."),
     (503, "starting", "The server reads what it has on disk. The connection is closed."),
+    (503, "group_moving", "The group is moving from one node to another. `details`: applied (`nothing` or `unknown`)."),
     (503, "shutting_down", "The server is about to stop."),
     (503, "backup_running", "Another backup is being taken."),
     (503, "backup_failed", "No backup could be begun."),
@@ -161,10 +163,11 @@ pub(crate) const BODY: &[Code] = &[
 ];
 
 /// Whatever asks the broker's state machine.
-pub(crate) const ASKS: &[Code] = &[(503, "shutting_down")];
+pub(crate) const ASKS: &[Code] = &[(501, "unsupported"), (503, "group_moving"), (503, "shutting_down")];
 
 /// Whatever changes something that is kept.
-pub(crate) const WRITES: &[Code] = &[(503, "storage_unavailable"), (503, "shutting_down")];
+pub(crate) const WRITES: &[Code] =
+    &[(501, "unsupported"), (503, "storage_unavailable"), (503, "group_moving"), (503, "shutting_down")];
 
 /// A consumer named by the path.
 pub(crate) const CONSUMER: &[Code] =

@@ -43,7 +43,7 @@ pub(super) async fn backup(
             .retryable(true)
             .retry_after(5));
     };
-    let backup = app.driver.hold().await.map_err(|error| {
+    let backup = app.broker.hold().await.map_err(|error| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "backup_failed", error.to_string()).retry_after(5)
     })?;
     let (pieces, mut written) = mpsc::channel::<Bytes>(AHEAD);

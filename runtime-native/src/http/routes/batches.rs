@@ -86,7 +86,7 @@ impl App {
 
     /// Answers a read of one partition with batches.
     pub(super) async fn read_in_batches(&self, caller: &Caller, read: Request, asked: Asked) -> ApiResult {
-        let answer = caller.while_known(self.driver.ask_stored(read)).await??;
+        let answer = caller.while_known(self.broker.ask_stored(read)).await??;
         let Response::Read(ReadResult { log, from, next, bounds, .. }) = answer.response else {
             return Err(mismatch(&answer.response));
         };

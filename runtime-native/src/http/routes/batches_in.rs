@@ -45,7 +45,7 @@ impl App {
         query: &Query,
         body: Received,
     ) -> ApiResult {
-        let found = self.driver.topic(&topic);
+        let found = self.broker.topic(&topic);
         let missing = found.is_none();
         let made = || Some((topic.clone(), self.config.auto_create_partitions?, TopicConfig::default()));
         let found = found.map(|view| (view.name, view.partitions, view.config));
@@ -83,7 +83,7 @@ impl App {
     async fn store(&self, topic: &TopicName, partition: u32, batch: EncodedBatch) -> Result<Stored, ApiError> {
         let records = batch.records();
         let bodies = Bodies::from_iter([(partition, batch)]);
-        match self.driver.produce(topic.clone(), bodies, None).await?.response {
+        match self.broker.produce(topic.clone(), bodies, None).await?.response {
             Response::Produced(results) => {
                 let result = results.into_iter().next().ok_or_else(|| ApiError::bug("a batch has no result"))?;
                 let base = result.result.map_err(not_produced)?;

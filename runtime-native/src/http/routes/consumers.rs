@@ -41,14 +41,15 @@ pub(super) async fn subscribe(State(app): State<Arc<App>>, caller: Caller, _: No
     let wanted = app.read(&body, |json| object::<Subscribe>(json)?.check()).await?;
     caller.may(Scope::Groups, Right::Read, &wanted.group)?;
     caller.may_subscribe(&wanted.topics)?;
+    let consumer = wanted.consumer.unwrap_or_else(|| app.broker.draw_consumer_id(&wanted.group));
     tracing::debug!(
-        consumer = %wanted.consumer,
+        %consumer,
         group = &*wanted.group,
         client_id = wanted.options.client_id.as_deref().unwrap_or_default(),
         "subscribe"
     );
     let request = Request::Subscribe {
-        consumer: wanted.consumer,
+        consumer,
         group: wanted.group,
         topics: wanted.topics.clone(),
         options: wanted.options,
@@ -211,12 +212,12 @@ impl App {
         topics: &Topics,
         request: Request,
     ) -> Result<ConsumerDescription, ApiError> {
-        let mut answer = self.driver.ask(request.clone()).await;
+        let mut answer = self.broker.ask(request.clone()).await;
         if self.config.auto_create_partitions.is_some()
             && let (Err(Refusal::TopicNotFound { .. }), Topics::Named(names)) = (&answer, topics)
         {
             self.ensure_topics(caller, names).await?;
-            answer = self.driver.ask(request).await;
+            answer = self.broker.ask(request).await;
         }
         described(answer?)
     }
@@ -230,7 +231,7 @@ impl App {
     ) -> ApiResult<(Answer, Receipt)> {
         self.settle_before(consumer, &poll).await;
         // In a place of its own: what holds it would have room for it several times.
-        let answer = caller.while_known(Box::pin(self.driver.ask(poll))).await??;
+        let answer = caller.while_known(Box::pin(self.broker.ask(poll))).await??;
         self.with_receipt(caller, consumer, answer)
     }
 
@@ -242,7 +243,7 @@ impl App {
         poll: Request,
     ) -> ApiResult<(Answer, Receipt)> {
         self.settle_before(consumer, &poll).await;
-        let answer = caller.while_known(self.driver.ask_stored(poll)).await??;
+        let answer = caller.while_known(self.broker.ask_stored(poll)).await??;
         self.with_receipt(caller, consumer, answer)
     }
 
@@ -254,7 +255,7 @@ impl App {
     }
 
     fn with_receipt(&self, caller: &Caller, consumer: ConsumerId, answer: Answer) -> ApiResult<(Answer, Receipt)> {
-        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        let receipt = Receipt::of_poll(self.broker.clone(), answer.request, consumer, &self.in_flight);
         if let Response::Consumed(found) = &answer.response {
             caller.may_have(found)?;
         }
@@ -267,7 +268,7 @@ impl App {
 
     /// Ends a consumer, and gives its id.
     pub(in crate::http) async fn close(&self, consumer: ConsumerId) -> ApiResult<ConsumerId> {
-        match self.driver.ask(Request::Close { consumer }).await?.response {
+        match self.broker.ask(Request::Close { consumer }).await?.response {
             Response::Closed { consumer } => Ok(consumer),
             other => Err(mismatch(&other)),
         }
@@ -302,12 +303,12 @@ impl App {
 
     /// Asks something that is answered with a consumer.
     pub(in crate::http) async fn consumer(&self, request: Request) -> Result<ConsumerDescription, ApiError> {
-        described(self.driver.ask(request).await?)
+        described(self.broker.ask(request).await?)
     }
 
     /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
     pub(in crate::http) async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
-        match self.driver.ask(request).await.map_err(|refusal| ApiError::from(refusal).repeatable())?.response {
+        match self.broker.ask(request).await.map_err(|refusal| ApiError::from(refusal).repeatable())?.response {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),
         }

@@ -32,7 +32,7 @@ pub(super) async fn trace(State(app): State<Arc<App>>, Extension(asked): Extensi
     let wanted = Query::parse(&uri, &["steps"])?.get("steps").unwrap_or(DEFAULT_STEPS);
     let steps = usize::try_from(wanted).ok().filter(|_| STEPS.contains(&wanted));
     let steps = steps.ok_or_else(|| ApiError::out_of_range("steps", wanted, *STEPS.start(), *STEPS.end()))?;
-    let flight = app.driver.flight();
+    let flight = app.broker.flight();
     let about_bytes = flight.steps().min(steps) * STEP_BYTES;
     let (bytes, room) = app.with_room(about_bytes, || Ok(flight.trace(steps).into_bytes())).await?;
     if bytes.is_empty() {

@@ -45,7 +45,7 @@ pub(super) async fn describe(State(app): State<Arc<App>>, GroupPath(group): Grou
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, GroupPath(group): GroupPath, _: NoQuery) -> ApiResult {
-    match app.driver.ask(Request::DeleteGroup { group }).await?.response {
+    match app.broker.ask(Request::DeleteGroup { group }).await?.response {
         Response::GroupDeleted { group } => json(&Deleted::new(&group)),
         other => Err(mismatch(&other)),
     }
@@ -95,14 +95,14 @@ pub(super) async fn delete_offsets(
 
 impl App {
     pub(in crate::http) async fn groups(&self) -> Result<Vec<GroupSummary>, ApiError> {
-        match self.driver.ask(Request::ListGroups).await?.response {
+        match self.broker.ask(Request::ListGroups).await?.response {
             Response::Groups(groups) => Ok(groups),
             other => Err(mismatch(&other)),
         }
     }
 
     pub(in crate::http) async fn group(&self, group: GroupName) -> Result<GroupDescription, ApiError> {
-        match self.driver.ask(Request::DescribeGroup { group }).await?.response {
+        match self.broker.ask(Request::DescribeGroup { group }).await?.response {
             Response::Group(group) => Ok(group),
             other => Err(mismatch(&other)),
         }
@@ -124,7 +124,7 @@ impl App {
                 let mut partitions = Vec::new();
                 for topic in topics.into_iter().collect::<BTreeSet<_>>() {
                     may(&topic)?;
-                    let found = self.driver.topic(&topic);
+                    let found = self.broker.topic(&topic);
                     let view = found.ok_or_else(|| Refusal::TopicNotFound { topic: topic.clone() })?;
                     partitions.extend((0..view.partitions).map(|partition| (topic.clone(), partition)));
                 }
@@ -139,7 +139,7 @@ impl App {
     }
 
     async fn change_offsets(&self, request: Request) -> ApiResult {
-        match self.driver.ask(request).await?.response {
+        match self.broker.ask(request).await?.response {
             Response::OffsetsSet { group, dry_run, changes } => json(&OffsetChanges::new(&group, dry_run, &changes)),
             other => Err(mismatch(&other)),
         }

@@ -16,12 +16,12 @@ use crate::http::{
 
 /// Always 200: it tells, and judges nothing.
 pub(super) async fn health(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    json(&HealthView::new(&app.driver.health()))
+    json(&HealthView::new(&app.broker.health()))
 }
 
 /// 200 if requests are welcome here, 503 `not_ready` if they had better go elsewhere.
 pub(super) async fn ready(State(app): State<Arc<App>>, _: NoQuery) -> ApiResult {
-    let health = app.driver.health();
+    let health = app.broker.health();
     if health.storage.is_ok() && !health.draining {
         return json(&Status::OK);
     }

@@ -191,7 +191,7 @@ impl App {
     async fn look(&self, caller: &Caller, read: &LongRead, timeout_ms: u32) -> Result<Look, ApiError> {
         // Taken before, so that what is read has a place to be.
         let room = self.answers.take(LOOK.max_bytes as usize + 2 * PIECE_BYTES)?;
-        let answer = caller.while_known(self.driver.ask(read.request(timeout_ms))).await??;
+        let answer = caller.while_known(self.broker.ask(read.request(timeout_ms))).await??;
         match answer.response {
             Response::Read(found) => Ok(Look { found, records: answer.records, room }),
             other => Err(mismatch(&other)),
@@ -246,7 +246,7 @@ impl App {
             if read.is_done() || nothing_new && read.follow.is_none() {
                 return Ok(());
             }
-            if self.driver.is_draining() {
+            if self.broker.is_draining() {
                 return Err(Refusal::ShuttingDown.into());
             }
             if read.follow.is_some() && found.next >= found.bounds.end {

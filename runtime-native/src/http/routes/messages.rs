@@ -123,7 +123,7 @@ pub(super) async fn read(
     if form == Form::Batches {
         return Box::pin(app.read_in_batches(&caller, read, asked)).await;
     }
-    let answer = caller.while_known(app.driver.ask(read)).await??;
+    let answer = caller.while_known(app.broker.ask(read)).await??;
     let Response::Read(found) = &answer.response else {
         return Err(mismatch(&answer.response));
     };
@@ -153,11 +153,11 @@ pub(super) async fn offsets(
     uri: Uri,
 ) -> ApiResult {
     let query = Query::parse(&uri, &["timestamp_ms"])?;
-    let Bounds { start, end } = app.driver.bounds(&topic, partition)?;
+    let Bounds { start, end } = app.broker.bounds(&topic, partition).await?;
     let at = match query.get("timestamp_ms") {
         None => None,
         Some(timestamp_ms) => {
-            let found = app.driver.lookup_time(&topic, partition, timestamp_ms).await?;
+            let found = app.broker.lookup_time(&topic, partition, timestamp_ms).await?;
             Some(AtTime {
                 timestamp_ms,
                 offset: found.map(|(offset, _)| offset),
@@ -180,7 +180,7 @@ impl App {
         let heartbeat_ms = in_range("heartbeat_ms", 15_000, 1_000, 300_000)?;
         let follow = query.one_of("follow", &[("true", true), ("false", false)])?.unwrap_or(false);
         let (view, partition) = self.which_log(topic, query)?;
-        let until = self.driver.bounds(&view.name, partition)?.end;
+        let until = self.broker.bounds(&view.name, partition).await?.end;
         Ok(LongRead {
             next: self.where_to_begin(&view, partition, query).await?,
             topic: view.name,
@@ -216,7 +216,7 @@ impl App {
     ) -> ApiResult<Appended> {
         let key = IdempotencyKey::of(headers, &body.bytes)?;
         // A topic that is missing is made once the records are known to be good.
-        let found = self.driver.topic(&topic);
+        let found = self.broker.topic(&topic);
         let missing = found.is_none();
         let will_have = found.map(|view| (view.name, view.partitions, view.config));
         let made = || Some((topic.clone(), self.config.auto_create_partitions?, TopicConfig::default()));
@@ -239,7 +239,7 @@ impl App {
         }
         // What is recognised when it comes again can be sent again.
         let recognised = parsed.batches.iter().all(|(_, batch)| batch.producer().is_some());
-        let answer = self.driver.produce(name, parsed.batches, parsed.expected_offset).await;
+        let answer = self.broker.produce(name, parsed.batches, parsed.expected_offset).await;
         let again = |error: ApiError| if recognised { error.repeatable() } else { error };
         match answer.map_err(|refusal| again(refusal.into()))?.response {
             Response::Produced(batches) => Ok(Appended { places: parsed.places, batches, recognised }),
@@ -248,7 +248,7 @@ impl App {
     }
 
     fn look_up(&self, topic: TopicName) -> Result<TopicView, Refusal> {
-        self.driver.topic(&topic).ok_or(Refusal::TopicNotFound { topic })
+        self.broker.topic(&topic).ok_or(Refusal::TopicNotFound { topic })
     }
 
     async fn where_to_begin(&self, view: &TopicView, partition: u32, query: &Query) -> Result<i64, ApiError> {
@@ -258,7 +258,7 @@ impl App {
                 return Err(ApiError::malformed("conflicting_parameters", message).with("parameter", "timestamp_ms"));
             }
             (Some(offset), None) => return Ok(offset),
-            (None, None) => self.driver.bounds(&view.name, partition)?.start,
+            (None, None) => self.broker.bounds(&view.name, partition).await?.start,
             (None, Some(timestamp_ms)) => return self.offset_at(&view.name, partition, timestamp_ms).await,
         };
         as_signed(place)
@@ -272,8 +272,8 @@ impl App {
         partition: u32,
         timestamp_ms: i64,
     ) -> Result<i64, ApiError> {
-        let end = self.driver.bounds(topic, partition)?.end;
-        let found = self.driver.lookup_time(topic, partition, timestamp_ms).await?;
+        let end = self.broker.bounds(topic, partition).await?.end;
+        let found = self.broker.lookup_time(topic, partition, timestamp_ms).await?;
         as_signed(found.map_or(end, |(offset, _)| offset))
     }
 }

@@ -61,7 +61,7 @@ use super::{
 #[cfg(target_os = "linux")]
 use crate::http::process;
 use crate::{
-    driver::Driver,
+    broker::Broker,
     keys::{Right, Scope},
 };
 pub(super) use route::{Route, Undescribed};
@@ -74,7 +74,7 @@ pub(super) use upload_wishes::{BATCH_BYTES, BATCH_LINES, COMPRESSIONS, LINE_FORM
 
 /// What handlers share.
 pub(super) struct App {
-    pub(super) driver: Driver,
+    pub(super) broker: Broker,
     guard: Guard,
     registry: Registry,
     pub(super) config: Arc<HttpConfig>,
@@ -209,7 +209,7 @@ pub fn route_needs(config: &HttpConfig) -> Vec<RouteNeeds> {
 }
 
 /// All routes, and the counters for them.
-pub(super) fn routing(config: Arc<HttpConfig>, driver: Driver) -> (Routing, Arc<HttpStats>) {
+pub(super) fn routing(config: Arc<HttpConfig>, broker: Broker) -> (Routing, Arc<HttpStats>) {
     let kafka_rest = config.kafka_rest.clone();
     let mut all: Vec<Route> = routes();
     let direct = all.iter_mut().map(Route::take_direct).collect();
@@ -221,14 +221,14 @@ pub(super) fn routing(config: Arc<HttpConfig>, driver: Driver) -> (Routing, Arc<
     #[cfg(target_os = "linux")]
     process::register(&mut registry);
     let ours = registry.sub_registry_with_prefix("takhin");
-    driver.register(ours);
+    broker.register(ours);
     stats.register(ours);
     ours.register_collector(Box::new(RoomTaken { bodies: bodies.clone(), answers: answers.clone() }));
     for observer in &*config.observers {
         observer.register(ours);
     }
     let app = Arc::new(App {
-        driver,
+        broker,
         registry,
         bodies,
         answers,
@@ -284,8 +284,8 @@ impl App {
 }
 
 impl App {
-    pub(super) fn driver(&self) -> &Driver {
-        &self.driver
+    pub(super) fn broker(&self) -> &Broker {
+        &self.broker
     }
 
     pub(super) fn config(&self) -> &HttpConfig {
@@ -300,7 +300,7 @@ impl App {
     /// not create all.
     async fn ensure_topics(&self, caller: &Caller, names: &[TopicName]) -> Result<(), ApiError> {
         if self.config.auto_create_partitions.is_some() {
-            let mut missing = names.iter().filter(|name| self.driver.topic(name).is_none());
+            let mut missing = names.iter().filter(|name| self.broker.topic(name).is_none());
             missing.try_for_each(|name| caller.may(Scope::Topics, Right::Admin, name))?;
         }
         for name in names {
@@ -315,12 +315,12 @@ impl App {
         };
         // One at a time: who comes second finds the topic there, and not on its way.
         let _turn = self.creating.lock().await;
-        if self.driver.topic(name).is_some() {
+        if self.broker.topic(name).is_some() {
             return Ok(());
         }
         let create =
             takhin_core::Request::CreateTopic { name: name.clone(), partitions, config: TopicConfig::default() };
-        match self.driver.ask(create).await {
+        match self.broker.ask(create).await {
             Ok(_) | Err(takhin_core::Refusal::TopicExists { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),
         }
@@ -367,7 +367,7 @@ impl App {
         };
         let all_read: Vec<bool> =
             partitions.iter().map(|(_, _, next, end)| next.is_some_and(|it| it >= *end)).collect();
-        let timestamps = self.driver.timestamps(partitions.into_iter().map(unread).collect()).await;
+        let timestamps = self.broker.timestamps(partitions.into_iter().map(unread).collect()).await;
         let now = now_ms();
         let age = |(timestamp, all_read): (Option<i64>, bool)| {
             if all_read { Some(0) } else { timestamp.map(|timestamp| age(timestamp, now)) }

@@ -93,7 +93,7 @@ fn limits(query: &Query) -> Result<PollLimits, ApiError> {
 impl App {
     /// Refuses a consumer that is none, and puts it where its client says that it stands.
     async fn resume(&self, consumer: ConsumerId, last_event_id: Option<&HeaderValue>) -> Result<(), ApiError> {
-        let bounds = |topic: &_, partition| self.driver.bounds(topic, partition).ok();
+        let bounds = |topic: &_, partition| self.broker.known_bounds(topic, partition).ok();
         // A poll that waits on a dead connection is answered by the seek, and its records come again by the next.
         for _ in 0..2 {
             self.in_flight.landed(consumer).await;
@@ -161,7 +161,7 @@ impl Stream {
         let Self { app, caller, consumer, limits, format, after, place, streaming, .. } = self;
         let poll = async {
             app.in_flight.settled(*consumer).await;
-            caller.may_use(app, *consumer)?;
+            caller.may_use(app, *consumer).await?;
             app.event(caller, *consumer, (*limits, *format), after, streaming).await
         };
         place.poll(poll).await.unwrap_or_else(|Replaced| Err(Refusal::PollSuperseded { consumer: *consumer }.into()))
@@ -179,8 +179,8 @@ impl App {
         streaming: &Streaming,
     ) -> Result<Bytes, ApiError> {
         let poll = Request::Consume { consumer, limits, after_batch: *after };
-        let answer = caller.while_known(self.driver.ask(poll)).await??;
-        let receipt = Receipt::of_poll(self.driver.clone(), answer.request, consumer, &self.in_flight);
+        let answer = caller.while_known(self.broker.ask(poll)).await??;
+        let receipt = Receipt::of_poll(self.broker.clone(), answer.request, consumer, &self.in_flight);
         let Response::Consumed(found) = &answer.response else {
             return Err(mismatch(&answer.response));
         };
@@ -190,7 +190,7 @@ impl App {
         let (bytes, room) = self.with_room(consumed_bytes(found), write).await?;
         *after = Some(found.batch);
         if bytes.is_empty() {
-            if self.driver.is_draining() {
+            if self.broker.is_draining() {
                 return Err(Refusal::ShuttingDown.into());
             }
             receipt.confirm();

@@ -61,7 +61,7 @@ pub(super) async fn alter(
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {
-    match app.driver.ask(Request::DeleteTopic { name }).await?.response {
+    match app.broker.ask(Request::DeleteTopic { name }).await?.response {
         Response::TopicDeleted { name } => json(&TopicDeleted { name: &name, message: "topic deleted" }),
         other => Err(mismatch(&other)),
     }
@@ -70,7 +70,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPa
 impl App {
     /// Those that whoever asks may read.
     pub(in crate::http) async fn topics(&self, caller: &Caller) -> Result<Vec<TopicDescription>, ApiError> {
-        match self.driver.ask(Request::ListTopics).await?.response {
+        match self.broker.ask(Request::ListTopics).await?.response {
             Response::Topics(mut topics) => {
                 topics.retain(|topic| caller.has(Scope::Topics, Right::Read, &topic.name));
                 Ok(topics)
@@ -89,7 +89,7 @@ impl App {
         request: Request,
         refused: impl FnOnce(Refusal) -> ApiError,
     ) -> Result<TopicDescription, ApiError> {
-        match self.driver.ask(request).await.map_err(refused)?.response {
+        match self.broker.ask(request).await.map_err(refused)?.response {
             Response::Topic(topic) => Ok(topic),
             other => Err(mismatch(&other)),
         }

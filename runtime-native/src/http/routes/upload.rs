@@ -65,7 +65,7 @@ impl App {
         body: Body,
     ) -> ApiResult {
         let wanted = wanted(uri, headers)?;
-        let found = self.driver.topic(&topic);
+        let found = self.broker.topic(&topic);
         let partitions = found.as_ref().map(|view| view.partitions).or(self.config.auto_create_partitions);
         let partitions = partitions.ok_or_else(|| Refusal::TopicNotFound { topic: topic.clone() })?;
         let mut next = BTreeMap::new();
@@ -143,7 +143,7 @@ impl Upload {
                 Next::Quiet => {}
                 Next::End => return Ok(()),
             }
-            if self.app.driver.is_draining() {
+            if self.app.broker.is_draining() {
                 return Err(Refusal::ShuttingDown.into());
             }
         }
@@ -197,7 +197,7 @@ impl Upload {
         done: &BTreeSet<u32>,
         sticky_partition: u32,
     ) -> Result<(ParsedLines, Selected), ApiError> {
-        let found = self.app.driver.topic(&self.topic);
+        let found = self.app.broker.topic(&self.topic);
         let missing = found.is_none();
         let config = match found {
             Some(view) if self.id.is_none_or(|id| id == view.id) => {
@@ -243,7 +243,7 @@ impl Upload {
         if bodies.is_empty() {
             return Ok(Appended::All);
         }
-        let results = match self.app.driver.produce(self.topic.clone(), bodies, None).await {
+        let results = match self.app.broker.produce(self.topic.clone(), bodies, None).await {
             Ok(answer) => match answer.response {
                 Response::Produced(results) => results,
                 other => return Err(mismatch(&other)),

@@ -10,8 +10,8 @@ use tempfile::tempdir;
 
 use super::harness::*;
 use crate::engine::{
-    Chunk, Completion, ReadMode, ReadPart, WriteOp,
-    local::{Durability, LocalConfig, Opening, Submitted},
+    Chunk, Completion, ReadMode, ReadPart, Submitted, WriteOp,
+    local::{Durability, LocalConfig, Opening},
 };
 
 const LOGS: u32 = 16;

@@ -9,9 +9,9 @@ use takhin_core::{AppendId, FactSeq, LogId, Offset, RequestId, TopicConfig, Topi
 
 use crate::{
     engine::{
-        AppendedAt, Chunk, Completion, ReadError, ReadMode, ReadOutcome, ReadPart, StorageError, WriteOp,
+        AppendedAt, Chunk, Completion, ReadError, ReadMode, ReadOutcome, ReadPart, StorageError, Submitted, WriteOp,
         local::{
-            LocalConfig, LocalEngine, LogBounds, LogSpec, OpenError, Opening, RecoveryReport, Submitted,
+            LocalConfig, LocalEngine, LogBounds, LogSpec, OpenError, Opening, RecoveryReport,
             disk::{Disk, RealDisk},
         },
     },
