@@ -1,20 +1,16 @@
 //! What a start says: what listens where, what was found, and what to try first.
 
-use std::{fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
-use takhin::{
-    driver::Health,
-    engine::local::{Durability, RecoveryReport},
-};
+use takhin::engine::local::{Durability, RecoveryReport};
+
+use super::running::Running;
 
 pub(super) struct Banner<'a> {
     /// Whether TLS is spoken there, and where.
     pub(super) addresses: &'a [(bool, SocketAddr)],
     pub(super) page_path: &'static str,
-    pub(super) data_dir: &'a Path,
-    pub(super) durability: Durability,
-    pub(super) report: &'a RecoveryReport,
-    pub(super) health: &'a Health,
+    pub(super) running: &'a Running,
     pub(super) took: Duration,
 }
 
@@ -27,10 +23,19 @@ impl Banner<'_> {
         if let Some(address) = self.addresses.first() {
             let _ = writeln!(text, "  page        {}{}", url(*address), self.page_path);
         }
-        let _ = writeln!(text, "  data        {}, {}", self.data_dir.display(), durability(self.durability));
-        let _ = writeln!(text, "  recovered   {}", self.recovered());
-        for note in &self.report.notes {
-            let _ = writeln!(text, "              {note}");
+        match self.running {
+            Running::Local { report, data_dir, durability: synced, .. } => {
+                let _ = writeln!(text, "  data        {}, {}", data_dir.display(), durability(*synced));
+                let _ = writeln!(text, "  recovered   {}", self.recovered(report));
+                for note in &report.notes {
+                    let _ = writeln!(text, "              {note}");
+                }
+            }
+            #[cfg(feature = "kafka")]
+            Running::Node { brokers, address, .. } => {
+                let _ = writeln!(text, "  data        in Kafka at {brokers}");
+                let _ = writeln!(text, "  node        {address}, started in {} ms", self.took.as_millis());
+            }
         }
         if let Some(address) = self.addresses.first() {
             let _ = writeln!(text, "\nTry it:\n  {}", first_command(*address));
@@ -38,16 +43,17 @@ impl Banner<'_> {
         text
     }
 
-    fn recovered(&self) -> String {
-        let RecoveryReport { boot, logs, facts, reapplied_batches, .. } = self.report;
+    fn recovered(&self, report: &RecoveryReport) -> String {
+        let RecoveryReport { boot, logs, facts, reapplied_batches, .. } = report;
         if boot.0 == 0 {
             return "nothing, this is the first start".to_owned();
         }
+        let health = self.running.broker().health();
         format!(
             "{} topics with {logs} partitions and {} consumers in {} ms \
              ({facts} facts and {reapplied_batches} batches from the journal), start {}",
-            self.health.topics,
-            self.health.consumers,
+            health.topics,
+            health.consumers,
             self.took.as_millis(),
             boot.0 + 1,
         )

@@ -9,6 +9,7 @@ mod listen;
 mod observers;
 mod reload;
 mod replay;
+mod running;
 mod serve;
 mod settings;
 mod simulate;

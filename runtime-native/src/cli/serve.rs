@@ -8,10 +8,7 @@ use std::{
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use takhin::{
-    driver::{Driver, DriverConfig, Started},
-    http::{HttpConfig, Listener, Server},
-};
+use takhin::http::{HttpConfig, Listener, Server};
 use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
@@ -23,6 +20,7 @@ use super::{
     listen::{Listening, listen},
     observers::Observers,
     reload::Reload,
+    running::Running,
     settings::{ConfigFile, LogFormat, Observing, Settings},
 };
 
@@ -57,14 +55,12 @@ impl Serve {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         let hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
 
-        let Settings { listening, storage, broker, observing, .. } = &self.settings;
+        let Settings { listening, storage, observing, .. } = &self.settings;
         let files = raise_file_limit();
         let engine = storage.config(files);
-        let durability = engine.durability;
         let observers = Observers::start(observing)?;
         let http = self.http_config(files, engine.open_files, &observers)?;
         let page_path = http.page_path();
-        let config = DriverConfig { core: broker.config(), engine, trace: observing.trace() };
         let tls = listening.tls()?;
         let listeners = listen(&listening.listen)?;
         let addresses: Vec<_> =
@@ -74,21 +70,12 @@ impl Serve {
             Listener { socket, tls }
         });
         let server = Server::start(http, listeners.collect());
-        let opened = tokio::task::block_in_place(|| Driver::start(config));
-        let Started { driver, report } = opened.map_err(|error| error.to_string())?;
+        let running = tokio::task::block_in_place(|| Running::start(&self.settings, engine))?;
         let access_log = observers.access_log.clone();
         tokio::spawn(Reload { tls, access_log, look_every: listening.tls_check_interval() }.run(hangup));
 
-        let banner = Banner {
-            addresses: &addresses,
-            page_path,
-            data_dir: &storage.data_dir,
-            durability,
-            report: &report,
-            health: &driver.health(),
-            took: began.elapsed(),
-        };
-        server.open(driver.clone());
+        let banner = Banner { addresses: &addresses, page_path, running: &running, took: began.elapsed() };
+        server.open(running.broker());
         // Whether anybody reads the banner is no reason to serve or not to.
         let _ = writeln!(io::stdout(), "{}", banner.text());
 
@@ -97,13 +84,13 @@ impl Serve {
             _ = interrupt.recv() => "SIGINT",
         };
         tracing::info!(signal, "stopping: no new connections, parked polls end, writes are finished");
-        driver.drain();
+        running.drain();
         server.close().await;
         tokio::task::block_in_place(|| {
             observers.end();
-            driver.stop()
+            running.stop()
         })?;
-        tracing::info!("stopped; everything is on disk");
+        tracing::info!("stopped; {}", running.kept());
         Ok(())
     }
 

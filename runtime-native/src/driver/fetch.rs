@@ -24,6 +24,18 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// What another node read: the bytes of whole batches, and what they are.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn from_parts(bytes: &[u8], parts: Vec<(LogId, ReadOutcome)>) -> Self {
+        Self { chunk: Chunk::of(bytes), parts: parts.into_iter().collect() }
+    }
+
+    /// The bytes, and what they are.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn into_parts(self) -> (Bytes, Vec<(LogId, ReadOutcome)>) {
+        (self.chunk.into_bytes(), self.parts.into_iter().collect())
+    }
+
     /// How many records, and how many bytes they take as stored.
     pub(super) fn size(&self) -> (u64, u64) {
         let outcomes = self.parts.iter().map(|(_, outcome)| outcome);
@@ -53,7 +65,7 @@ impl Fetched {
 
 /// In which form records are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// One by one.
     Records,
     /// Batches as they are stored.

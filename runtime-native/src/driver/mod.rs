@@ -19,15 +19,17 @@
 
 mod audit;
 mod backup;
-mod clock;
+pub(crate) mod clock;
 mod fetch;
 mod flight;
-mod life;
+pub(crate) mod life;
+#[cfg(feature = "kafka")]
+pub(crate) mod node;
 mod recording;
-mod snapshot;
+pub(crate) mod snapshot;
 mod start;
 mod state;
-mod stats;
+pub(crate) mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -46,7 +48,7 @@ use tokio::{
     runtime::Handle,
     sync::{
         Notify,
-        oneshot::{self, Receiver, error::RecvError},
+        oneshot::{Receiver, error::RecvError},
     },
 };
 
@@ -101,6 +103,14 @@ pub struct Answer {
     pub records: Option<Fetched>,
 }
 
+impl Answer {
+    /// An answer that no core gave, or several have.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn of(response: Response) -> Self {
+        Self { request: RequestId::default(), response, records: None }
+    }
+}
+
 /// How the broker is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
@@ -142,7 +152,7 @@ impl Driver {
     /// # Errors
     /// The core's refusal.
     pub async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
-        self.ask_with(request, Bodies::new(), Form::Records).await
+        self.ask_with(None, request, Bodies::new(), Form::Records).await
     }
 
     /// The same for a poll or a read whose records are wanted in batches as they are stored, which are read whole: the
@@ -151,7 +161,7 @@ impl Driver {
     /// # Errors
     /// As for [`Driver::ask`].
     pub async fn ask_stored(&self, request: Request) -> Result<Answer, Refusal> {
-        self.ask_with(request, Bodies::new(), Form::Stored).await
+        self.ask_with(None, request, Bodies::new(), Form::Stored).await
     }
 
     /// Appends a batch to each of some partitions of a topic, if each of those ends at `expected_offset` or none is
@@ -173,13 +183,19 @@ impl Driver {
             producer: batch.producer(),
         });
         let batches: Parts<ProduceBatch> = batches.collect();
-        self.ask_with(Request::Produce { topic, batches }, bodies, Form::Records).await
+        self.ask_with(None, Request::Produce { topic, batches }, bodies, Form::Records).await
     }
 
-    async fn ask_with(&self, request: Request, bodies: Bodies, form: Form) -> Result<Answer, Refusal> {
+    async fn ask_with(
+        &self,
+        id: Option<RequestId>,
+        request: Request,
+        bodies: Bodies,
+        form: Form,
+    ) -> Result<Answer, Refusal> {
         // Where logs grow by themselves, what is waited for is watched.
         let awaited = self.shared.reader.is_shared().then(|| request.clone());
-        let (mut call, mut next) = self.begin(request, bodies);
+        let (mut call, mut next) = self.begin(id, request, bodies);
         loop {
             match next {
                 Next::Now(Message::Reply(response, records)) => {
@@ -201,10 +217,8 @@ impl Driver {
                         None => receiver.await,
                         Some(request) => self.watching(request, receiver).await,
                     };
-                    next = Next::Now(match heard {
-                        Ok(letter) => self.open(letter),
-                        Err(_) => Message::Reply(Err(self.gone()), None),
-                    });
+                    let Ok(letter) = heard else { return Err(self.gone()) };
+                    next = Next::Now(self.open(letter));
                 }
             }
         }
@@ -224,7 +238,8 @@ impl Driver {
 
     /// What is answered to whoever nobody will answer any more.
     fn gone(&self) -> Refusal {
-        if self.lock().over { Refusal::GroupMoving { applied: Applied::Unknown } } else { Refusal::ShuttingDown }
+        let shared = self.shared.reader.is_shared();
+        if shared { Refusal::GroupMoving { applied: Applied::Unknown } } else { Refusal::ShuttingDown }
     }
 
     fn open(&self, letter: Letter) -> Message {
@@ -234,9 +249,9 @@ impl Driver {
         letter.message
     }
 
-    fn begin(&self, request: Request, bodies: Bodies) -> (Call, Next) {
+    fn begin(&self, id: Option<RequestId>, request: Request, bodies: Bodies) -> (Call, Next) {
         let mut state = self.lock();
-        let id = state.next_request();
+        let id = id.unwrap_or_else(|| state.next_request());
         if !bodies.is_empty() {
             state.bodies.insert(id, bodies);
         }

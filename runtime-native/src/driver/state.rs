@@ -294,6 +294,11 @@ impl State {
         self.fetches.clear();
     }
 
+    /// Nobody who waits is answered; those tasks hang up.
+    pub(super) fn turn_away(&mut self) {
+        self.places.retain(|_, place| !matches!(place, Place::Waiting(_)));
+    }
+
     /// The logs that a parked poll or read waits for.
     pub(super) fn awaited(&self, request: &Request) -> Vec<LogId> {
         match request {

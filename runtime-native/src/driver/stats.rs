@@ -1,9 +1,6 @@
 //! What the broker counts, and what it is asked for when somebody looks.
 
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-};
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -14,7 +11,7 @@ use prometheus_client::{
 use takhin_core::{Fact, LeaveReason, fact::RebalanceReason};
 use takhin_simulation::Violation;
 
-use super::{Driver, Fetched, Health, Shared};
+use super::{Driver, Fetched, Health};
 
 /// Counters, since the start.
 #[derive(Debug)]
@@ -109,7 +106,7 @@ impl DriverStats {
         self.violations.get_or_create(&Broken { oracle: violation.oracle.number().into() }).inc();
     }
 
-    fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let counters = [
             ("produced_records", "Records appended", &self.produced_records),
             ("produced_bytes", "Bytes of batches appended, as stored", &self.produced_bytes),
@@ -135,12 +132,20 @@ impl Driver {
     pub fn register(&self, registry: &mut Registry) {
         self.shared.stats.register(registry);
         self.shared.figures.register(registry);
-        registry.register_collector(Box::new(AtThisMoment(Arc::downgrade(&self.shared))));
+        let shared = Arc::downgrade(&self.shared);
+        let driver = move || shared.upgrade().map(|shared| Self { shared }).into_iter().collect();
+        registry.register_collector(Box::new(AtThisMoment::of(driver)));
     }
 }
 
-/// Figures that are looked up and not counted.
-struct AtThisMoment(Weak<Shared>);
+/// Figures that are looked up and not counted: of one core, or of all cores of a node, of which the first knows all topics.
+pub(crate) struct AtThisMoment(Box<dyn Fn() -> Vec<Driver> + Send + Sync>);
+
+impl AtThisMoment {
+    pub(crate) fn of(drivers: impl Fn() -> Vec<Driver> + Send + Sync + 'static) -> Self {
+        Self(Box::new(drivers))
+    }
+}
 
 impl fmt::Debug for AtThisMoment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,21 +155,26 @@ impl fmt::Debug for AtThisMoment {
 
 impl Collector for AtThisMoment {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(shared) = self.0.upgrade() else { return Ok(()) };
-        let driver = Driver { shared };
-        let Health { storage, topics, consumers, parked_polls, .. } = driver.health();
+        let drivers = (self.0)();
+        let Some(first) = drivers.first() else { return Ok(()) };
+        let Health { storage, topics, .. } = first.health();
+        let (mut consumers, mut parked) = (0, 0);
+        for health in drivers.iter().map(Driver::health) {
+            consumers += health.consumers;
+            parked += health.parked_polls;
+        }
         let gauges = [
             ("storage_writable", "1 if records and facts can be written, else 0.", usize::from(storage.is_ok())),
             ("topics", "Topics that exist.", topics),
             ("consumers", "Consumers that exist.", consumers),
-            ("parked_polls", "Polls and reads that wait for records.", parked_polls),
+            ("parked_polls", "Polls and reads that wait for records.", parked),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
-        let figures = driver.lock().core.figures();
-        let logs = figures.logs.iter().map(|log| {
+        let figures: Vec<_> = drivers.iter().map(|driver| driver.lock().core.figures()).collect();
+        let logs = figures.first().into_iter().flat_map(|figures| &figures.logs).map(|log| {
             let labels = [("topic", log.topic.to_string()), ("partition", log.partition.to_string())];
             (labels, log.bounds)
         });
@@ -172,10 +182,10 @@ impl Collector for AtThisMoment {
         series(&mut encoder, ("log_start_offset", "The first offset that can be read of a partition."), starts)?;
         let ends = logs.map(|(labels, bounds)| (labels, bounds.end.0));
         series(&mut encoder, ("log_end_offset", "The next offset to be written to a partition."), ends)?;
-        let members =
-            figures.groups.iter().map(|group| ([("group", group.group.to_string())], u64::from(group.members)));
+        let groups = figures.iter().flat_map(|figures| &figures.groups);
+        let members = groups.clone().map(|group| ([("group", group.group.to_string())], u64::from(group.members)));
         series(&mut encoder, ("group_members", "Consumers that are members of a group."), members)?;
-        let behind = figures.groups.iter().flat_map(|group| {
+        let behind = groups.flat_map(|group| {
             group.lags.iter().map(|(topic, partition, lag)| {
                 let group = ("group", group.group.to_string());
                 ([group, ("topic", topic.to_string()), ("partition", partition.to_string())], *lag)

@@ -142,7 +142,7 @@ async fn a_poll_that_is_superseded_while_it_reads_hears_of_it() {
     produce(&driver, "one").await;
     subscribe(&driver, consumer).await;
     let consume = Request::Consume { consumer, limits: PollLimits::default(), after_batch: None };
-    let (mut call, next) = driver.begin(consume, Bodies::new());
+    let (mut call, next) = driver.begin(None, consume, Bodies::new());
     let Next::Now(Message::Fetch(plan)) = next else { panic!("there is something to read") };
     assert_eq!(values(&poll(&driver, consumer, 0).await.expect("the newer poll")), ["one"]);
     let (parts, fetched) = fetch::carry_out(&driver.shared.reader, plan.clone(), fetch::Form::Records).await;

@@ -3,6 +3,7 @@
 use std::{mem, ops::Range};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use takhin_core::Offset;
 
 use super::buffers;
@@ -17,7 +18,7 @@ pub struct Chunk {
 }
 
 /// What a read has put into a [`Chunk`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadOutcome {
     /// How many records.
     pub records: u32,
@@ -30,6 +31,15 @@ pub struct ReadOutcome {
 }
 
 impl Chunk {
+    /// What was read elsewhere.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut chunk = Self::default();
+        chunk.room(bytes.len()).copy_from_slice(bytes);
+        chunk.keep(bytes.len());
+        chunk
+    }
+
     /// Forgets what was read.
     pub fn clear(&mut self) {
         self.filled = 0;

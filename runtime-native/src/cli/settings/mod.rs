@@ -6,6 +6,7 @@
 mod access;
 mod bounds;
 mod broker;
+mod cluster;
 mod file;
 mod kafka_rest;
 mod limits;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Command};
 
 pub(super) use access::range_u32;
+pub(super) use cluster::EngineKind;
 pub(super) use file::{Problem, SettingsFile};
 pub(super) use observing::{LogFormat, Observing};
 pub(super) use origin::{Found, found};
@@ -34,6 +36,8 @@ pub(super) struct Settings {
     pub(super) storage: storage::Storage,
     #[command(flatten)]
     pub(super) broker: broker::Broker,
+    #[command(flatten)]
+    pub(super) cluster: cluster::ClusterSettings,
     #[command(flatten)]
     pub(super) access: access::AccessArguments,
     #[command(flatten)]
@@ -70,8 +74,8 @@ pub(super) fn with_bounds(arg: Arg) -> Arg {
 
 /// What is wrong with settings that are each in order and don't go together.
 pub(super) fn conflicts(settings: &Settings) -> Vec<String> {
-    let Settings { listening, broker, limits, observing, .. } = settings;
-    [listening.conflicts(), broker.conflicts(), limits.conflicts(), observing.conflicts()].concat()
+    let Settings { listening, broker, cluster, limits, observing, .. } = settings;
+    [listening.conflicts(), broker.conflicts(), cluster.conflicts(), limits.conflicts(), observing.conflicts()].concat()
 }
 
 #[cfg(test)]

@@ -1,0 +1,244 @@
+//! The engine of one core of a node: records go to Kafka's topics, facts into the cell's journal.
+//!
+//! ```text
+//!   submit -> queue -- write() --> records.append ----------------------.
+//!                         |------> the cell's journal --- persisted ----|--> done --> Completions
+//!                         '------> what is done at once ----------------'
+//! ```
+//!
+//! Topics are made and deleted by whoever asks the cluster for it, so the logs of a topic that a core knows are there. The
+//! core that knows topics alone has no journal: what it decides holds until the node ends, and follows from Kafka again.
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use prometheus_client::registry::Registry;
+use takhin_core::{FactSeq, LogId, Offset, response::Bounds};
+
+use super::{cells::Decide, watching::Watching};
+use crate::engine::{
+    Chunk, Completion, Completions, Engine, EngineParts, Figures, ReadError, ReadLogs, ReadMode, ReadOutcome, ReadPart,
+    StorageError, SubmitError, Submitted, WriteOp, WriteSoon, kafka::Records,
+};
+
+/// How much may wait to be appended before appends are refused.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// Where a core's facts go.
+pub(super) enum Facts {
+    /// Nowhere: they follow from elsewhere after a start.
+    Nowhere,
+    /// Into the journal of a cell.
+    Journal(Decide),
+}
+
+/// One core's engine. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct NodeEngine(Arc<Shared>);
+
+struct Shared {
+    records: Records,
+    facts: Facts,
+    watching: Arc<Watching>,
+    /// Which of the node's cores it is.
+    core: usize,
+    queue: Mutex<Vec<WriteOp>>,
+    waiting_bytes: AtomicUsize,
+    /// Held by whoever hands on what is queued, so that it keeps its order.
+    turn: Mutex<()>,
+    done: Mutex<Vec<Completion>>,
+    sink: Mutex<Option<Box<dyn Completions>>>,
+}
+
+impl NodeEngine {
+    pub(super) fn new(records: Records, facts: Facts, watching: Arc<Watching>, core: usize) -> Self {
+        Self(Arc::new(Shared {
+            records,
+            facts,
+            watching,
+            core,
+            queue: Mutex::default(),
+            waiting_bytes: AtomicUsize::new(0),
+            turn: Mutex::default(),
+            done: Mutex::default(),
+            sink: Mutex::default(),
+        }))
+    }
+
+    pub(super) fn parts(&self) -> EngineParts {
+        EngineParts {
+            engine: Box::new(self.clone()),
+            writing: Arc::new(self.clone()),
+            reader: Arc::new(self.clone()),
+            figures: Box::new(NoFigures),
+        }
+    }
+
+    /// Facts are in the journal, and count.
+    pub(super) fn persisted(&self, through: FactSeq) {
+        self.done(Completion::Persisted { through });
+        self.report();
+    }
+
+    /// A snapshot of the core would be welcome.
+    pub(super) fn checkpoint_wanted(&self) {
+        self.done(Completion::CheckpointWanted);
+        self.report();
+    }
+
+    /// Logs reach from here to there.
+    pub(super) fn moved(&self, logs: impl Iterator<Item = (LogId, Bounds)>) {
+        lock(&self.0.done).extend(logs.map(|(log, Bounds { start, end })| Completion::LogTrimmed { log, start, end }));
+        self.report();
+    }
+
+    fn done(&self, completion: Completion) {
+        lock(&self.0.done).push(completion);
+    }
+
+    /// Tells the driver all that was done. Whoever comes while another one is at it leaves it to that one.
+    fn report(&self) {
+        loop {
+            if lock(&self.0.done).is_empty() {
+                return;
+            }
+            let mut sink = match self.0.sink.try_lock() {
+                Ok(sink) => sink,
+                Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(std::sync::TryLockError::WouldBlock) => return,
+            };
+            // Before the driver is there, what is done waits for it.
+            let Some(sink) = sink.as_mut() else { return };
+            let mut batch = std::mem::take(&mut *lock(&self.0.done));
+            sink.completed(&mut batch);
+        }
+    }
+
+    fn hand_on(&self, op: WriteOp) {
+        match op {
+            WriteOp::Append { id, log, batch, .. } => {
+                let (engine, weight) = (self.clone(), batch.bytes().len());
+                self.0.records.append(log, batch, move |result| {
+                    engine.0.waiting_bytes.fetch_sub(weight, Ordering::Relaxed);
+                    let result = result.map(|appended| appended.at);
+                    engine.done(Completion::Appended { id, log, result });
+                    engine.report();
+                });
+            }
+            WriteOp::Persist { through, facts } => match &self.0.facts {
+                Facts::Nowhere => self.done(Completion::Persisted { through }),
+                Facts::Journal(decide) => {
+                    let Some((first, _)) = facts.first() else { return };
+                    let after = FactSeq(first.0 - 1);
+                    let bytes = facts.iter().map(|(_, fact)| fact.len() + 1).sum();
+                    let mut lines = Vec::with_capacity(bytes);
+                    for (_, fact) in &facts {
+                        lines.extend_from_slice(fact);
+                        lines.push(b'\n');
+                    }
+                    decide.facts(after, through, lines);
+                }
+            },
+            WriteOp::CreateLogs { topic, partitions, .. } => {
+                self.done(Completion::LogsCreated { topic, partitions, result: Ok(()) });
+            }
+            WriteOp::ConfigureLogs { .. } => {}
+            WriteOp::DeleteLogs { topic, .. } => self.done(Completion::LogsDeleted { topic, result: Ok(()) }),
+            WriteOp::Hold { reply } => {
+                // Nobody asks a node for it.
+                drop(reply.send(Err(io::ErrorKind::Unsupported.into())));
+            }
+            WriteOp::Checkpoint { through, snapshot } => {
+                if let Facts::Journal(decide) = &self.0.facts {
+                    decide.snapshot(through, snapshot);
+                }
+                self.done(Completion::CheckpointDone { through, result: Ok(()) });
+            }
+        }
+    }
+}
+
+impl Engine for NodeEngine {
+    fn start(&mut self, sink: Box<dyn Completions>) -> io::Result<()> {
+        *lock(&self.0.sink) = Some(sink);
+        Ok(())
+    }
+
+    fn submit(&self, op: WriteOp) -> Result<Submitted, SubmitError> {
+        if let WriteOp::Append { batch, .. } = &op {
+            let weight = batch.bytes().len();
+            let waiting = self.0.waiting_bytes.fetch_add(weight, Ordering::Relaxed);
+            if waiting > 0 && waiting + weight > MAX_WAITING_BYTES {
+                self.0.waiting_bytes.fetch_sub(weight, Ordering::Relaxed);
+                return Err(SubmitError::QueueFull(Box::new(op)));
+            }
+        }
+        let mut queue = lock(&self.0.queue);
+        queue.push(op);
+        Ok(if queue.len() == 1 { Submitted::First } else { Submitted::BehindOthers })
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), StorageError> {
+        self.write();
+        Ok(())
+    }
+}
+
+impl WriteSoon for NodeEngine {
+    fn write(&self) {
+        {
+            let _turn = lock(&self.0.turn);
+            let ops = std::mem::take(&mut *lock(&self.0.queue));
+            for op in ops {
+                self.hand_on(op);
+            }
+        }
+        self.report();
+    }
+}
+
+impl ReadLogs for NodeEngine {
+    fn read(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
+        self.0.records.read(part, mode, out)
+    }
+
+    fn read_stored(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
+        self.0.records.read_stored(part, mode, out)
+    }
+
+    fn lookup_time(&self, log: LogId, timestamp_ms: i64, to: Offset) -> Result<Option<(Offset, i64)>, ReadError> {
+        self.0.records.lookup_time(log, timestamp_ms, to)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn watch(&self, logs: &[LogId]) {
+        self.0.watching.watch(self.0.core, logs);
+        self.0.records.watch(logs.iter().copied());
+    }
+}
+
+/// Those of a node are shown once, and not for each of its cores.
+struct NoFigures;
+
+impl Figures for NoFigures {
+    fn register(&self, _: &mut Registry) {}
+}
+
+impl fmt::Debug for NodeEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeEngine").field("core", &self.0.core).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is ever half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

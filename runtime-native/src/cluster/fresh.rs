@@ -1,0 +1,48 @@
+//! How far logs reach is Kafka's to say: it is asked before a request that depends on it.
+//!
+//! Where somebody waits, the node follows a log, and its cores hear of every append. Of any other log they know what they
+//! heard last; so a request that begins at an end, or is checked against one, is preceded by a look.
+
+use std::sync::Arc;
+
+use takhin_core::{Refusal, Request, TopicName};
+
+use super::{
+    Cluster,
+    home::{FRONT, Home},
+    topics::unavailable,
+};
+use crate::driver::Driver;
+
+impl Home {
+    /// Lets a core know how far the logs reach that a request is about.
+    pub(super) async fn freshen(&self, core: usize, driver: &Driver, request: &Request) -> Result<(), Refusal> {
+        let polls = matches!(request, Request::Consume { .. } | Request::Read { .. });
+        let logs = driver.logs_touched(request);
+        // What is followed is known, as far as a poll is concerned: it will hear of what comes.
+        let logs = if polls { self.watching.unwatched(core, logs) } else { logs };
+        if logs.is_empty() {
+            return Ok(());
+        }
+        if polls {
+            self.watching.watch(core, &logs);
+            self.records.watch(logs.iter().copied());
+        }
+        let bounds = self.records.bounds(&logs).await.map_err(|error| unavailable(error.to_string()))?;
+        self.watching.tell(core, &bounds);
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// Lets the front know how far a partition reaches.
+    pub(crate) async fn look_at(&self, topic: &TopicName, partition: u32) -> Result<(), Refusal> {
+        let home = Arc::clone(&self.node.home);
+        let read =
+            Request::Read { topic: topic.clone(), partition, offset: 0, limits: takhin_core::PollLimits::default() };
+        let logs = home.front.logs_touched(&read);
+        let bounds = home.records.bounds(&logs).await.map_err(|error| unavailable(error.to_string()))?;
+        home.watching.tell(FRONT, &bounds);
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! Answering other nodes.
+
+use std::sync::Weak;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request as HttpRequest, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response as HttpResponse},
+    routing::post,
+};
+use bytes::Bytes;
+use futures_util::stream;
+use subtle::ConstantTimeEq as _;
+use takhin_core::Refusal;
+use tokio::net::TcpListener;
+
+use super::{
+    super::{Node, routing::Reach},
+    wire::{Ask, OfConsumer, SECRET, encode, path},
+};
+
+/// The largest question: a request for 10,000 partitions by hand, with their names.
+const MAX_QUESTION_BYTES: usize = 16 << 20;
+
+type Peer = Weak<Node>;
+
+/// Answers until the task is dropped.
+pub(in crate::cluster) async fn serve(listener: TcpListener, node: Peer) {
+    let router = Router::new()
+        .route(path::ASK, post(ask))
+        .route(path::FIND, post(find))
+        .route(path::REACH, post(reach))
+        .route(path::UNDELIVERED, post(undelivered))
+        .layer(middleware::from_fn_with_state(node.clone(), check_secret))
+        .layer(DefaultBodyLimit::max(MAX_QUESTION_BYTES))
+        .with_state(node);
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "other nodes are answered no longer");
+    }
+}
+
+/// Lets in who knows the cluster's secret.
+async fn check_secret(State(node): State<Peer>, request: HttpRequest, next: Next) -> HttpResponse {
+    let cells = node.upgrade().and_then(|node| node.cells());
+    let Some(cells) = cells else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the node is stopping").into_response();
+    };
+    let given = request.headers().get(SECRET).map_or(&[] as &[u8], |given| given.as_bytes());
+    if !bool::from(given.ct_eq(cells.secret().as_bytes())) {
+        return (StatusCode::UNAUTHORIZED, "this is for nodes of the cluster").into_response();
+    }
+    drop(cells);
+    next.run(request).await
+}
+
+async fn ask(State(node): State<Peer>, Json(ask): Json<Ask>) -> HttpResponse {
+    let form = ask.form();
+    let answer = match node.upgrade() {
+        Some(node) => node.ask_for(ask.cell, ask.request, form).await,
+        None => Err(Refusal::ShuttingDown),
+    };
+    let (head, batches) = encode(answer);
+    let pieces = [head, batches].into_iter().filter(|piece| !piece.is_empty()).map(Ok::<Bytes, std::io::Error>);
+    Body::from_stream(stream::iter(pieces)).into_response()
+}
+
+async fn find(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<Option<u32>> {
+    Json(node.upgrade().and_then(|node| node.find_here(asked.consumer)))
+}
+
+async fn reach(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<Result<Option<Reach>, Refusal>> {
+    let reach = node.upgrade().zip(asked.cell).map(|(node, cell)| node.reach_here(cell, asked.consumer));
+    Json(reach.unwrap_or(Err(Refusal::ShuttingDown)))
+}
+
+async fn undelivered(State(node): State<Peer>, Json(told): Json<OfConsumer>) -> StatusCode {
+    if let (Some(node), Some(cell), Some(poll)) = (node.upgrade(), told.cell, told.poll) {
+        node.undelivered_here(cell, poll, told.consumer);
+    }
+    StatusCode::OK
+}

@@ -1,0 +1,355 @@
+//! Which core answers a request, and where it runs.
+
+use std::{
+    cmp::Ordering,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use takhin_core::{Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response};
+use uuid::Uuid;
+
+use super::{Cluster, Node, home::FRONT, seat::core_number};
+use crate::{
+    driver::{Answer, Bodies, Driver, node::RecordForm},
+    record::partition_for_key,
+};
+
+/// For how long a request waits for somebody to serve its cell, before its client is asked to come again.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it looks whether somebody does.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Consumers of which it is remembered where they were found.
+const MAX_FOUND: usize = 100_000;
+
+/// Who answers a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The core that knows topics.
+    Front,
+    /// Whoever makes topics.
+    Topics,
+    /// The core of a group's cell.
+    Group(GroupName),
+    /// The core of a consumer's cell.
+    Consumer(ConsumerId),
+    /// All cells.
+    Everyone,
+}
+
+fn whose(request: &Request) -> Whose {
+    match request {
+        Request::CreateTopic { .. }
+        | Request::ConfigureTopic { .. }
+        | Request::AddPartitions { .. }
+        | Request::DeleteTopic { .. } => Whose::Topics,
+        Request::ListTopics | Request::DescribeTopic { .. } | Request::Produce { .. } | Request::Read { .. } => {
+            Whose::Front
+        }
+        Request::Subscribe { group, .. }
+        | Request::SetOffsets { group, .. }
+        | Request::DeleteOffsets { group, .. }
+        | Request::DeleteGroup { group }
+        | Request::DescribeGroup { group } => Whose::Group(group.clone()),
+        Request::ChangeSubscription { consumer, .. }
+        | Request::Consume { consumer, .. }
+        | Request::Commit { consumer, .. }
+        | Request::Seek { consumer, .. }
+        | Request::SeekPlace { consumer, .. }
+        | Request::Pause { consumer, .. }
+        | Request::Resume { consumer, .. }
+        | Request::Assign { consumer, .. }
+        | Request::Describe { consumer }
+        | Request::Committed { consumer }
+        | Request::Close { consumer } => Whose::Consumer(*consumer),
+        Request::ListGroups => Whose::Everyone,
+    }
+}
+
+/// Where a cell is served.
+enum Server {
+    Here(Driver),
+    There(String),
+    Nobody,
+}
+
+/// What a consumer can reach.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Reach {
+    pub(crate) group: GroupName,
+    pub(crate) topics: Vec<takhin_core::TopicName>,
+}
+
+impl Cluster {
+    /// Asks whoever answers.
+    pub(crate) async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
+        self.ask_in(request, RecordForm::Records).await
+    }
+
+    /// The same, for batches as they are stored.
+    pub(crate) async fn ask_stored(&self, request: Request) -> Result<Answer, Refusal> {
+        self.ask_in(request, RecordForm::Stored).await
+    }
+
+    async fn ask_in(&self, request: Request, form: RecordForm) -> Result<Answer, Refusal> {
+        match whose(&request) {
+            Whose::Topics => self.administer(request).await,
+            Whose::Front => {
+                let home = &self.node.home;
+                home.freshen(FRONT, &home.front, &request).await?;
+                home.front.ask_in(request, form).await
+            }
+            Whose::Everyone => self.list_groups().await,
+            Whose::Group(group) => {
+                let cell = self.node.cell_of(&group);
+                if let Request::Subscribe { consumer, .. } = &request
+                    && named_by(*consumer, self.node.cell_count) != Some(cell)
+                {
+                    self.node.remember(*consumer, cell);
+                }
+                self.ask_cell(cell, request, form).await
+            }
+            Whose::Consumer(consumer) => self.ask_consumer(consumer, request, form).await,
+        }
+    }
+
+    async fn ask_consumer(&self, consumer: ConsumerId, request: Request, form: RecordForm) -> Result<Answer, Refusal> {
+        let known = self.node.cell_of_consumer(consumer);
+        if let Some(cell) = known {
+            match self.ask_cell(cell, request.clone(), form).await {
+                // It may be elsewhere: clients choose ids, too.
+                Err(Refusal::ConsumerNotFound { .. }) => {}
+                answer => return answer,
+            }
+        }
+        match self.find(consumer).await? {
+            Some(cell) if Some(cell) != known => {
+                self.node.remember(consumer, cell);
+                self.ask_cell(cell, request, form).await
+            }
+            _ => Err(Refusal::ConsumerNotFound { consumer }),
+        }
+    }
+
+    /// Asks the core of a cell, wherever it runs.
+    async fn ask_cell(&self, cell: u32, request: Request, form: RecordForm) -> Result<Answer, Refusal> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = match self.node.server(cell) {
+                Server::Here(driver) => self.node.ask_here(cell, &driver, request.clone(), form).await,
+                Server::There(address) => self.node.peers.ask(&address, cell, &request, form).await,
+                Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
+            };
+            match answer {
+                Err(Refusal::GroupMoving { applied: Applied::Nothing }) if Instant::now() < until => {
+                    tokio::select! {
+                        () = self.node.home.places.changed() => {}
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The cell in which a consumer is, if it is in any.
+    async fn find(&self, consumer: ConsumerId) -> Result<Option<u32>, Refusal> {
+        if let Some(cell) = self.node.find_here(consumer) {
+            return Ok(Some(cell));
+        }
+        for address in self.node.others() {
+            if let Some(cell) = self.node.peers.find(&address, consumer).await? {
+                return Ok(Some(cell));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a consumer can reach, if there is one.
+    pub(crate) async fn reach(&self, consumer: ConsumerId) -> Result<Option<Reach>, Refusal> {
+        let cell = match self.node.cell_of_consumer(consumer) {
+            Some(cell) => cell,
+            None => match self.find(consumer).await? {
+                Some(cell) => cell,
+                None => return Ok(None),
+            },
+        };
+        match self.node.server(cell) {
+            Server::Here(driver) => Ok(reach_of(&driver, consumer)),
+            Server::There(address) => self.node.peers.reach(&address, cell, consumer).await,
+            Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
+        }
+    }
+
+    /// A poll's answer could not be handed over: what it brought goes back.
+    pub(crate) fn undelivered(&self, request: RequestId, consumer: ConsumerId) {
+        let Some(cell) = self.node.cell_of_consumer(consumer) else { return };
+        match self.node.server(cell) {
+            Server::Here(driver) => driver.undelivered(request, consumer),
+            Server::There(address) => {
+                let node = self.clone();
+                self.node.home.runtime.spawn(async move {
+                    node.node.peers.undelivered(&address, cell, request, consumer).await;
+                });
+            }
+            // Its batch is open and unsure there, wherever it begins again.
+            Server::Nobody => {}
+        }
+    }
+
+    /// All groups, of all cells.
+    async fn list_groups(&self) -> Result<Answer, Refusal> {
+        let mut groups = Vec::new();
+        for cell in 0..self.node.cell_count {
+            let answer = self.ask_cell(cell, Request::ListGroups, RecordForm::Records).await?;
+            if let Response::Groups(some) = answer.response {
+                groups.extend(some);
+            }
+        }
+        groups.sort_by(|a, b| a.group.cmp(&b.group));
+        Ok(Answer::of(Response::Groups(groups)))
+    }
+
+    /// An id for a consumer to be, which names the cell of its group.
+    pub(crate) fn draw_consumer_id(&self, group: &GroupName) -> ConsumerId {
+        naming(self.node.cell_of(group))
+    }
+
+    /// Refuses what Kafka has no means for.
+    pub(crate) fn may_produce(&self, bodies: &Bodies, expected_offset: Option<Offset>) -> Result<(), Refusal> {
+        if expected_offset.is_some() {
+            return Err(Refusal::Unsupported { what: "an append at an expected offset".to_owned() });
+        }
+        if bodies.iter().any(|(_, batch)| batch.producer().is_some()) {
+            return Err(Refusal::Unsupported { what: "recognising a producer's records".to_owned() });
+        }
+        Ok(())
+    }
+}
+
+impl Node {
+    fn cell_of(&self, group: &GroupName) -> u32 {
+        partition_for_key(group.as_bytes(), self.cell_count)
+    }
+
+    fn cell_of_consumer(&self, consumer: ConsumerId) -> Option<u32> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(&consumer).copied().or_else(|| named_by(consumer, self.cell_count))
+    }
+
+    fn remember(&self, consumer: ConsumerId, cell: u32) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.len() >= MAX_FOUND {
+            // They are found again.
+            found.clear();
+        }
+        found.insert(consumer, cell);
+    }
+
+    fn server(&self, cell: u32) -> Server {
+        if let Some(driver) = self.home.places.driver(cell).filter(|_| self.serves(cell)) {
+            return Server::Here(driver);
+        }
+        let Some(cells) = self.cells() else { return Server::Nobody };
+        let directory = cells.directory().borrow().clone();
+        match directory.cells.get(cell as usize).and_then(Option::as_ref) {
+            Some(place) if place.address != self.home.config.address => Server::There(place.address.clone()),
+            _ => Server::Nobody,
+        }
+    }
+
+    /// The addresses of the other nodes.
+    fn others(&self) -> Vec<String> {
+        let Some(cells) = self.cells() else { return Vec::new() };
+        let directory = cells.directory().borrow().clone();
+        let mut addresses: Vec<_> = directory.nodes.values().map(|node| node.address.clone()).collect();
+        addresses.retain(|address| *address != self.home.config.address);
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Asks a core that runs here. Its answer leaves only while nobody else can have begun to serve the cell.
+    pub(super) async fn ask_here(
+        &self,
+        cell: u32,
+        driver: &Driver,
+        request: Request,
+        form: RecordForm,
+    ) -> Result<Answer, Refusal> {
+        self.home.freshen(core_number(cell), driver, &request).await?;
+        let polls = if let Request::Consume { consumer, .. } = &request { Some(*consumer) } else { None };
+        let answer = driver.ask_in(request, form).await;
+        if self.serves(cell) {
+            return answer;
+        }
+        if let (Ok(answer), Some(consumer)) = (&answer, polls) {
+            driver.undelivered(answer.request, consumer);
+        }
+        Err(Refusal::GroupMoving { applied: Applied::Unknown })
+    }
+
+    /// Asks the core of a cell if it runs here, for another node.
+    pub(super) async fn ask_for(&self, cell: u32, request: Request, form: RecordForm) -> Result<Answer, Refusal> {
+        match self.server(cell) {
+            Server::Here(driver) => self.ask_here(cell, &driver, request, form).await,
+            Server::There(_) | Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
+        }
+    }
+
+    pub(super) fn reach_here(&self, cell: u32, consumer: ConsumerId) -> Result<Option<Reach>, Refusal> {
+        match self.server(cell) {
+            Server::Here(driver) => Ok(reach_of(&driver, consumer)),
+            Server::There(_) | Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
+        }
+    }
+
+    /// The cell of this node in which a consumer is.
+    pub(super) fn find_here(&self, consumer: ConsumerId) -> Option<u32> {
+        let here = self.home.places.all();
+        here.into_iter().find(|(_, driver)| driver.reach(consumer, |_| {}).is_some()).map(|(cell, _)| cell)
+    }
+
+    pub(super) fn undelivered_here(&self, cell: u32, request: RequestId, consumer: ConsumerId) {
+        if let Some(driver) = self.home.places.driver(cell) {
+            driver.undelivered(request, consumer);
+        }
+    }
+}
+
+fn reach_of(driver: &Driver, consumer: ConsumerId) -> Option<Reach> {
+    let mut topics = Vec::new();
+    let group = driver.reach(consumer, |topic| topics.push(topic.clone()))?;
+    Some(Reach { group, topics })
+}
+
+/// An id that names a cell: its last two bytes do.
+fn naming(cell: u32) -> ConsumerId {
+    let mut bytes = Uuid::new_v4().into_bytes();
+    let [.., high, low] = cell.to_be_bytes();
+    (bytes[14], bytes[15]) = (high, low);
+    ConsumerId(Uuid::new_v8(bytes))
+}
+
+/// The cell that an id names, if it names one.
+fn named_by(consumer: ConsumerId, cells: u32) -> Option<u32> {
+    let bytes = consumer.0.as_bytes();
+    let cell = u32::from(bytes[14]) << 8 | u32::from(bytes[15]);
+    let names = consumer.0.get_version_num() == 8 && cell.cmp(&cells) == Ordering::Less;
+    names.then_some(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_cell() {
+        for cell in [0, 1, 63, 255, 256, 65_535] {
+            assert_eq!(named_by(naming(cell), 65_536), Some(cell));
+            assert_eq!(named_by(naming(cell), cell), None);
+        }
+        assert_ne!(naming(3), naming(3));
+        assert_eq!(named_by(ConsumerId(Uuid::new_v4()), 65_536), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! One cell on this node: its core is recovered from what the cell's journal says, and runs here for as long as the cell is
+//! the node's.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    cells::{CellHost, Decide},
+    engine::{Facts, NodeEngine},
+    home::Home,
+};
+use crate::driver::{
+    Driver,
+    clock::Clock,
+    life::Life,
+    node::{fact_lines, logs_recovered},
+    snapshot,
+};
+use takhin_core::{Boot, FactSeq, LogId, Recovery, cell::StepDown, durable::Durable, response::Bounds};
+
+/// How long a core waits before it asks once more how far logs reach.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The host of one cell's core.
+pub(super) struct Seat {
+    cell: u32,
+    home: Arc<Home>,
+    recovery: Option<Recovery>,
+    engine: Option<NodeEngine>,
+    /// Counts up with each core that begins or ends here, so that one that begins late knows that it is none any more.
+    lives: Arc<AtomicU64>,
+}
+
+impl Seat {
+    pub(super) fn new(cell: u32, home: Arc<Home>) -> Self {
+        Self { cell, home, recovery: None, engine: None, lives: Arc::default() }
+    }
+
+    fn end(&mut self) {
+        self.lives.fetch_add(1, Ordering::SeqCst);
+        self.recovery = None;
+        self.engine = None;
+        self.home.watching.set(core_number(self.cell), None);
+        if let Some(driver) = self.home.places.clear(self.cell) {
+            driver.abandon();
+        }
+    }
+}
+
+/// A node's cores are numbered from the one that knows topics alone.
+pub(super) fn core_number(cell: u32) -> usize {
+    cell as usize + 1
+}
+
+impl CellHost for Seat {
+    fn begin(&mut self, snapshot: Option<&[u8]>) -> Result<(), String> {
+        self.end();
+        let (state, through) = match snapshot {
+            None => (Durable::default(), FactSeq(0)),
+            Some(bytes) => snapshot::decode(bytes).map_err(|error| error.to_string())?,
+        };
+        self.recovery = Some(Recovery::new(self.home.config.core.clone(), state, through));
+        Ok(())
+    }
+
+    fn apply(&mut self, first: FactSeq, facts: &[u8]) -> Result<(), String> {
+        let recovery = self.recovery.as_mut().ok_or("facts without a recovery")?;
+        for (seq, fact) in (first.0..).zip(fact_lines(facts)) {
+            let fact = fact.map_err(|error| format!("fact {seq} can't be read by this version: {error}"))?;
+            recovery.apply(FactSeq(seq), &fact);
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide) {
+        let Some(recovery) = self.recovery.take() else { return };
+        if recovery.through() != through {
+            tracing::error!(
+                cell = self.cell,
+                recovered = recovery.through().0,
+                journaled = through.0,
+                "facts are missing; the cell is not served"
+            );
+            return;
+        }
+        let facts = Facts::Journal(decide);
+        let (records, watching) = (self.home.records.clone(), Arc::clone(&self.home.watching));
+        let engine = NodeEngine::new(records, facts, watching, core_number(self.cell));
+        self.engine = Some(engine.clone());
+        let mine = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
+        let beginning = Beginning { cell: self.cell, boot, recovery, engine, mine, lives: Arc::clone(&self.lives) };
+        self.home.runtime.spawn(beginning.run(Arc::clone(&self.home)));
+    }
+
+    fn persisted(&mut self, through: FactSeq) {
+        if let Some(engine) = &self.engine {
+            engine.persisted(through);
+        }
+    }
+
+    fn snapshot_wanted(&mut self) {
+        if let Some(engine) = &self.engine {
+            engine.checkpoint_wanted();
+        }
+    }
+
+    fn serves(&mut self, serves: bool) {
+        let driver = self.home.places.driver(self.cell);
+        if let Some(driver) = driver.filter(|_| !serves) {
+            driver.turn_away();
+        }
+    }
+
+    fn step_down(&mut self, why: StepDown) {
+        tracing::info!(cell = self.cell, ?why, "a cell is given up");
+        self.end();
+    }
+}
+
+/// A core that is about to run.
+struct Beginning {
+    cell: u32,
+    boot: Boot,
+    recovery: Recovery,
+    engine: NodeEngine,
+    mine: u64,
+    lives: Arc<AtomicU64>,
+}
+
+impl Beginning {
+    async fn run(self, home: Arc<Home>) {
+        let Some(bounds) = self.bounds(&home).await else { return };
+        let Self { cell, boot, recovery, engine, mine, lives } = self;
+        let clock = Clock::start();
+        let life = Life {
+            core: recovery.finish(boot, clock.now(), &bounds),
+            engine: engine.parts(),
+            clock,
+            stats: Arc::clone(&home.stats),
+            flight_steps: home.config.flight_steps,
+            recording: None,
+            audit: None,
+        };
+        let driver = match Driver::live(life) {
+            Ok(driver) => driver,
+            Err(error) => return tracing::error!(cell, %error, "a cell's core can't begin"),
+        };
+        home.watching.set(core_number(cell), Some(engine));
+        home.teach(&driver).await;
+        home.places.set(cell, driver.clone(), || lives.load(Ordering::SeqCst) == mine);
+        // What has changed meanwhile.
+        home.teach(&driver).await;
+        tracing::info!(cell, boot = boot.0, "a cell is served here");
+    }
+
+    /// How far the logs reach in which groups stand; [`None`] if the core is none any more.
+    async fn bounds(&self, home: &Home) -> Option<BTreeMap<LogId, Bounds>> {
+        let durable = self.recovery.durable();
+        while self.lives.load(Ordering::SeqCst) == self.mine {
+            let asked = async {
+                let catalogue = home.records.refresh().await?;
+                let is_there = |log: &LogId| {
+                    let mut topics = catalogue.topics.values();
+                    topics.any(|topic| topic.id == log.topic && log.partition < topic.partitions)
+                };
+                let logs: Vec<LogId> = logs_recovered(&durable).into_iter().filter(is_there).collect();
+                home.records.bounds(&logs).await
+            };
+            match asked.await {
+                Ok(bounds) => return Some(bounds.into_iter().collect()),
+                Err(error) => tracing::warn!(cell = self.cell, %error, "a cell waits for how far its logs reach"),
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        None
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

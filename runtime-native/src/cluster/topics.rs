@@ -1,0 +1,175 @@
+//! Topics are Kafka's. What they are is looked up there, and told to each core of the node.
+
+use std::sync::{Arc, Weak};
+
+use takhin_core::{Applied, Refusal, Request, RequestId, StorageError, TopicConfig, TopicConfigChange, TopicName};
+
+use super::{Cluster, home::Home};
+use crate::{
+    driver::{Answer, Driver, node::KnownTopic},
+    engine::kafka::{Catalogue, TopicError},
+};
+
+/// Tells a core what topics there are.
+async fn learn(driver: &Driver, catalogue: &Catalogue) {
+    let known = driver.known_topics();
+    for (name, topic) in &known {
+        let is_there = catalogue.topics.get(name).is_some_and(|it| it.id == topic.id);
+        if !is_there {
+            tell(driver, None, Request::DeleteTopic { name: name.clone() }).await;
+        }
+    }
+    for (name, topic) in &catalogue.topics {
+        match known.get(name).filter(|it| it.id == topic.id) {
+            None => {
+                let (partitions, config) = (topic.partitions, topic.config);
+                let request = Request::CreateTopic { name: name.clone(), partitions, config };
+                tell(driver, Some(RequestId(topic.id.0)), request).await;
+            }
+            Some(KnownTopic { partitions, config, .. }) => {
+                let more = (topic.partitions > *partitions).then_some(topic.partitions);
+                if *config != topic.config || more.is_some() {
+                    let (change, partitions) = (change_to(topic.config), more);
+                    tell(driver, None, Request::ConfigureTopic { name: name.clone(), change, partitions }).await;
+                }
+            }
+        }
+    }
+}
+
+async fn tell(driver: &Driver, id: Option<RequestId>, request: Request) {
+    let told = match id {
+        Some(id) => driver.ask_as(id, request.clone()).await,
+        None => driver.ask(request.clone()).await,
+    };
+    match told {
+        Ok(_) | Err(Refusal::GroupMoving { .. }) => {}
+        Err(refusal) => tracing::warn!(%refusal, ?request, "a core does not take what Kafka says of a topic"),
+    }
+}
+
+/// A change after which a topic is kept in this way.
+fn change_to(config: TopicConfig) -> TopicConfigChange {
+    TopicConfigChange {
+        retention_ms: Some(config.retention_ms),
+        retention_bytes: Some(config.retention_bytes),
+        segment_bytes: Some(config.segment_bytes),
+        segment_ms: Some(config.segment_ms),
+        max_message_bytes: Some(config.max_message_bytes),
+        cleanup: Some(config.cleanup),
+        min_compaction_lag_ms: Some(config.min_compaction_lag_ms),
+        delete_retention_ms: Some(config.delete_retention_ms),
+        compression: Some(config.compression),
+        durability: Some(config.durability),
+    }
+}
+
+/// Tells the node's cores whenever topics change, for as long as the node lives.
+pub(super) async fn follow(home: Weak<Home>) {
+    let Some(mut catalogue) = home.upgrade().map(|home| home.records.catalogue()) else { return };
+    loop {
+        let latest = Arc::clone(&catalogue.borrow_and_update());
+        match home.upgrade() {
+            Some(home) => home.teach_all(&latest).await,
+            None => return,
+        }
+        if catalogue.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Cluster {
+    /// Makes, changes or deletes a topic where topics are, and answers once this node's cores know.
+    pub(super) async fn administer(&self, request: Request) -> Result<Answer, Refusal> {
+        let records = &self.node.home.records;
+        let (name, done) = match request {
+            Request::CreateTopic { name, partitions, config } => {
+                // What is wrong with it is said in the same words as anywhere.
+                config.check()?;
+                let done = records.create_topic(&name, partitions, &config).await;
+                (name, done)
+            }
+            Request::DeleteTopic { name } => {
+                let done = records.delete_topic(&name).await;
+                done.map_err(|error| refusal(&error, &name))?;
+                self.learn_now().await?;
+                return Ok(Answer::of(takhin_core::Response::TopicDeleted { name }));
+            }
+            Request::AddPartitions { name, partitions } => {
+                let done = self.grow(&name, partitions).await?;
+                (name, done)
+            }
+            Request::ConfigureTopic { name, change, partitions } => {
+                let view =
+                    self.node.home.front.topic(&name).ok_or_else(|| Refusal::TopicNotFound { topic: name.clone() })?;
+                let config = change.applied_to(&view.config);
+                config.check()?;
+                let mut done = Ok(());
+                if let Some(partitions) = partitions {
+                    done = self.grow(&name, partitions).await?;
+                }
+                if done.is_ok() && config != view.config {
+                    done = records.configure_topic(&name, &config).await;
+                }
+                (name, done)
+            }
+            other => return self.node.home.front.ask(other).await,
+        };
+        done.map_err(|error| refusal(&error, &name))?;
+        self.learn_now().await?;
+        self.node.home.front.ask(Request::DescribeTopic { name }).await
+    }
+
+    async fn grow(&self, name: &TopicName, partitions: u32) -> Result<Result<(), TopicError>, Refusal> {
+        let view = self.node.home.front.topic(name).ok_or_else(|| Refusal::TopicNotFound { topic: name.clone() })?;
+        if partitions <= view.partitions {
+            let (topic, has) = (name.clone(), view.partitions);
+            return Err(Refusal::PartitionsCanOnlyGrow { topic, partitions: has, asked: partitions });
+        }
+        Ok(self.node.home.records.add_partitions(name, partitions).await)
+    }
+
+    /// What Kafka says now is known to the node's cores when this returns.
+    async fn learn_now(&self) -> Result<(), Refusal> {
+        let catalogue = self.node.home.records.refresh().await.map_err(|error| unavailable(error.to_string()))?;
+        self.node.home.teach_all(&catalogue).await;
+        Ok(())
+    }
+}
+
+impl Home {
+    /// Tells all cores what topics there are.
+    async fn teach_all(&self, catalogue: &Catalogue) {
+        // One at a time, or two would make the same topic.
+        let _turn = self.teaching.lock().await;
+        learn(&self.front, catalogue).await;
+        for (_, driver) in self.places.all() {
+            learn(&driver, catalogue).await;
+        }
+    }
+
+    /// Tells one core what topics there are by now.
+    pub(super) async fn teach(&self, driver: &Driver) {
+        let _turn = self.teaching.lock().await;
+        let latest = Arc::clone(&self.records.catalogue().borrow());
+        learn(driver, &latest).await;
+    }
+}
+
+fn refusal(error: &TopicError, name: &TopicName) -> Refusal {
+    match error {
+        TopicError::Exists => Refusal::TopicExists { topic: name.clone() },
+        TopicError::NotFound => Refusal::TopicNotFound { topic: name.clone() },
+        TopicError::Refused(why) => Refusal::StorageUnavailable {
+            error: StorageError::Failed(format!("Kafka refuses it: {why}")),
+            applied: Applied::Nothing,
+        },
+        TopicError::Unavailable(why) => unavailable(why.clone()),
+    }
+}
+
+/// Kafka does not answer.
+pub(super) fn unavailable(why: String) -> Refusal {
+    Refusal::StorageUnavailable { error: StorageError::Failed(why), applied: Applied::Unknown }
+}

@@ -1,0 +1,93 @@
+//! Which of the node's cores are to hear how far a log reaches: those in which somebody waits for it.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use takhin_core::{LogId, response::Bounds};
+
+use super::engine::NodeEngine;
+
+/// For how long a core hears of a log after somebody waited for it.
+const MEMORY: Duration = Duration::from_mins(1);
+
+/// The node's cores, by number, and what they wait for.
+#[derive(Debug, Default)]
+pub(super) struct Watching {
+    engines: RwLock<Vec<Option<NodeEngine>>>,
+    logs: Mutex<FxHashMap<LogId, SmallVec<[(usize, Instant); 2]>>>,
+}
+
+impl Watching {
+    /// The core of this number runs on that engine from now on, or on none.
+    pub(super) fn set(&self, core: usize, engine: Option<NodeEngine>) {
+        let mut engines = self.engines.write().unwrap_or_else(PoisonError::into_inner);
+        if engines.len() <= core {
+            engines.resize(core + 1, None);
+        }
+        engines[core] = engine;
+    }
+
+    /// Somebody waits for these in a core.
+    pub(super) fn watch(&self, core: usize, logs: &[LogId]) {
+        let until = Instant::now() + MEMORY;
+        let mut watched = self.logs();
+        for log in logs {
+            let cores = watched.entry(*log).or_default();
+            match cores.iter_mut().find(|(it, _)| *it == core) {
+                Some((_, known)) => *known = until,
+                None => cores.push((core, until)),
+            }
+        }
+    }
+
+    /// Those of the logs of which a core does not hear by itself.
+    pub(super) fn unwatched(&self, core: usize, logs: Vec<LogId>) -> Vec<LogId> {
+        let (now, watched) = (Instant::now(), self.logs());
+        let hears = |log: &LogId| {
+            let mut cores = watched.get(log).into_iter().flatten();
+            cores.any(|(it, until)| *it == core && *until > now)
+        };
+        logs.into_iter().filter(|log| !hears(log)).collect()
+    }
+
+    /// Logs reach from here to there now.
+    pub(super) fn moved(&self, moved: &[(LogId, Bounds)]) {
+        let now = Instant::now();
+        let mut by_core: SmallVec<[(usize, SmallVec<[(LogId, Bounds); 4]>); 2]> = SmallVec::new();
+        {
+            let mut watched = self.logs();
+            for (log, bounds) in moved {
+                let Some(cores) = watched.get_mut(log) else { continue };
+                cores.retain(|(_, until)| *until > now);
+                for (core, _) in cores.iter() {
+                    match by_core.iter_mut().find(|(it, _)| it == core) {
+                        Some((_, logs)) => logs.push((*log, *bounds)),
+                        None => by_core.push((*core, SmallVec::from_iter([(*log, *bounds)]))),
+                    }
+                }
+                if cores.is_empty() {
+                    watched.remove(log);
+                }
+            }
+        }
+        for (core, logs) in by_core {
+            self.tell(core, &logs);
+        }
+    }
+
+    /// Lets one core know how far logs reach.
+    pub(super) fn tell(&self, core: usize, logs: &[(LogId, Bounds)]) {
+        let engine = self.engines.read().unwrap_or_else(PoisonError::into_inner).get(core).cloned().flatten();
+        if let Some(engine) = engine {
+            engine.moved(logs.iter().copied());
+        }
+    }
+
+    fn logs(&self) -> MutexGuard<'_, FxHashMap<LogId, SmallVec<[(usize, Instant); 2]>>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
