@@ -47,6 +47,8 @@ pub enum CellEvent<F> {
         /// From where on they were to be read.
         from: CellOffset,
     },
+    /// Something that was read makes no sense: it isn't an entry, or offsets are missing, or its facts can't be applied.
+    Unreadable,
     /// The core has decided on facts.
     Decided {
         /// The core, by the number of its start.

@@ -105,6 +105,10 @@ impl Owner {
                 Stage::Owning(owning) if owning.epoch() == epoch => owning.appended(self.now, number, at, commands),
                 _ => Ok(()),
             },
+            CellEvent::Unreadable => match self.stage {
+                Stage::Recovering(_) | Stage::Owning(_) => Err(StepDown::Torn),
+                _ => Ok(()),
+            },
             CellEvent::Tick => Ok(()),
         };
         if let Err(why) = outcome {
@@ -220,7 +224,15 @@ impl Owner {
     /// Whether an answer may leave that is sent before `now` is over: nobody else can have begun to serve. An answer that
     /// is on its way then may still arrive later.
     pub fn serves(&self, now: Timestamp) -> bool {
-        matches!(&self.stage, Stage::Owning(owning) if owning.serves(now))
+        self.serves_until().is_some_and(|until| now < until)
+    }
+
+    /// Up to which moment [`serves`](Self::serves) says so, as long as no other event comes; [`None`] if it doesn't at all.
+    pub fn serves_until(&self) -> Option<Timestamp> {
+        match &self.stage {
+            Stage::Owning(owning) => owning.serves_until(),
+            _ => None,
+        }
     }
 
     /// Where the replay stands up to which an owner knows the journal, and the offset after that; for a snapshot.

@@ -93,8 +93,10 @@ impl Owning {
         now >= self.alone_from
     }
 
-    pub(super) fn serves(&self, now: Timestamp) -> bool {
-        self.begun.is_some() && (now < self.lapses_at() || planted!(self.config, LeaseForgotten))
+    /// Until when it serves, as far as is known: not in that moment itself any more.
+    pub(super) fn serves_until(&self) -> Option<Timestamp> {
+        let forever = planted!(self.config, LeaseForgotten).then_some(Timestamp(u64::MAX));
+        self.begun.map(|_| forever.unwrap_or_else(|| self.lapses_at()))
     }
 
     fn lapses_at(&self) -> Timestamp {

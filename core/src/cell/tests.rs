@@ -167,6 +167,28 @@ fn a_cut_of_what_is_known_ends_nobody() {
 }
 
 #[test]
+fn what_makes_no_sense_ends_whoever_reads_it() {
+    let mut node = Node::owning();
+    let commands = node.told(10, CellEvent::Unreadable);
+    assert_eq!(commands, [Command::Resign { epoch: at(0), alone: true }, Command::StepDown(StepDown::Torn)]);
+    let mut node = Node::new(1);
+    assert_eq!(node.told(0, CellEvent::Unreadable), [], "before it has a part in the cell");
+    node.offered_at(7);
+    assert_eq!(node.told(1, CellEvent::Unreadable), [Command::StepDown(StepDown::Torn)]);
+    assert!(!node.told(2, CellEvent::Tick).iter().any(|command| matches!(command, Command::Announce(_))), "it waits");
+}
+
+#[test]
+fn it_serves_until_the_moment_that_it_says() {
+    let mut node = Node::new(1);
+    assert_eq!(node.owner.serves_until(), None);
+    node.offered_at(0);
+    assert_eq!(node.owner.serves_until(), None);
+    let node = Node::owning();
+    assert_eq!(node.owner.serves_until(), Some(Timestamp(u64::from(LEASE))));
+}
+
+#[test]
 fn a_read_that_is_lost_is_asked_for_again() {
     let mut node = Node::owning();
     node.told(1, decided(1, 11));

@@ -1,0 +1,227 @@
+//! What this node appends to journals and says in the cluster's topic, in order per partition, and what came of it.
+//!
+//! What doesn't fit into librdkafka's queue waits here. An idempotent producer that can't go on is made anew; of all that
+//! was under way with it the outcome is unknown, and said to be.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, Message as _,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+};
+use takhin_core::cell::{CellOffset, EntryNumber};
+
+use super::{
+    config::{CellsError, Names},
+    directory::Notice,
+    logged,
+    message::Message,
+};
+
+/// How often the thread that hears of deliveries looks whether it is to end.
+const LOOKS_EVERY: Duration = Duration::from_millis(250);
+/// A producer that fails at once is not made anew at once.
+const RENEWED_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
+/// What was sent, to be told when it is known where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) what: What,
+    pub(super) bytes: usize,
+    pub(super) since: Instant,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Announcement { cell: u32, number: u32 },
+    Facts { cell: u32, epoch: CellOffset, number: EntryNumber },
+    Resignation { cell: u32 },
+    Notice,
+}
+
+struct Deliveries {
+    queue: Sender<Message>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        logged::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        logged::trouble(&error, reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            // Nobody listens once the cells have stopped.
+            let _ = self.queue.send(Message::ProducerFailed);
+        }
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let at = match result {
+            Ok(message) => u64::try_from(message.offset()).ok().map(CellOffset),
+            Err((error, _)) => {
+                tracing::warn!(%error, what = ?sent.what, "an append failed, or it isn't known whether it did");
+                None
+            }
+        };
+        let _ = self.queue.send(Message::Delivered { sent: *sent, at });
+    }
+}
+
+/// A producer, and the thread that hears what becomes of what it sends.
+struct Running {
+    producer: Arc<BaseProducer<Deliveries>>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn start(client: &ClientConfig, queue: &Sender<Message>) -> Result<Self, CellsError> {
+        let context = Deliveries { queue: queue.clone() };
+        let producer = BaseProducer::from_config_and_context(client, context);
+        let producer = Arc::new(producer.map_err(CellsError::kafka("making a producer"))?);
+        let ends = Arc::new(AtomicBool::new(false));
+        let polled = (Arc::clone(&producer), Arc::clone(&ends));
+        let listen = move || {
+            let (producer, ends) = polled;
+            while !ends.load(Ordering::Acquire) {
+                producer.poll(LOOKS_EVERY);
+            }
+            // Of what is under way it is said now that it failed, here and not where the owners are stepped.
+        };
+        let thread = thread::Builder::new().name("cells-delivered".to_owned()).spawn(listen);
+        thread.map_err(|error| CellsError::System(format!("no thread: {error}")))?;
+        Ok(Self { producer, ends })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Release);
+    }
+}
+
+struct Outgoing {
+    topic: Arc<str>,
+    partition: i32,
+    key: Option<String>,
+    payload: Option<Vec<u8>>,
+    sent: Sent,
+}
+
+/// What this node sends.
+pub(super) struct Outbox {
+    client: ClientConfig,
+    queue: Sender<Message>,
+    journal: Arc<str>,
+    cluster: Arc<str>,
+    running: Running,
+    renewed: Instant,
+    waiting: VecDeque<Outgoing>,
+    /// What is under way or waits.
+    pub(super) unanswered: usize,
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("unanswered", &self.unanswered).finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    pub(super) fn start(client: ClientConfig, names: &Names, queue: Sender<Message>) -> Result<Self, CellsError> {
+        let running = Running::start(&client, &queue)?;
+        Ok(Self {
+            client,
+            queue,
+            journal: names.journal.as_str().into(),
+            cluster: names.cluster.as_str().into(),
+            running,
+            renewed: Instant::now(),
+            waiting: VecDeque::new(),
+            unanswered: 0,
+        })
+    }
+
+    /// Sends an entry for the journal of a cell. A [`Message::Delivered`] comes of it in any case.
+    pub(super) fn append(&mut self, cell: u32, what: What, entry: Vec<u8>) {
+        let sent = Sent { what, bytes: entry.len(), since: Instant::now() };
+        let partition = i32::try_from(cell).unwrap_or(i32::MAX);
+        let topic = Arc::clone(&self.journal);
+        self.send(Outgoing { topic, partition, key: None, payload: Some(entry), sent });
+    }
+
+    /// Sends a record for the cluster's topic.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        let bytes = notice.value.as_ref().map_or(0, Vec::len);
+        let sent = Sent { what: What::Notice, bytes, since: Instant::now() };
+        let topic = Arc::clone(&self.cluster);
+        self.send(Outgoing { topic, partition: 0, key: Some(notice.key), payload: notice.value, sent });
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        self.unanswered += 1;
+        self.waiting.push_back(outgoing);
+        self.go_on();
+    }
+
+    /// A [`Message::Delivered`] has come.
+    pub(super) fn delivered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.go_on();
+    }
+
+    /// Sends as much as there is room for.
+    fn go_on(&mut self) {
+        while let Some(outgoing) = self.waiting.pop_front() {
+            let Outgoing { topic, partition, key, payload, sent } = &outgoing;
+            let mut record: BaseRecord<'_, String, Vec<u8>, Box<Sent>> =
+                BaseRecord::with_opaque_to(topic, Box::new(*sent)).partition(*partition);
+            record.key = key.as_ref();
+            record.payload = payload.as_ref();
+            match self.running.producer.send(record) {
+                Ok(()) => {}
+                Err((error, _)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) => {
+                    self.waiting.push_front(outgoing);
+                    return;
+                }
+                Err((error, record)) => {
+                    tracing::warn!(%error, what = ?sent.what, "an append could not be sent");
+                    let sent = *record.delivery_opaque;
+                    let _ = self.queue.send(Message::Delivered { sent, at: None });
+                    self.renew_if_failed();
+                }
+            }
+        }
+    }
+
+    /// Makes the producer anew if it can go on no longer.
+    pub(super) fn renew_if_failed(&mut self) {
+        let Some((code, reason)) = self.running.producer.client().fatal_error() else { return };
+        if self.renewed.elapsed() < RENEWED_AT_MOST_EVERY {
+            return;
+        }
+        self.renewed = Instant::now();
+        tracing::warn!(?code, reason, "the producer can go on no longer, and is made anew");
+        match Running::start(&self.client, &self.queue) {
+            Ok(running) => self.running = running,
+            Err(error) => tracing::error!(%error, "no new producer"),
+        }
+    }
+}
