@@ -18,6 +18,8 @@ pub struct BatchTooLarge;
 pub struct BatchBuilder {
     bytes: Vec<u8>,
     records: u32,
+    /// The next record's offset, counted from the batch's first.
+    next_delta: u32,
     base_timestamp: i64,
     max_timestamp: i64,
     producer: Option<ProducerStamp>,
@@ -36,7 +38,8 @@ impl BatchBuilder {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + record_bytes.min(MAX_BATCH_BYTES));
         bytes.resize(HEADER_BYTES, 0);
         let compression = Compression::None;
-        Self { bytes, records: 0, base_timestamp: 0, max_timestamp: i64::MIN, producer: None, compression }
+        let max_timestamp = i64::MIN;
+        Self { bytes, records: 0, next_delta: 0, base_timestamp: 0, max_timestamp, producer: None, compression }
     }
 
     /// Makes the batch recognisable, if it is sent again.
@@ -54,6 +57,25 @@ impl BatchBuilder {
         self.records
     }
 
+    /// What the records pushed take, before they are compressed.
+    pub fn record_bytes(&self) -> usize {
+        self.bytes.len() - HEADER_BYTES
+    }
+
+    /// Leaves a gap: the next record's offset is `offsets` greater than it would be. Before the first record there is
+    /// nothing to be apart from, and it has no effect.
+    ///
+    /// # Errors
+    /// [`BatchTooLarge`] if the batch would take more than 2^31 offsets; it stays as it was.
+    pub fn skip(&mut self, offsets: u64) -> Result<(), BatchTooLarge> {
+        if self.records > 0 {
+            let next = u64::from(self.next_delta).saturating_add(offsets);
+            let within = u32::try_from(next).ok().filter(|&next| i32::try_from(next).is_ok());
+            self.next_delta = within.ok_or(BatchTooLarge)?;
+        }
+        Ok(())
+    }
+
     /// Appends a record. `headers` is walked twice: a record's length stands before it.
     ///
     /// # Errors
@@ -65,14 +87,28 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + Clone,
     ) -> Result<(), BatchTooLarge> {
+        self.push_as_is(timestamp_ms, key, value, headers.map(|(name, value)| (name.as_bytes(), value)))
+    }
+
+    /// The same with headers whose names may be any bytes, as other writers may have them.
+    ///
+    /// # Errors
+    /// As for [`BatchBuilder::push`].
+    pub fn push_as_is<'a>(
+        &mut self,
+        timestamp_ms: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
+    ) -> Result<(), BatchTooLarge> {
         let base_timestamp = if self.records == 0 { timestamp_ms } else { self.base_timestamp };
         let timestamp_delta = timestamp_ms.wrapping_sub(base_timestamp);
-        let offset_delta = i64::from(self.records);
+        let offset_delta = i64::from(self.next_delta);
         let mut header_count = 0i64;
         let mut header_bytes = 0usize;
         for (name, value) in headers.clone() {
             header_count += 1;
-            header_bytes = header_bytes.saturating_add(sized(Some(name.as_bytes()))).saturating_add(sized(value));
+            header_bytes = header_bytes.saturating_add(sized(Some(name))).saturating_add(sized(value));
         }
         let body = (1 + varint::size(timestamp_delta) + varint::size(offset_delta) + varint::size(header_count))
             .saturating_add(sized(key))
@@ -92,12 +128,13 @@ impl BatchBuilder {
         put_sized(out, value);
         varint::put(out, header_count);
         for (name, value) in headers {
-            put_sized(out, Some(name.as_bytes()));
+            put_sized(out, Some(name));
             put_sized(out, value);
         }
         self.base_timestamp = base_timestamp;
         self.max_timestamp = self.max_timestamp.max(timestamp_ms);
         self.records += 1;
+        self.next_delta += 1;
         Ok(())
     }
 
@@ -109,8 +146,9 @@ impl BatchBuilder {
         }
         let unpacked_bytes = self.bytes.len();
         let compression = self.pack();
-        let Self { records, base_timestamp, max_timestamp, producer, .. } = self;
-        header::write(&mut self.bytes, Contents { records, base_timestamp, max_timestamp, producer, compression });
+        let Self { records, next_delta, base_timestamp, max_timestamp, producer, .. } = self;
+        let contents = Contents { records, offsets: next_delta, base_timestamp, max_timestamp, producer, compression };
+        header::write(&mut self.bytes, contents);
         Some(EncodedBatch { bytes: self.bytes, records, max_timestamp, producer, unpacked_bytes })
     }
 
@@ -173,6 +211,11 @@ impl EncodedBatch {
     /// The batch as it is stored and sent.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same without a copy.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// How many records it has, at least one.

@@ -199,6 +199,8 @@ impl BatchHeader {
 pub(super) struct Contents {
     /// How many records there are.
     pub(super) records: u32,
+    /// How many offsets they take, at least one.
+    pub(super) offsets: u32,
     pub(super) base_timestamp: i64,
     pub(super) max_timestamp: i64,
     /// What it is recognised by, if it comes again.
@@ -211,7 +213,7 @@ pub(super) struct Contents {
 ///
 /// The caller has bounded `batch` by [`MAX_BATCH_BYTES`] and has put at least one record into it.
 pub(super) fn write(batch: &mut [u8], contents: Contents) {
-    let Contents { records, base_timestamp, max_timestamp, producer, compression } = contents;
+    let Contents { records, offsets, base_timestamp, max_timestamp, producer, compression } = contents;
     let length = i32::try_from(batch.len() - UNCOUNTED).expect("a batch is shorter than 2 GiB");
     let count = i32::try_from(records).expect("a record has several bytes, so there are fewer than 2^31");
     let mut put = |at: usize, bytes: &[u8]| batch[at..at + bytes.len()].copy_from_slice(bytes);
@@ -220,7 +222,7 @@ pub(super) fn write(batch: &mut [u8], contents: Contents) {
     put(12, &0i32.to_be_bytes());
     put(16, &MAGIC.to_be_bytes());
     put(21, &compression.to_be_bytes());
-    put(23, &(count - 1).to_be_bytes());
+    put(23, &(offsets - 1).to_be_bytes());
     put(27, &base_timestamp.to_be_bytes());
     put(35, &max_timestamp.to_be_bytes());
     put(43, &producer.map_or(-1, |stamp| stamp.producer.0.cast_signed()).to_be_bytes());
@@ -257,10 +259,11 @@ pub(super) fn write_no_producer(batch: &mut [u8]) {
 /// Writes the header of a batch without records for the offsets `first` to `last`.
 pub(super) fn write_filler(batch: &mut [u8; HEADER_BYTES], first: Offset, last: Offset) {
     let delta = i32::try_from(last.0 - first.0).expect("a segment has fewer than 2^31 offsets");
-    let contents = Contents { records: 1, base_timestamp: -1, max_timestamp: -1, producer: None, compression: 0 };
+    let offsets = delta.cast_unsigned() + 1;
+    let (base_timestamp, max_timestamp) = (-1, -1);
+    let contents = Contents { records: 1, offsets, base_timestamp, max_timestamp, producer: None, compression: 0 };
     write(batch, contents);
     batch[..8].copy_from_slice(&first.0.to_be_bytes());
-    batch[23..27].copy_from_slice(&delta.to_be_bytes());
     batch[57..61].copy_from_slice(&0i32.to_be_bytes());
     write_checksum(batch);
 }

@@ -214,3 +214,23 @@ fn a_batch_beyond_the_bound_is_refused_and_stays_as_it_was() {
     assert_eq!(records(builder.finish().unwrap().bytes()).count(), 1);
     assert_eq!(BatchBuilder::default().finish(), None);
 }
+
+#[test]
+fn a_batch_may_have_gaps_between_its_records_offsets() {
+    let mut builder = BatchBuilder::default();
+    builder.skip(9).unwrap();
+    builder.push(5, None, Some(b"a"), std::iter::empty()).unwrap();
+    builder.skip(3).unwrap();
+    builder.push(6, None, Some(b"b"), std::iter::empty()).unwrap();
+    builder.push(7, None, Some(b"c"), std::iter::empty()).unwrap();
+    assert_eq!(builder.skip(1 << 31), Err(BatchTooLarge));
+    let mut batch = builder.finish().unwrap();
+    batch.set_base_offset(Offset(100));
+    let header = BatchHeader::read(batch.bytes()).unwrap();
+    header.verify(batch.bytes()).unwrap();
+    assert_eq!((header.base_offset, header.last_offset, header.records), (Offset(100), Offset(105), 3));
+    let offsets: Vec<u64> = decode(batch.bytes()).unwrap().iter().map(|(offset, _)| offset.0).collect();
+    assert_eq!(offsets, [100, 104, 105]);
+    let kafka = RecordBatchDecoder::decode(&mut Bytes::copy_from_slice(batch.bytes())).unwrap();
+    assert_eq!(kafka.records.iter().map(|record| record.offset).collect::<Vec<_>>(), [100, 104, 105]);
+}
