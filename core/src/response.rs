@@ -97,6 +97,10 @@ pub struct ProducedBatch {
     /// Whether it had been appended by an earlier request.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub duplicate: bool,
+    /// Each record's offset, where they do not lie one behind the other; else there are none. Filled in by runtimes whose
+    /// logs others write to as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scattered: Vec<Offset>,
 }
 
 /// What a read found.

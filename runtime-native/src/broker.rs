@@ -130,11 +130,11 @@ impl Broker {
         bodies: Bodies,
         expected_offset: Option<Offset>,
     ) -> Result<Answer, Refusal> {
-        #[cfg(feature = "kafka")]
-        if let Self::Node(cluster) = self {
-            cluster.may_produce(&bodies, expected_offset)?;
+        match self {
+            Self::Single(driver) => driver.produce(topic, bodies, expected_offset).await,
+            #[cfg(feature = "kafka")]
+            Self::Node(cluster) => cluster.produce(topic, bodies, expected_offset).await,
         }
-        self.front().produce(topic, bodies, expected_offset).await
     }
 
     /// The first record of a partition whose timestamp is at least `timestamp_ms`: its offset and its timestamp.
@@ -174,7 +174,11 @@ impl Broker {
     /// # Errors
     /// See [`BackupError`].
     pub async fn hold(&self) -> Result<Backup, BackupError> {
-        self.front().hold().await
+        match self {
+            Self::Single(driver) => driver.hold().await,
+            #[cfg(feature = "kafka")]
+            Self::Node(_) => Err(BackupError::Unsupported),
+        }
     }
 
     /// What the flight recorder has.

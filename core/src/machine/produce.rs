@@ -101,7 +101,7 @@ impl Core {
                 failed = Some((batch, error.clone()));
             });
             appended |= result.is_ok();
-            Some(ProducedBatch { partition, records, result, duplicate })
+            Some(ProducedBatch { partition, records, result, duplicate, scattered: alloc::vec::Vec::new() })
         });
         let results = results.collect();
         match failed {

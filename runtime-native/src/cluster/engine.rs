@@ -18,16 +18,21 @@ use std::{
 };
 
 use prometheus_client::registry::Registry;
-use takhin_core::{FactSeq, LogId, Offset, response::Bounds};
+use rustc_hash::FxHashMap;
+use takhin_core::{AppendId, FactSeq, LogId, Offset, response::Bounds};
 
 use super::{cells::Decide, watching::Watching};
 use crate::engine::{
     Chunk, Completion, Completions, Engine, EngineParts, Figures, ReadError, ReadLogs, ReadMode, ReadOutcome, ReadPart,
-    StorageError, SubmitError, Submitted, WriteOp, WriteSoon, kafka::Records,
+    StorageError, SubmitError, Submitted, WriteOp, WriteSoon,
+    kafka::{Appended, Records},
 };
 
 /// How much may wait to be appended before appends are refused.
 const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// Appends whose scattered offsets wait to be asked for, at most.
+const MAX_SCATTERED: usize = 10_000;
 
 /// Where a core's facts go.
 pub(super) enum Facts {
@@ -52,6 +57,8 @@ struct Shared {
     /// Held by whoever hands on what is queued, so that it keeps its order.
     turn: Mutex<()>,
     done: Mutex<Vec<Completion>>,
+    /// The offsets of records that others' came between, until they are asked for.
+    scattered: Mutex<FxHashMap<AppendId, Box<[Offset]>>>,
     sink: Mutex<Option<Box<dyn Completions>>>,
 }
 
@@ -66,6 +73,7 @@ impl NodeEngine {
             waiting_bytes: AtomicUsize::new(0),
             turn: Mutex::default(),
             done: Mutex::default(),
+            scattered: Mutex::default(),
             sink: Mutex::default(),
         }))
     }
@@ -97,6 +105,11 @@ impl NodeEngine {
         self.report();
     }
 
+    /// Where the records of an append lie, if others' came between them.
+    pub(super) fn take_scattered(&self, id: AppendId) -> Vec<Offset> {
+        lock(&self.0.scattered).remove(&id).map(Vec::from).unwrap_or_default()
+    }
+
     fn done(&self, completion: Completion) {
         lock(&self.0.done).push(completion);
     }
@@ -125,7 +138,17 @@ impl NodeEngine {
                 let (engine, weight) = (self.clone(), batch.bytes().len());
                 self.0.records.append(log, batch, move |result| {
                     engine.0.waiting_bytes.fetch_sub(weight, Ordering::Relaxed);
-                    let result = result.map(|appended| appended.at);
+                    let result = result.map(|Appended { at, scattered }| {
+                        if let Some(scattered) = scattered {
+                            let mut all = lock(&engine.0.scattered);
+                            if all.len() >= MAX_SCATTERED {
+                                // Of clients that have hung up meanwhile.
+                                all.clear();
+                            }
+                            all.insert(id, scattered);
+                        }
+                        at
+                    });
                     engine.done(Completion::Appended { id, log, result });
                     engine.report();
                 });

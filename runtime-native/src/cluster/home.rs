@@ -26,6 +26,7 @@ pub(super) struct Home {
     pub(super) watching: Arc<Watching>,
     /// The core that knows topics alone.
     pub(super) front: Driver,
+    pub(super) front_engine: NodeEngine,
     pub(super) stats: Arc<DriverStats>,
     pub(super) teaching: tokio::sync::Mutex<()>,
     pub(super) runtime: Handle,
@@ -48,8 +49,8 @@ impl Home {
             audit: None,
         };
         let front = Driver::live(life)?;
-        watching.set(FRONT, Some(engine));
+        watching.set(FRONT, Some(engine.clone()));
         let (places, teaching, runtime) = (Places::default(), tokio::sync::Mutex::default(), Handle::current());
-        Ok(Self { config, records, places, watching, front, stats, teaching, runtime })
+        Ok(Self { config, records, places, watching, front, front_engine: engine, stats, teaching, runtime })
     }
 }

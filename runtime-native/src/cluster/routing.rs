@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use takhin_core::{Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response};
+use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response, TopicName};
 use uuid::Uuid;
 
 use super::{Cluster, Node, home::FRONT, seat::core_number};
@@ -77,7 +77,7 @@ enum Server {
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Reach {
     pub(crate) group: GroupName,
-    pub(crate) topics: Vec<takhin_core::TopicName>,
+    pub(crate) topics: Vec<TopicName>,
 }
 
 impl Cluster {
@@ -215,16 +215,35 @@ impl Cluster {
         naming(self.node.cell_of(group))
     }
 
-    /// Refuses what Kafka has no means for.
-    pub(crate) fn may_produce(&self, bodies: &Bodies, expected_offset: Option<Offset>) -> Result<(), Refusal> {
-        if expected_offset.is_some() {
-            return Err(Refusal::Unsupported { what: "an append at an expected offset".to_owned() });
+    /// Appends here, whatever the topic.
+    pub(crate) async fn produce(
+        &self,
+        topic: TopicName,
+        bodies: Bodies,
+        expected_offset: Option<Offset>,
+    ) -> Result<Answer, Refusal> {
+        may_produce(&bodies, expected_offset)?;
+        let home = &self.node.home;
+        let mut answer = home.front.produce(topic, bodies, expected_offset).await?;
+        if let Response::Produced(batches) = &mut answer.response {
+            for batch in batches {
+                let id = AppendId { request: answer.request, partition: batch.partition };
+                batch.scattered = home.front_engine.take_scattered(id);
+            }
         }
-        if bodies.iter().any(|(_, batch)| batch.producer().is_some()) {
-            return Err(Refusal::Unsupported { what: "recognising a producer's records".to_owned() });
-        }
-        Ok(())
+        Ok(answer)
     }
+}
+
+/// Refuses what Kafka has no means for.
+fn may_produce(bodies: &Bodies, expected_offset: Option<Offset>) -> Result<(), Refusal> {
+    if expected_offset.is_some() {
+        return Err(Refusal::Unsupported { what: "an append at an expected offset".to_owned() });
+    }
+    if bodies.iter().any(|(_, batch)| batch.producer().is_some()) {
+        return Err(Refusal::Unsupported { what: "recognising a producer's records".to_owned() });
+    }
+    Ok(())
 }
 
 impl Node {

@@ -22,14 +22,15 @@ async fn learn(driver: &Driver, catalogue: &Catalogue) {
     for (name, topic) in &catalogue.topics {
         match known.get(name).filter(|it| it.id == topic.id) {
             None => {
-                let (partitions, config) = (topic.partitions, topic.config);
+                let (partitions, config) = (topic.partitions, within_bounds(topic.config));
                 let request = Request::CreateTopic { name: name.clone(), partitions, config };
                 tell(driver, Some(RequestId(topic.id.0)), request).await;
             }
             Some(KnownTopic { partitions, config, .. }) => {
                 let more = (topic.partitions > *partitions).then_some(topic.partitions);
-                if *config != topic.config || more.is_some() {
-                    let (change, partitions) = (change_to(topic.config), more);
+                let wanted = within_bounds(topic.config);
+                if *config != wanted || more.is_some() {
+                    let (change, partitions) = (change_to(wanted), more);
                     tell(driver, None, Request::ConfigureTopic { name: name.clone(), change, partitions }).await;
                 }
             }
@@ -45,6 +46,17 @@ async fn tell(driver: &Driver, id: Option<RequestId>, request: Request) {
     match told {
         Ok(_) | Err(Refusal::GroupMoving { .. }) => {}
         Err(refusal) => tracing::warn!(%refusal, ?request, "a core does not take what Kafka says of a topic"),
+    }
+}
+
+/// Kafka allows for more than a core does, to which this is only something to show.
+fn within_bounds(config: TopicConfig) -> TopicConfig {
+    const GIB: i64 = 1 << 30;
+    TopicConfig {
+        segment_bytes: config.segment_bytes.clamp(1_024, GIB),
+        segment_ms: config.segment_ms.max(1_000),
+        max_message_bytes: config.max_message_bytes.clamp(1, 16 << 20),
+        ..config
     }
 }
 

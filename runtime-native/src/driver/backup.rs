@@ -26,6 +26,9 @@ pub enum BackupError {
     /// The broker has stopped.
     #[error("the broker is stopping")]
     Stopping,
+    /// Everything is in Kafka, which has means of its own.
+    #[error("a backup can't be had with this engine")]
+    Unsupported,
     /// The logs could not be held.
     #[error("the logs could not be held: {0}")]
     Hold(io::Error),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Request as HttpRequest, StatusCode};
+use axum::http::{HeaderValue, Request as HttpRequest, StatusCode, header::CONTENT_TYPE};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
@@ -20,6 +20,7 @@ use crate::driver::{Answer, node::RecordForm};
 
 /// How long a node may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(2);
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Connections to one node that are kept while nothing is asked.
 const MAX_IDLE: usize = 256;
 
@@ -90,6 +91,7 @@ impl Peers {
         let body = serde_json::to_vec(question).expect("a question is plain data");
         let request = HttpRequest::post(format!("{address}{path}"))
             .header(SECRET, self.secret.clone())
+            .header(CONTENT_TYPE, JSON)
             .body(Full::new(body.into()))
             .map_err(|error| lost(address, &error))?;
         let answer = self.client.request(request).await.map_err(|error| {

@@ -248,7 +248,13 @@ mod tests {
 
     #[test]
     fn each_record_says_what_became_of_it() {
-        let batch = |partition, result| ProducedBatch { partition, records: 2, result, duplicate: false };
+        let batch = |partition, result| ProducedBatch {
+            partition,
+            records: 2,
+            result,
+            duplicate: false,
+            scattered: Vec::new(),
+        };
         let batches = [batch(4, Ok(Offset(10))), batch(2, Err(StorageError::Full))];
         let place = |batch, index| Place { batch, index, timestamp_ms: 0, has_own_timestamp: false };
         let said = |place| json!(of_record(&place, &batches).expect("a batch"));

@@ -150,7 +150,10 @@ fn place_of(place: &Place, batches: &[ProducedBatch]) -> Result<Option<RecordPla
         .ok_or_else(|| ApiError::bug("the answer to a produce request leaves a batch out"))?;
     Ok(batch.result.as_ref().ok().map(|base| RecordPlace {
         partition: batch.partition,
-        offset: base.0 + u64::from(place.index),
+        offset: match batch.scattered.get(place.index as usize) {
+            Some(offset) => offset.0,
+            None => base.0 + u64::from(place.index),
+        },
         timestamp: (!batch.duplicate || place.has_own_timestamp).then_some(place.timestamp_ms),
     }))
 }
@@ -224,7 +227,7 @@ mod tests {
     ];
 
     fn batch(partition: u32, result: Result<Offset, StorageError>) -> ProducedBatch {
-        ProducedBatch { partition, records: 2, result, duplicate: false }
+        ProducedBatch { partition, records: 2, result, duplicate: false, scattered: Vec::new() }
     }
 
     #[test]

@@ -13,9 +13,11 @@ use axum::{
     response::IntoResponse,
 };
 use bytes::Bytes;
+use takhin_core::Refusal;
 use tokio::sync::mpsc;
 
 use super::App;
+use crate::driver::BackupError;
 use crate::http::{
     dispatch::Asked,
     error::{ApiError, ApiResult},
@@ -43,8 +45,11 @@ pub(super) async fn backup(
             .retryable(true)
             .retry_after(5));
     };
-    let backup = app.broker.hold().await.map_err(|error| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "backup_failed", error.to_string()).retry_after(5)
+    let backup = app.broker.hold().await.map_err(|error| match error {
+        BackupError::Unsupported => Refusal::Unsupported { what: "a backup".to_owned() }.into(),
+        BackupError::Stopping | BackupError::Hold(_) => {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "backup_failed", error.to_string()).retry_after(5)
+        }
     })?;
     let (pieces, mut written) = mpsc::channel::<Bytes>(AHEAD);
     let task = tokio::task::spawn_blocking(move || {

@@ -258,7 +258,7 @@ impl Upload {
             Err(refusal) => return Err(self.explained(refusal.into())),
         };
         let mut outcome = Ok(Appended::All);
-        for ProducedBatch { partition, records, result, duplicate } in results {
+        for ProducedBatch { partition, records, result, duplicate, scattered } in results {
             let refused = match result {
                 Ok(base) => {
                     done.insert(partition);
@@ -266,8 +266,8 @@ impl Upload {
                     if !duplicate {
                         let count = u64::from(records);
                         told.records += count;
-                        told.offsets
-                            .insert(partition, Span { first: base.0, last: base.0 + count - 1, records: count });
+                        let last = scattered.last().map_or(base.0 + count - 1, |offset| offset.0);
+                        told.offsets.insert(partition, Span { first: base.0, last, records: count });
                     }
                     continue;
                 }
