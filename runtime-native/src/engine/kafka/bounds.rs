@@ -1,0 +1,85 @@
+//! Where logs begin and end, as their leaders say now: a few requests for any number of logs.
+
+use std::time::Duration;
+
+use rdkafka::{
+    TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    topic_partition_list::{Offset as ClientOffset, TopicPartitionListElem},
+};
+use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+
+use super::{client::Context, error::KafkaError};
+
+/// Asks for the first offset of each, and for the first that is not stable: records behind it may still be taken back with
+/// their transaction. Logs of which there is no answer are left out, unless there is none at all.
+pub(super) fn bounds(
+    client: &BaseConsumer<Context>,
+    logs: &[(LogId, TopicName)],
+    timeout: Duration,
+) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+    // The end last: it is the one that moves, and what moved until then is seen.
+    let starts = offsets(client, logs, ClientOffset::Beginning, timeout)?;
+    let ends = offsets(client, logs, ClientOffset::End, timeout)?;
+    let both = logs.iter().zip(starts.into_iter().zip(ends));
+    Ok(both.filter_map(|((log, _), (start, end))| Some((*log, Bounds { start: start?, end: end? }))).collect())
+}
+
+/// Asks for the first offsets alone.
+pub(super) fn starts(
+    client: &BaseConsumer<Context>,
+    logs: &[(LogId, TopicName)],
+    timeout: Duration,
+) -> Result<Vec<(LogId, Offset)>, KafkaError> {
+    let starts = offsets(client, logs, ClientOffset::Beginning, timeout)?;
+    Ok(logs.iter().zip(starts).filter_map(|((log, _), start)| Some((*log, start?))).collect())
+}
+
+/// The first offset at this time or later; [`None`] if all is earlier.
+pub(super) fn at_time(
+    client: &BaseConsumer<Context>,
+    log: LogId,
+    name: &TopicName,
+    timestamp_ms: i64,
+    timeout: Duration,
+) -> Result<Option<Offset>, KafkaError> {
+    // Negative numbers have other meanings in this request, and no record is older than this.
+    let wanted = ClientOffset::Offset(timestamp_ms.max(0));
+    Ok(offsets(client, &[(log, name.clone())], wanted, timeout)?.into_iter().next().flatten())
+}
+
+/// In the order of `logs`.
+fn offsets(
+    client: &BaseConsumer<Context>,
+    logs: &[(LogId, TopicName)],
+    wanted: ClientOffset,
+    timeout: Duration,
+) -> Result<Vec<Option<Offset>>, KafkaError> {
+    if logs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut list = TopicPartitionList::with_capacity(logs.len());
+    for (log, name) in logs {
+        list.add_partition_offset(name, i32::try_from(log.partition).unwrap_or(i32::MAX), wanted)?;
+    }
+    let answers = client.offsets_for_times(list, timeout)?;
+    let mut failure = None;
+    // In the order in which they were asked for.
+    let answers = answers.elements();
+    let offset = |answer: &TopicPartitionListElem<'_>| {
+        if let Err(error) = answer.error() {
+            failure = Some(KafkaError::from(error));
+            return None;
+        }
+        match answer.offset() {
+            ClientOffset::Offset(offset) => u64::try_from(offset).ok().map(Offset),
+            // There is none at that time.
+            _ => None,
+        }
+    };
+    let found: Vec<Option<Offset>> = answers.iter().map(offset).collect();
+    match failure {
+        Some(error) if found.iter().all(Option::is_none) => Err(error),
+        _ => Ok(found),
+    }
+}

@@ -1,0 +1,115 @@
+//! Making librdkafka's clients, and hearing what they say.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, ConsumerContext},
+    error::KafkaError as ClientError,
+};
+
+use super::{KafkaConfig, error::KafkaError};
+
+/// Of one kind of message, one is told in this time: a client whose brokers are gone repeats itself.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Where the cluster is and how to speak to it; what holds for every client.
+pub(super) fn client_config(config: &KafkaConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("client.id", "takhin")
+        .set("socket.keepalive.enable", "true")
+        // A broker that is back is used within a second.
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "1000");
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client.set("bootstrap.servers", &config.brokers);
+    client
+}
+
+/// How much a reading client fetches ahead, and how long it has a broker wait for more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fetching {
+    pub(super) wait: Duration,
+    pub(super) ahead_kib: usize,
+}
+
+/// A client that reads committed records from where it is told, and of no group.
+pub(super) fn reader(config: &KafkaConfig, fetching: Fetching) -> Result<BaseConsumer<Context>, KafkaError> {
+    let mut client = client_config(config);
+    client
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("check.crcs", "true")
+        .set("fetch.wait.max.ms", fetching.wait.as_millis().to_string())
+        .set("fetch.error.backoff.ms", "100")
+        .set("fetch.message.max.bytes", "1048576")
+        .set("queued.max.messages.kbytes", fetching.ahead_kib.to_string())
+        // How soon it fetches again once what was fetched ahead has been taken.
+        .set("fetch.queue.backoff.ms", "5");
+    Ok(client.create_with_context(Context::default())?)
+}
+
+/// Passes on what a client says, each kind of it once in a while.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    told: Mutex<HashMap<String, Told>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    since: u64,
+}
+
+impl Context {
+    /// How many messages of this kind were kept back before this one, if it is to be told.
+    fn admit(&self, kind: &str) -> Option<u64> {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.get_mut(kind) {
+            Some(last) if now.duration_since(last.at) < QUIET => {
+                last.since += 1;
+                None
+            }
+            Some(last) => {
+                let since = last.since;
+                *last = Told { at: now, since: 0 };
+                Some(since)
+            }
+            None => {
+                told.insert(kind.to_owned(), Told { at: now, since: 0 });
+                Some(0)
+            }
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let grave = level as i32 <= RDKafkaLogLevel::Warning as i32;
+        if !grave {
+            tracing::debug!(facility, "{message}");
+        } else if let Some(kept_back) = self.admit(facility) {
+            tracing::warn!(facility, kept_back, "{message}");
+        }
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        let kind = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
+        if let Some(kept_back) = self.admit(&kind) {
+            tracing::warn!(%error, kept_back, "{reason}");
+        }
+    }
+}
+
+impl ConsumerContext for Context {}

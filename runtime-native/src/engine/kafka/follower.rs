@@ -1,0 +1,303 @@
+//! One reading client for all the logs that somebody waits at.
+//!
+//! Two threads share it: one takes what is fetched and puts it into the [`Tails`]; the other does what has to wait for
+//! brokers: it looks where a log ends when it is to be followed, begins anew where a log was cut, and lets go of what
+//! nobody waits for any longer.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::error::RDKafkaErrorCode;
+use rustc_hash::FxHashMap;
+use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+
+use super::{
+    Inner, RecordsStats, bounds,
+    catalogue::{Cataloguer, no_thread},
+    client::Fetching,
+    cold::Pool,
+    error::KafkaError,
+    native::{Message, Messages, Source, Stream},
+    run::Packer,
+    tails::{Tail, Tails, Task},
+};
+
+/// The settings of its client. A log that is newly followed is fetched once the broker has answered a request that was
+/// made without it, so the wait is short.
+pub(super) const FETCHING: Fetching = Fetching { wait: Duration::from_millis(100), ahead_kib: 4 << 10 };
+/// How often is looked for what nobody waits for, and what could not be done is tried again.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often is looked where logs begin.
+const STARTS_EVERY: Duration = Duration::from_secs(5);
+/// How long the taking thread waits for messages before it looks whether it is to end.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// What the two threads share.
+#[derive(Debug)]
+pub(super) struct Follower {
+    stream: Arc<Stream>,
+    tails: Arc<Tails>,
+    cold: Arc<Pool>,
+    catalogue: Cataloguer,
+    sources: RwLock<FxHashMap<Source, Arc<Tail>>>,
+    timeout: Duration,
+    stopped: AtomicBool,
+    stats: Arc<RecordsStats>,
+}
+
+impl Follower {
+    /// Starts both threads; they end after [`Task::Stop`].
+    pub(super) fn start(records: &Inner, tasks: Receiver<Task>) -> Result<(), KafkaError> {
+        let taking = Arc::new(Self {
+            stream: Arc::clone(&records.stream),
+            tails: Arc::clone(&records.tails),
+            cold: Arc::clone(&records.cold),
+            catalogue: records.catalogue.clone(),
+            sources: RwLock::default(),
+            timeout: records.config.timeout,
+            stopped: AtomicBool::new(false),
+            stats: Arc::clone(&records.stats),
+        });
+        let keeping = Arc::clone(&taking);
+        let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
+        spawn("kafka-fetch").spawn(move || taking.take()).map_err(|error| no_thread(&error))?;
+        let kept = spawn("kafka-follow").spawn(move || keeping.keep(&tasks));
+        kept.map(drop).map_err(|error| no_thread(&error))
+    }
+
+    fn take(&self) {
+        let mut messages = Messages::default();
+        while !self.stopped.load(Ordering::Relaxed) {
+            self.stream.poll(LOOK_UP, &mut messages);
+            // What its client says of brokers is heard by being asked for.
+            while self.stream.client().poll(Duration::ZERO).is_some() {}
+            let mut moved = Vec::new();
+            let mut rest = messages.iter().peekable();
+            while let Some(first) = rest.peek() {
+                let source = first.source();
+                let mut of_one = std::iter::from_fn(|| rest.next_if(|message| message.source() == source));
+                let tail = self.sources.read().unwrap_or_else(PoisonError::into_inner).get(&source).cloned();
+                let Some(tail) = tail else {
+                    // It is followed no longer.
+                    of_one.by_ref().for_each(drop);
+                    continue;
+                };
+                if self.absorb(&tail, of_one) {
+                    moved.push(tail);
+                }
+            }
+            self.tails.moved(&moved);
+        }
+    }
+
+    /// Takes what came of one log, in order. Whether its end has moved.
+    fn absorb<'a>(&self, tail: &Arc<Tail>, messages: impl Iterator<Item = Message<'a>>) -> bool {
+        let mut packer = Packer::default();
+        // What was appended here is known before it is fetched.
+        let (mut known_to, from) = (None, tail.bounds().end);
+        for message in messages {
+            match message.event() {
+                None => {
+                    self.stats.records_followed.inc();
+                    if message.offset() >= from {
+                        packer.push(&message);
+                    }
+                }
+                Some(RDKafkaErrorCode::PartitionEOF) => known_to = Some(message.offset()),
+                Some(code) => {
+                    tracing::warn!(log = %tail.log, topic = %tail.name, %code, "a log that is followed can't be read on");
+                    self.tails.task(Task::Restart(tail.log));
+                }
+            }
+        }
+        self.tails.grow(tail, packer.finish(), known_to)
+    }
+
+    fn keep(&self, tasks: &Receiver<Task>) {
+        let (mut follow, mut restart) = (BTreeSet::new(), BTreeSet::new());
+        let (mut swept, mut starts_seen) = (Instant::now(), Instant::now());
+        loop {
+            let first = tasks.recv_timeout(EVERY);
+            let ended = matches!(first, Err(RecvTimeoutError::Disconnected));
+            let mut stop = ended;
+            for task in first.into_iter().chain(tasks.try_iter()) {
+                match task {
+                    Task::Follow(log) => drop(follow.insert(log)),
+                    Task::Restart(log) => drop(restart.insert(log)),
+                    Task::Stop => stop = true,
+                }
+            }
+            if stop {
+                self.stopped.store(true, Ordering::Relaxed);
+                return;
+            }
+            self.follow(&mut follow, &mut restart);
+            self.restart(&mut restart);
+            if swept.elapsed() >= EVERY {
+                swept = Instant::now();
+                self.sweep();
+                self.cold.rest();
+            }
+            if starts_seen.elapsed() >= STARTS_EVERY {
+                starts_seen = Instant::now();
+                self.look_at_starts();
+            }
+        }
+    }
+
+    /// Begins to follow these. What the brokers don't answer for is left for the next time.
+    fn follow(&self, wanted: &mut BTreeSet<LogId>, restart: &mut BTreeSet<LogId>) {
+        if wanted.is_empty() {
+            return;
+        }
+        let mut named = self.named(wanted.iter().copied());
+        if named.len() < wanted.len() {
+            match self.catalogue.refresh_and_wait(self.timeout) {
+                Ok(_) => named = self.named(wanted.iter().copied()),
+                Err(error) => tracing::debug!(%error, "logs to be followed are not known yet"),
+            }
+            // Who still waits there asks again.
+            wanted.retain(|log| {
+                let known = named.iter().any(|(id, _)| id == log);
+                if !known {
+                    self.tails.answered(*log);
+                }
+                known
+            });
+        }
+        let found = match bounds::bounds(self.stream.client(), &named, self.timeout) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(%error, "logs can't be followed yet");
+                return;
+            }
+        };
+        let mut begun = Vec::new();
+        for (log, bounds) in found {
+            let name = named.iter().find(|(id, _)| *id == log).map(|(_, name)| name.clone());
+            let Some(name) = name.filter(|_| self.tails.get(log).is_none()) else { continue };
+            let tail = self.tails.insert(log, name, bounds);
+            if !self.begin(&tail, bounds.end) {
+                restart.insert(log);
+            }
+            begun.push(tail);
+            wanted.remove(&log);
+            self.tails.answered(log);
+        }
+        self.tails.moved(&begun);
+    }
+
+    fn named(&self, logs: impl Iterator<Item = LogId>) -> Vec<(LogId, TopicName)> {
+        let catalogue = self.catalogue.now();
+        let within = logs.filter_map(|log| {
+            let (name, topic) = catalogue.topic(log.topic)?;
+            (log.partition < topic.partitions).then(|| (log, name.clone()))
+        });
+        within.collect()
+    }
+
+    /// Has it fetched from here on.
+    fn begin(&self, tail: &Arc<Tail>, from: Offset) -> bool {
+        // The other thread must know whose messages these are when the first of them comes.
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        match self.stream.start(&tail.name, tail.log.partition, from) {
+            Ok(source) => {
+                tail.set_source(Some(source));
+                sources.insert(source, Arc::clone(tail));
+                true
+            }
+            Err(error) => {
+                tracing::warn!(log = %tail.log, %error, "a log can't be followed");
+                false
+            }
+        }
+    }
+
+    fn end(&self, tail: &Arc<Tail>) {
+        if let Some(source) = tail.source() {
+            let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+            // A topic made anew has the same source.
+            if sources.get(&source).is_some_and(|other| Arc::ptr_eq(other, tail)) {
+                sources.remove(&source);
+            }
+            drop(sources);
+            tail.set_source(None);
+            if let Err(error) = self.stream.stop(&tail.name, tail.log.partition) {
+                tracing::debug!(log = %tail.log, %error, "a log that was followed is gone");
+            }
+        }
+    }
+
+    /// Looks where these begin and end now, and follows them from there.
+    fn restart(&self, wanted: &mut BTreeSet<LogId>) {
+        let tails: Vec<Arc<Tail>> = wanted.iter().filter_map(|log| self.tails.get(*log)).collect();
+        wanted.clear();
+        for tail in &tails {
+            self.end(tail);
+        }
+        let named: Vec<(LogId, TopicName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
+        let found: FxHashMap<LogId, Bounds> = match bounds::bounds(self.stream.client(), &named, self.timeout) {
+            Ok(found) => found.into_iter().collect(),
+            Err(error) => {
+                tracing::debug!(%error, "logs can't be followed again yet");
+                FxHashMap::default()
+            }
+        };
+        let mut begun_anew = Vec::new();
+        for mut tail in tails {
+            let Some(&bounds) = found.get(&tail.log) else {
+                wanted.insert(tail.log);
+                continue;
+            };
+            self.stats.partitions_restarted.inc();
+            // What is known may be right still: the client may have been the only one that lost its place.
+            let known = tail.bounds();
+            let mut from = known.end;
+            if from < bounds.start || from > bounds.end {
+                // Another tail, so that nothing that was fetched before gets into it.
+                self.tails.remove(&tail);
+                tail = self.tails.insert(tail.log, tail.name.clone(), bounds);
+                from = bounds.end;
+                begun_anew.push(Arc::clone(&tail));
+            }
+            if !self.begin(&tail, from) {
+                wanted.insert(tail.log);
+            }
+        }
+        self.tails.moved(&begun_anew);
+    }
+
+    /// Lets go of what nobody waits for, and of topics that are gone.
+    fn sweep(&self) {
+        let catalogue = self.catalogue.now();
+        let mut leaving = self.tails.lapsed();
+        leaving.extend(self.tails.all().into_iter().filter(|tail| catalogue.topic(tail.log.topic).is_none()));
+        for tail in leaving {
+            self.end(&tail);
+            self.tails.remove(&tail);
+        }
+    }
+
+    fn look_at_starts(&self) {
+        let tails = self.tails.all();
+        let named: Vec<(LogId, TopicName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
+        match bounds::starts(self.stream.client(), &named, self.timeout) {
+            Ok(starts) => {
+                let moved = starts.into_iter().filter_map(|(log, start)| {
+                    let tail = self.tails.get(log)?;
+                    self.tails.trimmed(&tail, start).then_some(tail)
+                });
+                self.tails.moved(&moved.collect::<Vec<_>>());
+            }
+            Err(error) => tracing::debug!(%error, "it can't be seen where logs begin"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A topic's settings in Kafka's words and in ours.
+
+use rdkafka::admin::{ConfigResource, OwnedResourceSpecifier};
+use takhin_core::{Cleanup, Compression, TopicConfig, TopicDurability};
+
+use super::error::TopicError;
+
+/// What to set, all of it: what a topic is shown to have is what it has.
+///
+/// # Errors
+/// [`TopicError::Refused`] if it asks for what is the cluster's to say.
+pub(super) fn of_config(config: &TopicConfig) -> Result<Vec<(&'static str, String)>, TopicError> {
+    if config.durability != TopicDurability::Server {
+        let why = "when an append is acknowledged is for the cluster to say: durability can't be set for a topic";
+        return Err(TopicError::Refused(why.to_owned()));
+    }
+    let cleanup = match config.cleanup {
+        Cleanup::Delete => "delete",
+        Cleanup::Compact => "compact",
+        Cleanup::Both => "compact,delete",
+    };
+    let compression = match config.compression {
+        // As each producer sends them, so that others' are not unpacked.
+        Compression::None => "producer",
+        Compression::Gzip => "gzip",
+        Compression::Snappy => "snappy",
+        Compression::Lz4 => "lz4",
+        Compression::Zstd => "zstd",
+    };
+    Ok(vec![
+        ("retention.ms", config.retention_ms.to_string()),
+        ("retention.bytes", config.retention_bytes.to_string()),
+        ("segment.bytes", config.segment_bytes.to_string()),
+        ("segment.ms", config.segment_ms.to_string()),
+        ("max.message.bytes", config.max_message_bytes.to_string()),
+        ("cleanup.policy", cleanup.to_owned()),
+        ("min.compaction.lag.ms", config.min_compaction_lag_ms.to_string()),
+        ("delete.retention.ms", config.delete_retention_ms.to_string()),
+        ("compression.type", compression.to_owned()),
+    ])
+}
+
+/// A topic's name and settings, as the cluster tells them. What it doesn't tell is as by default.
+pub(super) fn of_topic(resource: &ConfigResource) -> Option<(String, TopicConfig)> {
+    let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { return None };
+    let entries = resource.entry_map();
+    let text = |name: &str| entries.get(name).and_then(|entry| entry.value.as_deref());
+    let number = |name: &str, default: i64| text(name).and_then(|value| value.parse().ok()).unwrap_or(default);
+    let default = TopicConfig::default();
+    let policy = text("cleanup.policy").unwrap_or("delete");
+    let cleanup = match (policy.contains("compact"), policy.contains("delete")) {
+        (true, true) => Cleanup::Both,
+        (true, false) => Cleanup::Compact,
+        (false, _) => Cleanup::Delete,
+    };
+    let compression = match text("compression.type") {
+        Some("gzip") => Compression::Gzip,
+        Some("snappy") => Compression::Snappy,
+        Some("lz4") => Compression::Lz4,
+        Some("zstd") => Compression::Zstd,
+        _ => Compression::None,
+    };
+    let config = TopicConfig {
+        retention_ms: number("retention.ms", default.retention_ms),
+        retention_bytes: number("retention.bytes", default.retention_bytes),
+        segment_bytes: number("segment.bytes", default.segment_bytes),
+        segment_ms: number("segment.ms", default.segment_ms),
+        max_message_bytes: number("max.message.bytes", default.max_message_bytes),
+        cleanup,
+        min_compaction_lag_ms: number("min.compaction.lag.ms", default.min_compaction_lag_ms),
+        delete_retention_ms: number("delete.retention.ms", default.delete_retention_ms),
+        compression,
+        durability: TopicDurability::Server,
+    };
+    Some((name.clone(), config))
+}
