@@ -41,8 +41,17 @@ impl Broker {
     }
 
     /// A look at a topic, as a producer needs it.
-    pub fn topic(&self, name: &str) -> Option<TopicView> {
-        self.front().topic(name)
+    ///
+    /// # Errors
+    /// If nobody says whether there is one.
+    pub async fn topic(&self, name: &TopicName) -> Result<Option<TopicView>, Refusal> {
+        let known = self.front().topic(name);
+        #[cfg(feature = "kafka")]
+        if let (None, Self::Node(cluster)) = (&known, self) {
+            cluster.look_for_topics().await?;
+            return Ok(self.front().topic(name));
+        }
+        Ok(known)
     }
 
     /// A look at what can be read of a partition.

@@ -35,6 +35,11 @@ impl Home {
 }
 
 impl Cluster {
+    /// Lets the front know of topics that others may have made.
+    pub(crate) async fn look_for_topics(&self) -> Result<(), Refusal> {
+        self.node.home.catch_up(self.front()).await
+    }
+
     /// Lets the front know how far a partition reaches.
     pub(crate) async fn look_at(&self, topic: &TopicName, partition: u32) -> Result<(), Refusal> {
         let home = Arc::clone(&self.node.home);

@@ -28,7 +28,6 @@ pub(super) struct Home {
     pub(super) front: Driver,
     pub(super) front_engine: NodeEngine,
     pub(super) stats: Arc<DriverStats>,
-    pub(super) teaching: tokio::sync::Mutex<()>,
     pub(super) runtime: Handle,
 }
 
@@ -50,7 +49,7 @@ impl Home {
         };
         let front = Driver::live(life)?;
         watching.set(FRONT, Some(engine.clone()));
-        let (places, teaching, runtime) = (Places::default(), tokio::sync::Mutex::default(), Handle::current());
-        Ok(Self { config, records, places, watching, front, front_engine: engine, stats, teaching, runtime })
+        let (places, runtime) = (Places::default(), Handle::current());
+        Ok(Self { config, records, places, watching, front, front_engine: engine, stats, runtime })
     }
 }

@@ -26,26 +26,24 @@ impl Places {
         here.collect()
     }
 
-    /// The core of a cell runs here from now on, if it still `may`; else it ends.
-    pub(super) fn set(&self, cell: u32, driver: Driver, may: impl FnOnce() -> bool) {
+    /// The core of a cell runs here from now on.
+    pub(super) fn set(&self, cell: u32, driver: Driver) {
         {
             let mut drivers = self.drivers.write().unwrap_or_else(PoisonError::into_inner);
             let cell = cell as usize;
             if drivers.len() <= cell {
                 drivers.resize(cell + 1, None);
             }
-            if may() {
-                drivers[cell] = Some(driver);
-            } else {
-                driver.abandon();
-            }
+            drivers[cell] = Some(driver);
         }
         self.changed.notify_waiters();
     }
 
     /// The core of a cell runs here no longer.
-    pub(super) fn clear(&self, cell: u32) -> Option<Driver> {
-        self.drivers.write().unwrap_or_else(PoisonError::into_inner).get_mut(cell as usize)?.take()
+    pub(super) fn clear(&self, cell: u32) {
+        if let Some(place) = self.drivers.write().unwrap_or_else(PoisonError::into_inner).get_mut(cell as usize) {
+            *place = None;
+        }
     }
 
     /// Waits until a core has begun here.

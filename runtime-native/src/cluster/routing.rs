@@ -97,7 +97,14 @@ impl Cluster {
             Whose::Front => {
                 let home = &self.node.home;
                 home.freshen(FRONT, &home.front, &request).await?;
-                home.front.ask_in(request, form).await
+                match home.front.ask_in(request.clone(), form).await {
+                    Err(Refusal::TopicNotFound { .. } | Refusal::PartitionNotFound { .. }) => {
+                        home.catch_up(&home.front).await?;
+                        home.freshen(FRONT, &home.front, &request).await?;
+                        home.front.ask_in(request, form).await
+                    }
+                    answer => answer,
+                }
             }
             Whose::Everyone => self.list_groups().await,
             Whose::Group(group) => {
@@ -298,7 +305,12 @@ impl Node {
     ) -> Result<Answer, Refusal> {
         self.home.freshen(core_number(cell), driver, &request).await?;
         let polls = if let Request::Consume { consumer, .. } = &request { Some(*consumer) } else { None };
-        let answer = driver.ask_in(request, form).await;
+        let mut answer = driver.ask_in(request.clone(), form).await;
+        if let Err(Refusal::TopicNotFound { .. } | Refusal::PartitionNotFound { .. }) = answer {
+            self.home.catch_up(driver).await?;
+            self.home.freshen(core_number(cell), driver, &request).await?;
+            answer = driver.ask_in(request, form).await;
+        }
         if self.serves(cell) {
             return answer;
         }

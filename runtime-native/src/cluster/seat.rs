@@ -3,10 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -33,21 +30,38 @@ pub(super) struct Seat {
     home: Arc<Home>,
     recovery: Option<Recovery>,
     engine: Option<NodeEngine>,
+    life: Arc<Mutex<CellLife>>,
+}
+
+/// The core that runs, or is about to.
+#[derive(Debug, Default)]
+struct CellLife {
     /// Counts up with each core that begins or ends here, so that one that begins late knows that it is none any more.
-    lives: Arc<AtomicU64>,
+    number: u64,
+    driver: Option<Driver>,
+}
+
+fn lock(life: &Mutex<CellLife>) -> MutexGuard<'_, CellLife> {
+    // Nothing is ever half changed.
+    life.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Seat {
     pub(super) fn new(cell: u32, home: Arc<Home>) -> Self {
-        Self { cell, home, recovery: None, engine: None, lives: Arc::default() }
+        Self { cell, home, recovery: None, engine: None, life: Arc::default() }
     }
 
     fn end(&mut self) {
-        self.lives.fetch_add(1, Ordering::SeqCst);
         self.recovery = None;
         self.engine = None;
         self.home.watching.set(core_number(self.cell), None);
-        if let Some(driver) = self.home.places.clear(self.cell) {
+        let driver = {
+            let mut life = lock(&self.life);
+            life.number += 1;
+            self.home.places.clear(self.cell);
+            life.driver.take()
+        };
+        if let Some(driver) = driver {
             driver.abandon();
         }
     }
@@ -93,8 +107,12 @@ impl CellHost for Seat {
         let (records, watching) = (self.home.records.clone(), Arc::clone(&self.home.watching));
         let engine = NodeEngine::new(records, facts, watching, core_number(self.cell));
         self.engine = Some(engine.clone());
-        let mine = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
-        let beginning = Beginning { cell: self.cell, boot, recovery, engine, mine, lives: Arc::clone(&self.lives) };
+        let mine = {
+            let mut life = lock(&self.life);
+            life.number += 1;
+            life.number
+        };
+        let beginning = Beginning { cell: self.cell, boot, recovery, engine, mine, life: Arc::clone(&self.life) };
         self.home.runtime.spawn(beginning.run(Arc::clone(&self.home)));
     }
 
@@ -130,15 +148,15 @@ struct Beginning {
     recovery: Recovery,
     engine: NodeEngine,
     mine: u64,
-    lives: Arc<AtomicU64>,
+    life: Arc<Mutex<CellLife>>,
 }
 
 impl Beginning {
     async fn run(self, home: Arc<Home>) {
         let Some(bounds) = self.bounds(&home).await else { return };
-        let Self { cell, boot, recovery, engine, mine, lives } = self;
+        let Self { cell, boot, recovery, engine, mine, life } = self;
         let clock = Clock::start();
-        let life = Life {
+        let begun = Life {
             core: recovery.finish(boot, clock.now(), &bounds),
             engine: engine.parts(),
             clock,
@@ -147,13 +165,27 @@ impl Beginning {
             recording: None,
             audit: None,
         };
-        let driver = match Driver::live(life) {
+        let driver = match Driver::live(begun) {
             Ok(driver) => driver,
             Err(error) => return tracing::error!(cell, %error, "a cell's core can't begin"),
         };
-        home.watching.set(core_number(cell), Some(engine));
+        {
+            let mut life = lock(&life);
+            if life.number != mine {
+                drop(life);
+                return driver.abandon();
+            }
+            life.driver = Some(driver.clone());
+            home.watching.set(core_number(cell), Some(engine));
+        }
         home.teach(&driver).await;
-        home.places.set(cell, driver.clone(), || lives.load(Ordering::SeqCst) == mine);
+        {
+            let life = lock(&life);
+            if life.number != mine {
+                return;
+            }
+            home.places.set(cell, driver.clone());
+        }
         // What has changed meanwhile.
         home.teach(&driver).await;
         tracing::info!(cell, boot = boot.0, "a cell is served here");
@@ -162,7 +194,7 @@ impl Beginning {
     /// How far the logs reach in which groups stand; [`None`] if the core is none any more.
     async fn bounds(&self, home: &Home) -> Option<BTreeMap<LogId, Bounds>> {
         let durable = self.recovery.durable();
-        while self.lives.load(Ordering::SeqCst) == self.mine {
+        while lock(&self.life).number == self.mine {
             let asked = async {
                 let catalogue = home.records.refresh().await?;
                 let is_there = |log: &LogId| {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use futures_util::future::join_all;
 use takhin_core::{Applied, Refusal, Request, RequestId, StorageError, TopicConfig, TopicConfigChange, TopicName};
 
 use super::{Cluster, home::Home};
@@ -12,30 +13,27 @@ use crate::{
 
 /// Tells a core what topics there are.
 async fn learn(driver: &Driver, catalogue: &Catalogue) {
+    // One at a time, or two would make the same topic.
+    let _turn = driver.taught().await;
     let known = driver.known_topics();
-    for (name, topic) in &known {
-        let is_there = catalogue.topics.get(name).is_some_and(|it| it.id == topic.id);
-        if !is_there {
-            tell(driver, None, Request::DeleteTopic { name: name.clone() }).await;
-        }
-    }
-    for (name, topic) in &catalogue.topics {
-        match known.get(name).filter(|it| it.id == topic.id) {
+    let gone = known.iter().filter(|(name, topic)| catalogue.topics.get(*name).is_none_or(|it| it.id != topic.id));
+    join_all(gone.map(|(name, _)| tell(driver, None, Request::DeleteTopic { name: name.clone() }))).await;
+    let changes = catalogue.topics.iter().filter_map(|(name, topic)| {
+        let (name, wanted) = (name.clone(), within_bounds(topic.config));
+        match known.get(&name).filter(|it| it.id == topic.id) {
             None => {
-                let (partitions, config) = (topic.partitions, within_bounds(topic.config));
-                let request = Request::CreateTopic { name: name.clone(), partitions, config };
-                tell(driver, Some(RequestId(topic.id.0)), request).await;
+                let request = Request::CreateTopic { name, partitions: topic.partitions, config: wanted };
+                Some(tell(driver, Some(RequestId(topic.id.0)), request))
             }
             Some(KnownTopic { partitions, config, .. }) => {
-                let more = (topic.partitions > *partitions).then_some(topic.partitions);
-                let wanted = within_bounds(topic.config);
-                if *config != wanted || more.is_some() {
-                    let (change, partitions) = (change_to(wanted), more);
-                    tell(driver, None, Request::ConfigureTopic { name: name.clone(), change, partitions }).await;
-                }
+                let partitions = (topic.partitions > *partitions).then_some(topic.partitions);
+                let change = change_to(wanted);
+                let request = Request::ConfigureTopic { name, change, partitions };
+                (*config != wanted || partitions.is_some()).then(|| tell(driver, None, request))
             }
         }
-    }
+    });
+    join_all(changes).await;
 }
 
 async fn tell(driver: &Driver, id: Option<RequestId>, request: Request) {
@@ -82,7 +80,7 @@ pub(super) async fn follow(home: Weak<Home>) {
     loop {
         let latest = Arc::clone(&catalogue.borrow_and_update());
         match home.upgrade() {
-            Some(home) => home.teach_all(&latest).await,
+            Some(home) => home.teach_all(latest).await,
             None => return,
         }
         if catalogue.changed().await.is_err() {
@@ -142,30 +140,36 @@ impl Cluster {
         Ok(self.node.home.records.add_partitions(name, partitions).await)
     }
 
-    /// What Kafka says now is known to the node's cores when this returns.
+    /// What Kafka says now is known to the front when this returns, and to the cells' cores soon.
     async fn learn_now(&self) -> Result<(), Refusal> {
         let catalogue = self.node.home.records.refresh().await.map_err(|error| unavailable(error.to_string()))?;
-        self.node.home.teach_all(&catalogue).await;
+        self.node.home.teach_all(catalogue).await;
         Ok(())
     }
 }
 
 impl Home {
-    /// Tells all cores what topics there are.
-    async fn teach_all(&self, catalogue: &Catalogue) {
-        // One at a time, or two would make the same topic.
-        let _turn = self.teaching.lock().await;
-        learn(&self.front, catalogue).await;
+    /// Tells all cores what topics there are, and waits for the front. A cell's core may be kept waiting by its journal.
+    async fn teach_all(&self, catalogue: Arc<Catalogue>) {
         for (_, driver) in self.places.all() {
-            learn(&driver, catalogue).await;
+            let catalogue = Arc::clone(&catalogue);
+            self.runtime.spawn(async move { learn(&driver, &catalogue).await });
         }
+        learn(&self.front, &catalogue).await;
     }
 
     /// Tells one core what topics there are by now.
     pub(super) async fn teach(&self, driver: &Driver) {
-        let _turn = self.teaching.lock().await;
         let latest = Arc::clone(&self.records.catalogue().borrow());
         learn(driver, &latest).await;
+    }
+
+    /// Looks what topics there are, and tells one core: it was asked for one that it does not know, which another node may
+    /// have made.
+    pub(super) async fn catch_up(&self, driver: &Driver) -> Result<(), Refusal> {
+        let catalogue = self.records.refresh().await.map_err(|error| unavailable(error.to_string()))?;
+        learn(driver, &catalogue).await;
+        Ok(())
     }
 }
 

@@ -47,8 +47,19 @@ impl Driver {
         let mut state = State::new(core, engine, Arc::clone(&stats), FlightRecorder::new(flight_steps));
         (state.recording, state.audit) = (recording, audit);
         let (state, sooner, runtime) = (Mutex::new(state), Notify::new(), Handle::current());
-        let driver =
-            Self { shared: Arc::new(Shared { state, clock, sooner, reader, writing, stats, figures, runtime }) };
+        let shared = Shared {
+            state,
+            clock,
+            sooner,
+            reader,
+            writing,
+            stats,
+            figures,
+            runtime,
+            #[cfg(feature = "kafka")]
+            taught: tokio::sync::Mutex::default(),
+        };
+        let driver = Self { shared: Arc::new(shared) };
         let (weak, runtime) = (Arc::downgrade(&driver.shared), Handle::current());
         let sink = move |batch: &mut Vec<Completion>| match weak.upgrade() {
             Some(shared) => Self { shared }.completed(batch, &runtime),

@@ -87,6 +87,9 @@ struct Shared {
     stats: Arc<DriverStats>,
     figures: Box<dyn Figures>,
     runtime: Handle,
+    /// Held by whoever tells the core of topics.
+    #[cfg(feature = "kafka")]
+    taught: tokio::sync::Mutex<()>,
 }
 
 /// The records of one produce request, a batch for each partition.

@@ -32,6 +32,11 @@ impl Driver {
         self.ask_with(Some(id), request, Bodies::new(), Form::Records).await
     }
 
+    /// The turn to tell it of topics.
+    pub(crate) async fn taught(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.taught.lock().await
+    }
+
     /// All topics that it knows.
     pub(crate) fn known_topics(&self) -> BTreeMap<TopicName, KnownTopic> {
         let state = self.lock();

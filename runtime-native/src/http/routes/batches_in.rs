@@ -45,7 +45,7 @@ impl App {
         query: &Query,
         body: Received,
     ) -> ApiResult {
-        let found = self.broker.topic(&topic);
+        let found = self.broker.topic(&topic).await?;
         let missing = found.is_none();
         let made = || Some((topic.clone(), self.config.auto_create_partitions?, TopicConfig::default()));
         let found = found.map(|view| (view.name, view.partitions, view.config));

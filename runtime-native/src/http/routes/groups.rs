@@ -124,7 +124,7 @@ impl App {
                 let mut partitions = Vec::new();
                 for topic in topics.into_iter().collect::<BTreeSet<_>>() {
                     may(&topic)?;
-                    let found = self.broker.topic(&topic);
+                    let found = self.broker.topic(&topic).await?;
                     let view = found.ok_or_else(|| Refusal::TopicNotFound { topic: topic.clone() })?;
                     partitions.extend((0..view.partitions).map(|partition| (topic.clone(), partition)));
                 }

@@ -116,7 +116,7 @@ pub(super) async fn read(
         return Box::pin(app.read_in_lines(caller, read, asked)).await;
     }
     let limits = limits(&query)?;
-    let (view, partition) = app.which_log(topic, &query)?;
+    let (view, partition) = app.which_log(topic, &query).await?;
     let offset = app.where_to_begin(&view, partition, &query).await?;
     let topic = view.name;
     let read = Request::Read { topic: topic.clone(), partition, offset, limits };
@@ -179,7 +179,7 @@ impl App {
         let wait_ms = in_range("wait_ms", 0, 0, 300_000)?;
         let heartbeat_ms = in_range("heartbeat_ms", 15_000, 1_000, 300_000)?;
         let follow = query.one_of("follow", &[("true", true), ("false", false)])?.unwrap_or(false);
-        let (view, partition) = self.which_log(topic, query)?;
+        let (view, partition) = self.which_log(topic, query).await?;
         let until = self.broker.bounds(&view.name, partition).await?.end;
         Ok(LongRead {
             next: self.where_to_begin(&view, partition, query).await?,
@@ -193,8 +193,8 @@ impl App {
         })
     }
 
-    fn which_log(&self, topic: TopicName, query: &Query) -> Result<(TopicView, u32), ApiError> {
-        let view = self.look_up(topic)?;
+    async fn which_log(&self, topic: TopicName, query: &Query) -> Result<(TopicView, u32), ApiError> {
+        let view = self.look_up(topic).await?;
         let partition = match query.get("partition") {
             Some(given) => partition_number("partition", given)?,
             None if view.partitions == 1 => 0,
@@ -216,7 +216,7 @@ impl App {
     ) -> ApiResult<Appended> {
         let key = IdempotencyKey::of(headers, &body.bytes)?;
         // A topic that is missing is made once the records are known to be good.
-        let found = self.broker.topic(&topic);
+        let found = self.broker.topic(&topic).await?;
         let missing = found.is_none();
         let will_have = found.map(|view| (view.name, view.partitions, view.config));
         let made = || Some((topic.clone(), self.config.auto_create_partitions?, TopicConfig::default()));
@@ -247,8 +247,8 @@ impl App {
         }
     }
 
-    fn look_up(&self, topic: TopicName) -> Result<TopicView, Refusal> {
-        self.broker.topic(&topic).ok_or(Refusal::TopicNotFound { topic })
+    async fn look_up(&self, topic: TopicName) -> Result<TopicView, Refusal> {
+        self.broker.topic(&topic).await?.ok_or(Refusal::TopicNotFound { topic })
     }
 
     async fn where_to_begin(&self, view: &TopicView, partition: u32, query: &Query) -> Result<i64, ApiError> {

@@ -300,8 +300,11 @@ impl App {
     /// not create all.
     async fn ensure_topics(&self, caller: &Caller, names: &[TopicName]) -> Result<(), ApiError> {
         if self.config.auto_create_partitions.is_some() {
-            let mut missing = names.iter().filter(|name| self.broker.topic(name).is_none());
-            missing.try_for_each(|name| caller.may(Scope::Topics, Right::Admin, name))?;
+            for name in names {
+                if self.broker.topic(name).await?.is_none() {
+                    caller.may(Scope::Topics, Right::Admin, name)?;
+                }
+            }
         }
         for name in names {
             self.ensure_topic(name).await?;
@@ -315,7 +318,7 @@ impl App {
         };
         // One at a time: who comes second finds the topic there, and not on its way.
         let _turn = self.creating.lock().await;
-        if self.broker.topic(name).is_some() {
+        if self.broker.topic(name).await?.is_some() {
             return Ok(());
         }
         let create =

@@ -65,7 +65,7 @@ impl App {
         body: Body,
     ) -> ApiResult {
         let wanted = wanted(uri, headers)?;
-        let found = self.broker.topic(&topic);
+        let found = self.broker.topic(&topic).await?;
         let partitions = found.as_ref().map(|view| view.partitions).or(self.config.auto_create_partitions);
         let partitions = partitions.ok_or_else(|| Refusal::TopicNotFound { topic: topic.clone() })?;
         let mut next = BTreeMap::new();
@@ -197,7 +197,7 @@ impl Upload {
         done: &BTreeSet<u32>,
         sticky_partition: u32,
     ) -> Result<(ParsedLines, Selected), ApiError> {
-        let found = self.app.broker.topic(&self.topic);
+        let found = self.app.broker.topic(&self.topic).await?;
         let missing = found.is_none();
         let config = match found {
             Some(view) if self.id.is_none_or(|id| id == view.id) => {
