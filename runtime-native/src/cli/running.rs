@@ -46,8 +46,10 @@ impl Running {
         let listen = std::net::TcpListener::bind(wanted);
         let listener = listen.map_err(|error| format!("can't listen for other nodes at {wanted}: {error}"))?;
         let listening = listener.local_addr().map_err(|error| error.to_string())?;
-        let flight_steps = settings.observing.trace().flight_steps;
-        let config = settings.cluster.config(settings.broker.config(), listening, snapshot_bytes, flight_steps)?;
+        let trace = settings.observing.trace();
+        let audit = trace.audit.then(|| settings.storage.data_dir.clone());
+        let core = settings.broker.config();
+        let config = settings.cluster.config(core, listening, snapshot_bytes, trace.flight_steps, audit)?;
         let (brokers, address) = (config.kafka.brokers.clone(), config.address.clone());
         let cluster = Cluster::start(config, listener).map_err(|error| error.to_string())?;
         Ok(Self::Node { cluster, brokers, address })

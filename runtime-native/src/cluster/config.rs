@@ -1,6 +1,6 @@
 //! What a node is started with.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use takhin_core::Config;
 
@@ -26,6 +26,8 @@ pub struct ClusterConfig {
     pub snapshot_bytes: u64,
     /// How many steps each core's flight recorder keeps.
     pub flight_steps: usize,
+    /// Whether every step of a cell's core is judged by the simulator's auditor, and where it puts what it finds.
+    pub audit: Option<PathBuf>,
 }
 
 impl ClusterConfig {

@@ -14,12 +14,14 @@ use super::{
 };
 use crate::driver::{
     Driver,
+    audit::Audit,
     clock::Clock,
     life::Life,
     node::{fact_lines, logs_recovered},
     snapshot,
 };
 use takhin_core::{Boot, FactSeq, LogId, Recovery, cell::StepDown, durable::Durable, response::Bounds};
+use takhin_simulation::auditor::NewLife;
 
 /// How long a core waits before it asks once more how far logs reach.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -156,14 +158,20 @@ impl Beginning {
         let Some(bounds) = self.bounds(&home).await else { return };
         let Self { cell, boot, recovery, engine, mine, life } = self;
         let clock = Clock::start();
+        let at = clock.now();
+        let audit = home.config.audit.as_ref().map(|directory| {
+            let (durable, through) = (recovery.durable(), recovery.through());
+            let life = NewLife { boot, at, durable: &durable, through, bounds: &bounds };
+            Audit::start(home.config.core.clone(), life, directory)
+        });
         let begun = Life {
-            core: recovery.finish(boot, clock.now(), &bounds),
+            core: recovery.finish(boot, at, &bounds),
             engine: engine.parts(),
             clock,
             stats: Arc::clone(&home.stats),
             flight_steps: home.config.flight_steps,
             recording: None,
-            audit: None,
+            audit,
         };
         let driver = match Driver::live(begun) {
             Ok(driver) => driver,

@@ -44,7 +44,7 @@ pub(super) struct Finding {
 
 impl Audit {
     /// Begins with a core that was just made of `life` and has taken no step yet.
-    pub(super) fn start(config: takhin_core::Config, life: NewLife<'_>, data_dir: &Path) -> Self {
+    pub(crate) fn start(config: takhin_core::Config, life: NewLife<'_>, data_dir: &Path) -> Self {
         let mut auditor = Auditor::new(config);
         let broken = auditor.restart(life).err();
         let auditor = broken.is_none().then(|| Box::new(auditor));

@@ -17,7 +17,7 @@
 //!
 //! The driver knows neither HTTP nor disks.
 
-mod audit;
+pub(crate) mod audit;
 mod backup;
 pub(crate) mod clock;
 mod fetch;

@@ -161,6 +161,7 @@ mod node {
             listening: std::net::SocketAddr,
             snapshot_bytes: u64,
             flight_steps: usize,
+            audit: Option<std::path::PathBuf>,
         ) -> Result<ClusterConfig, String> {
             let kafka = KafkaConfig {
                 brokers: self.brokers.clone().unwrap_or_default(),
@@ -179,6 +180,7 @@ mod node {
                 session_timeout: Duration::from_millis(self.node_timeout_ms),
                 snapshot_bytes,
                 flight_steps,
+                audit,
             })
         }
     }
