@@ -7,6 +7,7 @@ mod arguments;
 mod configuration;
 mod fetching;
 mod process;
+mod testing;
 mod waiting;
 mod wire;
 
@@ -17,6 +18,7 @@ use std::{
     process::ExitCode,
 };
 
+pub(crate) use self::testing::test;
 use self::{
     arguments::{HELP, Task},
     configuration::{Cluster, MOST_BROKERS},

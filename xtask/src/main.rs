@@ -23,6 +23,7 @@ Tasks:
           formatting, lints, the core without std, the server, all tests, the documentation, the clients for JavaScript and Python with the examples, the API,
           the instructions that requests cost, the page.
           Stops at the first step that fails, with exit code 1.
+          With --kafka instead: what needs a real Kafka cluster, which it starts if none runs.
   api     Holds the description of the API against the server of `cargo build --release`, or of TAKHIN_BIN.
   kafka   A real Kafka cluster on this machine, for tests: `cargo xtask kafka help`.
   web     The page: its wasm, its package (runtime-wasm/pkg) and web-demo/dist.
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["api"] => api::run(),
         ["kafka", ref words @ ..] => kafka::run(words),
         ["test"] => step::run_all(test::steps()),
+        ["test", "--kafka"] => kafka::test(),
         ["web"] => web::build(),
         ["web-is-committed"] => web::is_committed(),
         ["help" | "--help" | "-h"] => {

@@ -3,6 +3,7 @@
 //!
 //! They need brokers, whose addresses are in `TAKHIN_KAFKA_BROKERS`: `cargo xtask test --kafka` has them, and runs these.
 
+mod broker_faults;
 mod faults;
 mod first_steps;
 mod load;
