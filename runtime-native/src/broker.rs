@@ -7,7 +7,8 @@ use takhin_core::{ConsumerId, GroupName, Offset, Refusal, Request, RequestId, To
 use crate::cluster::Cluster;
 use crate::driver::{Answer, Backup, BackupError, Bodies, Driver, Flight, Health};
 
-/// Hands requests to the broker, and answers back. Clones are the same broker.
+/// Hands requests to the broker, and answers back. What a node does for it lies on the heap, so that it costs a poll that is
+/// parked in a server of its own no memory. Clones are the same broker.
 #[derive(Clone, Debug)]
 pub enum Broker {
     /// All of it is here.
@@ -48,7 +49,7 @@ impl Broker {
         let known = self.front().topic(name);
         #[cfg(feature = "kafka")]
         if let (None, Self::Node(cluster)) = (&known, self) {
-            cluster.look_for_topics().await?;
+            Box::pin(cluster.look_for_topics()).await?;
             return Ok(self.front().topic(name));
         }
         Ok(known)
@@ -61,7 +62,7 @@ impl Broker {
     pub async fn bounds(&self, topic: &TopicName, partition: u32) -> Result<Bounds, Refusal> {
         #[cfg(feature = "kafka")]
         if let Self::Node(cluster) = self {
-            cluster.look_at(topic, partition).await?;
+            Box::pin(cluster.look_at(topic, partition)).await?;
         }
         self.front().bounds(topic, partition)
     }
@@ -87,7 +88,7 @@ impl Broker {
             Self::Single(driver) => Ok(driver.reach(consumer, topic)),
             #[cfg(feature = "kafka")]
             Self::Node(cluster) => {
-                let Some(reach) = cluster.reach(consumer).await? else { return Ok(None) };
+                let Some(reach) = Box::pin(cluster.reach(consumer)).await? else { return Ok(None) };
                 reach.topics.iter().for_each(topic);
                 Ok(Some(reach.group))
             }
@@ -111,7 +112,7 @@ impl Broker {
         match self {
             Self::Single(driver) => driver.ask(request).await,
             #[cfg(feature = "kafka")]
-            Self::Node(cluster) => cluster.ask(request).await,
+            Self::Node(cluster) => Box::pin(cluster.ask(request)).await,
         }
     }
 
@@ -124,7 +125,7 @@ impl Broker {
         match self {
             Self::Single(driver) => driver.ask_stored(request).await,
             #[cfg(feature = "kafka")]
-            Self::Node(cluster) => cluster.ask_stored(request).await,
+            Self::Node(cluster) => Box::pin(cluster.ask_stored(request)).await,
         }
     }
 
@@ -142,7 +143,7 @@ impl Broker {
         match self {
             Self::Single(driver) => driver.produce(topic, bodies, expected_offset).await,
             #[cfg(feature = "kafka")]
-            Self::Node(cluster) => cluster.produce(topic, bodies, expected_offset).await,
+            Self::Node(cluster) => Box::pin(cluster.produce(topic, bodies, expected_offset)).await,
         }
     }
 
@@ -158,7 +159,7 @@ impl Broker {
     ) -> Result<Option<(Offset, i64)>, Refusal> {
         #[cfg(feature = "kafka")]
         if let Self::Node(cluster) = self {
-            cluster.look_at(topic, partition).await?;
+            Box::pin(cluster.look_at(topic, partition)).await?;
         }
         self.front().lookup_time(topic, partition, timestamp_ms).await
     }

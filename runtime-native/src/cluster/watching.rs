@@ -14,11 +14,17 @@ use super::engine::NodeEngine;
 /// For how long a core hears of a log after somebody waited for it.
 const MEMORY: Duration = Duration::from_mins(1);
 
+/// Which cores hear of each log, and until when.
+type Watched = FxHashMap<LogId, SmallVec<[(usize, Instant); 2]>>;
+
+/// What one core is to hear.
+type Told = (usize, SmallVec<[(LogId, Bounds); 4]>);
+
 /// The node's cores, by number, and what they wait for.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
     engines: RwLock<Vec<Option<NodeEngine>>>,
-    logs: Mutex<FxHashMap<LogId, SmallVec<[(usize, Instant); 2]>>>,
+    logs: Mutex<Watched>,
 }
 
 impl Watching {
@@ -57,7 +63,7 @@ impl Watching {
     /// Logs reach from here to there now.
     pub(super) fn moved(&self, moved: &[(LogId, Bounds)]) {
         let now = Instant::now();
-        let mut by_core: SmallVec<[(usize, SmallVec<[(LogId, Bounds); 4]>); 2]> = SmallVec::new();
+        let mut by_core: SmallVec<[Told; 2]> = SmallVec::new();
         {
             let mut watched = self.logs();
             for (log, bounds) in moved {
@@ -87,7 +93,7 @@ impl Watching {
         }
     }
 
-    fn logs(&self) -> MutexGuard<'_, FxHashMap<LogId, SmallVec<[(usize, Instant); 2]>>> {
+    fn logs(&self) -> MutexGuard<'_, Watched> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

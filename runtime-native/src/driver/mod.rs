@@ -197,7 +197,7 @@ impl Driver {
         form: Form,
     ) -> Result<Answer, Refusal> {
         // Where logs grow by themselves, what is waited for is watched.
-        let awaited = self.shared.reader.is_shared().then(|| request.clone());
+        let awaited = self.shared.reader.is_shared().then(|| Box::new(request.clone()));
         let (mut call, mut next) = self.begin(id, request, bodies);
         loop {
             match next {
@@ -218,7 +218,7 @@ impl Driver {
                     }
                     let heard = match &awaited {
                         None => receiver.await,
-                        Some(request) => self.watching(request, receiver).await,
+                        Some(request) => Box::pin(self.watching(request, receiver)).await,
                     };
                     let Ok(letter) = heard else { return Err(self.gone()) };
                     next = Next::Now(self.open(letter));

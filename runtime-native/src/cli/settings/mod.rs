@@ -75,7 +75,19 @@ pub(super) fn with_bounds(arg: Arg) -> Arg {
 /// What is wrong with settings that are each in order and don't go together.
 pub(super) fn conflicts(settings: &Settings) -> Vec<String> {
     let Settings { listening, broker, cluster, limits, observing, .. } = settings;
-    [listening.conflicts(), broker.conflicts(), cluster.conflicts(), limits.conflicts(), observing.conflicts()].concat()
+    let mut recorded = Vec::new();
+    if cluster.engine == EngineKind::Kafka && observing.trace().record.is_some() {
+        recorded.push("engine is kafka, and a node has many cores: no recording of all their steps is made".to_owned());
+    }
+    [
+        recorded,
+        listening.conflicts(),
+        broker.conflicts(),
+        cluster.conflicts(),
+        limits.conflicts(),
+        observing.conflicts(),
+    ]
+    .concat()
 }
 
 #[cfg(test)]
