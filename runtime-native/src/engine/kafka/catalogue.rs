@@ -14,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, ResourceSpecifier},
+    metadata::MetadataTopic,
+};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use takhin_core::{TopicConfig, TopicId, TopicName};
@@ -216,7 +219,7 @@ impl Look {
     fn look(&mut self, changed: &[TopicName]) -> Result<Catalogue, KafkaError> {
         let metadata = self.admin.inner().fetch_metadata(None, self.timeout)?;
         let names: Vec<&str> =
-            metadata.topics().iter().map(|topic| topic.name()).filter(|name| self.shows(name)).collect();
+            metadata.topics().iter().map(MetadataTopic::name).filter(|name| self.shows(name)).collect();
         let described = if names.is_empty() {
             Vec::new()
         } else if self.is_mock {

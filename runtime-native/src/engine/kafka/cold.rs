@@ -148,6 +148,8 @@ struct Place {
     run: Run,
     /// Whether the run's end was the log's when it was reached.
     ended: bool,
+    /// Whether it can't go on from the run's end.
+    broken: bool,
 }
 
 /// Why a handle can't go on.
@@ -168,6 +170,7 @@ impl Handle {
         Ok(Self { messages: Messages::default(), stream, place: None })
     }
 
+    /// Its log, and from where to where it can be read on.
     fn at(&self) -> Option<(LogId, Offset, Offset)> {
         self.place.as_ref().map(|place| (place.log, place.run.start(), place.run.end()))
     }
@@ -232,8 +235,10 @@ impl Handle {
     /// Moves to the place, unless it is there.
     fn go_to(&mut self, wanted: &Wanted<'_>, stats: &RecordsStats) -> Result<(), String> {
         let part = wanted.part;
-        let there =
-            |place: &Place| place.log == part.log && place.run.start() <= part.from && part.from <= place.run.end();
+        let there = |place: &Place| {
+            let goes_on = !place.broken && part.from == place.run.end();
+            place.log == part.log && (goes_on || place.run.covers(part.from))
+        };
         if self.place.as_ref().is_some_and(there) {
             return Ok(());
         }
@@ -242,7 +247,7 @@ impl Handle {
         let started = self.stream.start(wanted.name, part.log.partition, part.from);
         let source = started.map_err(|error| error.to_string())?;
         let (log, name, run) = (part.log, wanted.name.clone(), Run::new(part.from));
-        self.place = Some(Place { log, name, source, run, ended: false });
+        self.place = Some(Place { log, name, source, run, ended: false, broken: false });
         Ok(())
     }
 
@@ -250,13 +255,13 @@ impl Handle {
     fn absorb(&mut self, wait: Duration) -> Result<bool, Stuck> {
         while self.stream.client().poll(Duration::ZERO).is_some() {}
         self.stream.poll(wait, &mut self.messages);
-        let Some(place) = &mut self.place else { return Ok(false) };
+        let Some(place) = self.place.as_mut().filter(|place| !place.broken) else { return Ok(false) };
         let mut packer = Packer::default();
         let (mut known_to, mut stuck) = (None, None);
         for message in self.messages.iter().filter(|message| message.source() == place.source) {
             match message.event() {
                 None => {
-                    packer.push(&message);
+                    packer.push(message);
                     place.ended = false;
                 }
                 Some(RDKafkaErrorCode::PartitionEOF) => {
@@ -264,8 +269,10 @@ impl Handle {
                     place.ended = true;
                 }
                 Some(code) => {
-                    stuck = stuck_by(code, &message);
+                    stuck = stuck_by(code, message);
                     if stuck.is_some() {
+                        // What comes behind it must not be taken for what comes next.
+                        place.broken = true;
                         break;
                     }
                 }
@@ -312,7 +319,7 @@ impl Handle {
 }
 
 /// What a message that is no record says, if reading can't go on.
-fn stuck_by(code: RDKafkaErrorCode, message: &Message<'_>) -> Option<Stuck> {
+fn stuck_by(code: RDKafkaErrorCode, message: Message<'_>) -> Option<Stuck> {
     match code {
         RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::LogTruncation => {
             Some(Stuck::OutOfRange)

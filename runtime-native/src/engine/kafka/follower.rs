@@ -90,9 +90,11 @@ impl Follower {
                     of_one.by_ref().for_each(drop);
                     continue;
                 };
-                if self.absorb(&tail, of_one) {
+                if self.absorb(&tail, of_one.by_ref()) {
                     moved.push(tail);
                 }
+                // After an error there may be some left.
+                of_one.for_each(drop);
             }
             self.tails.moved(&moved);
         }
@@ -108,13 +110,17 @@ impl Follower {
                 None => {
                     self.stats.records_followed.inc();
                     if message.offset() >= from {
-                        packer.push(&message);
+                        packer.push(message);
                     }
                 }
                 Some(RDKafkaErrorCode::PartitionEOF) => known_to = Some(message.offset()),
                 Some(code) => {
                     tracing::warn!(log = %tail.log, topic = %tail.name, %code, "a log that is followed can't be read on");
-                    self.tails.task(Task::Restart(tail.log));
+                    // What comes behind it must not be taken for what comes next.
+                    self.sources.write().unwrap_or_else(PoisonError::into_inner).remove(&message.source());
+                    let is_damaged = matches!(code, RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression);
+                    self.tails.task(if is_damaged { Task::Skip(tail.log) } else { Task::Restart(tail.log) });
+                    break;
                 }
             }
         }
@@ -122,7 +128,7 @@ impl Follower {
     }
 
     fn keep(&self, tasks: &Receiver<Task>) {
-        let (mut follow, mut restart) = (BTreeSet::new(), BTreeSet::new());
+        let (mut follow, mut restart, mut skip) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let (mut swept, mut starts_seen) = (Instant::now(), Instant::now());
         loop {
             let first = tasks.recv_timeout(EVERY);
@@ -132,6 +138,7 @@ impl Follower {
                 match task {
                     Task::Follow(log) => drop(follow.insert(log)),
                     Task::Restart(log) => drop(restart.insert(log)),
+                    Task::Skip(log) => drop(skip.insert(log)),
                     Task::Stop => stop = true,
                 }
             }
@@ -140,10 +147,11 @@ impl Follower {
                 return;
             }
             self.follow(&mut follow, &mut restart);
-            self.restart(&mut restart);
+            self.restart(&mut restart, false);
+            self.restart(&mut skip, true);
             if swept.elapsed() >= EVERY {
                 swept = Instant::now();
-                self.sweep();
+                self.let_go(self.tails.lapsed());
                 self.cold.rest();
             }
             if starts_seen.elapsed() >= STARTS_EVERY {
@@ -180,6 +188,8 @@ impl Follower {
                 return;
             }
         };
+        // A topic made anew is fetched under the name of the old one, which has to be let go of first.
+        self.let_go(Vec::new());
         let mut begun = Vec::new();
         for (log, bounds) in found {
             let name = named.iter().find(|(id, _)| *id == log).map(|(_, name)| name.clone());
@@ -210,7 +220,7 @@ impl Follower {
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
         match self.stream.start(&tail.name, tail.log.partition, from) {
             Ok(source) => {
-                tail.set_source(Some(source));
+                tail.set_source(source);
                 sources.insert(source, Arc::clone(tail));
                 true
             }
@@ -221,23 +231,24 @@ impl Follower {
         }
     }
 
+    /// Has it fetched no longer.
     fn end(&self, tail: &Arc<Tail>) {
-        if let Some(source) = tail.source() {
-            let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
-            // A topic made anew has the same source.
-            if sources.get(&source).is_some_and(|other| Arc::ptr_eq(other, tail)) {
-                sources.remove(&source);
-            }
-            drop(sources);
-            tail.set_source(None);
-            if let Err(error) = self.stream.stop(&tail.name, tail.log.partition) {
-                tracing::debug!(log = %tail.log, %error, "a log that was followed is gone");
-            }
+        let Some(source) = tail.take_source() else { return };
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        // A topic made anew has the same source.
+        if sources.get(&source).is_some_and(|of| !Arc::ptr_eq(of, tail)) {
+            return;
+        }
+        sources.remove(&source);
+        drop(sources);
+        if let Err(error) = self.stream.stop(&tail.name, tail.log.partition) {
+            tracing::debug!(log = %tail.log, %error, "a log that was followed is gone");
         }
     }
 
-    /// Looks where these begin and end now, and follows them from there.
-    fn restart(&self, wanted: &mut BTreeSet<LogId>) {
+    /// Looks where these begin and end now, and goes on where it was, if that is still there and it shall not `skip`; else
+    /// at the end.
+    fn restart(&self, wanted: &mut BTreeSet<LogId>, skip: bool) {
         let tails: Vec<Arc<Tail>> = wanted.iter().filter_map(|log| self.tails.get(*log)).collect();
         wanted.clear();
         for tail in &tails {
@@ -261,7 +272,7 @@ impl Follower {
             // What is known may be right still: the client may have been the only one that lost its place.
             let known = tail.bounds();
             let mut from = known.end;
-            if from < bounds.start || from > bounds.end {
+            if skip || from < bounds.start || from > bounds.end {
                 // Another tail, so that nothing that was fetched before gets into it.
                 self.tails.remove(&tail);
                 tail = self.tails.insert(tail.log, tail.name.clone(), bounds);
@@ -275,10 +286,9 @@ impl Follower {
         self.tails.moved(&begun_anew);
     }
 
-    /// Lets go of what nobody waits for, and of topics that are gone.
-    fn sweep(&self) {
+    /// Lets go of these, and of what belongs to topics that are gone.
+    fn let_go(&self, mut leaving: Vec<Arc<Tail>>) {
         let catalogue = self.catalogue.now();
-        let mut leaving = self.tails.lapsed();
         leaving.extend(self.tails.all().into_iter().filter(|tail| catalogue.topic(tail.log.topic).is_none()));
         for tail in leaving {
             self.end(&tail);
@@ -293,7 +303,7 @@ impl Follower {
             Ok(starts) => {
                 let moved = starts.into_iter().filter_map(|(log, start)| {
                     let tail = self.tails.get(log)?;
-                    self.tails.trimmed(&tail, start).then_some(tail)
+                    tail.trimmed(start).then_some(tail)
                 });
                 self.tails.moved(&moved.collect::<Vec<_>>());
             }

@@ -117,6 +117,15 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+impl Inner {
+    /// What the log's topic is called, and the largest batch that it takes.
+    fn target(&self, log: LogId) -> Option<(TopicName, i64)> {
+        let catalogue = self.catalogue.now();
+        let (name, topic) = catalogue.topic(log.topic)?;
+        (log.partition < topic.partitions).then(|| (name.clone(), topic.config.max_message_bytes))
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.tails.task(Task::Stop);
@@ -171,17 +180,14 @@ impl Records {
         batch: EncodedBatch,
         done: impl FnOnce(Result<Appended, StorageError>) + Send + 'static,
     ) {
-        if let Some(name) = self.name_of(log) {
-            return self.inner.appender.append(log, &name, batch, Box::new(done));
+        if let Some((name, limit)) = self.inner.target(log) {
+            return self.inner.appender.append(log, (&name, limit), batch, Box::new(done));
         }
         let records = Arc::downgrade(&self.inner);
         self.inner.catalogue.refresh(None, move |_| {
-            let known = records.upgrade().and_then(|inner| {
-                let records = Self { inner };
-                Some((records.name_of(log)?, records))
-            });
+            let known = records.upgrade().and_then(|inner| Some((inner.target(log)?, inner)));
             match known {
-                Some((name, records)) => records.inner.appender.append(log, &name, batch, Box::new(done)),
+                Some(((name, limit), inner)) => inner.appender.append(log, (&name, limit), batch, Box::new(done)),
                 None => done(Err(StorageError::NoSuchLog)),
             }
         });
@@ -328,9 +334,7 @@ impl Records {
     }
 
     fn name_of(&self, log: LogId) -> Option<TopicName> {
-        let catalogue = self.inner.catalogue.now();
-        let (name, topic) = catalogue.topic(log.topic)?;
-        (log.partition < topic.partitions).then(|| name.clone())
+        self.inner.target(log).map(|(name, _)| name)
     }
 
     /// The same, looking again if it is unknown.

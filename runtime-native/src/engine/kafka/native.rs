@@ -188,37 +188,37 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn source(&self) -> Source {
+    pub(super) fn source(self) -> Source {
         Source { topic: self.raw.rkt.addr(), partition: self.raw.partition }
     }
 
     /// The record's offset; at the end of a partition, where it ends.
-    pub(super) fn offset(&self) -> Offset {
+    pub(super) fn offset(self) -> Offset {
         Offset(u64::try_from(self.raw.offset).unwrap_or(0))
     }
 
     /// What has happened, if it is no record.
-    pub(super) fn event(&self) -> Option<RDKafkaErrorCode> {
+    pub(super) fn event(self) -> Option<RDKafkaErrorCode> {
         let code = self.raw.err;
         (code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| code.into())
     }
 
-    pub(super) fn timestamp_ms(&self) -> i64 {
+    pub(super) fn timestamp_ms(self) -> i64 {
         // SAFETY: the message is alive; the kind of time is not asked for.
         unsafe { sys::rd_kafka_message_timestamp(self.raw, ptr::null_mut()) }
     }
 
-    pub(super) fn key(&self) -> Option<&'a [u8]> {
+    pub(super) fn key(self) -> Option<&'a [u8]> {
         // SAFETY: librdkafka says that so many bytes are there, as long as the message is.
         unsafe { bytes(self.raw.key, self.raw.key_len) }
     }
 
-    pub(super) fn value(&self) -> Option<&'a [u8]> {
+    pub(super) fn value(self) -> Option<&'a [u8]> {
         // SAFETY: as for the key.
         unsafe { bytes(self.raw.payload, self.raw.len) }
     }
 
-    pub(super) fn headers(&self) -> MessageHeaders<'a> {
+    pub(super) fn headers(self) -> MessageHeaders<'a> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is alive, and owns the headers that it gives.
         let found = unsafe { sys::rd_kafka_message_headers(self.raw, &raw mut headers) };

@@ -43,6 +43,9 @@ const MAX_RECORDS_UNDER_WAY: usize = 1 << 20;
 const MAX_RECORD_BYTES: usize = 300 << 20;
 /// Larger batches are not kept to be read from memory, but fetched.
 const MAX_KEPT_BYTES: usize = 1 << 20;
+/// How much the client puts into one batch. A topic that takes less gets its records one by one: the client doesn't divide
+/// what was too much.
+const BATCH_BYTES: i64 = 1_000_000;
 /// Batches of one log are handed over one after the other; those of different ones seldom wait for each other.
 const LANES: usize = 16;
 
@@ -59,10 +62,16 @@ struct Shared {
 
 /// Appends.
 pub(super) struct Appender {
-    settings: ClientConfig,
     shared: Arc<Shared>,
-    current: RwLock<Arc<Client>>,
+    wide: Line,
+    narrow: Line,
     lanes: [Mutex<()>; LANES],
+}
+
+/// One client, made when it is first used, and another one in its place when it can't go on.
+struct Line {
+    settings: ClientConfig,
+    current: RwLock<Option<Arc<Client>>>,
 }
 
 struct Client {
@@ -83,19 +92,24 @@ impl Appender {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", "0")
+            .set("batch.size", BATCH_BYTES.to_string())
             .set("message.max.bytes", MAX_RECORD_BYTES.to_string())
             .set("delivery.timeout.ms", config.timeout.as_millis().to_string())
             // What is under way is bounded here.
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2097151");
+        let mut one_by_one = settings.clone();
+        one_by_one.set("batch.size", "1");
+        let [wide, narrow] = [settings, one_by_one].map(|settings| Line { settings, current: RwLock::default() });
+        // What is wrong with the settings shows now.
+        wide.client()?;
         let shared = Shared { tails, stats, bytes: AtomicUsize::new(0), records: AtomicUsize::new(0) };
-        let shared = Arc::new(shared);
-        let current = RwLock::new(Client::start(&settings)?);
-        Ok(Self { settings, shared, current, lanes: Default::default() })
+        Ok(Self { shared: Arc::new(shared), wide, narrow, lanes: Default::default() })
     }
 
-    /// Appends the batch to `log`, whose topic is called `name`. `done` is called once, from another thread or this one.
-    pub(super) fn append(&self, log: LogId, name: &TopicName, batch: EncodedBatch, done: Done) {
+    /// Appends the batch to `log`, whose topic is called `name` and takes batches of so many bytes. `done` is called once,
+    /// from another thread or this one.
+    pub(super) fn append(&self, log: LogId, (name, limit): (&TopicName, i64), batch: EncodedBatch, done: Done) {
         let (bytes, count) = (batch.unpacked_bytes(), batch.records() as usize);
         if !self.shared.admit(bytes, count) {
             self.shared.stats.appends_overloaded.inc();
@@ -117,23 +131,36 @@ impl Appender {
         let account = Arc::new(Account { log, plain, kept, bytes, count, shared, progress });
         let lane = log.partition as usize + usize::try_from(log.topic.0 % LANES as u64).unwrap_or(0);
         let in_order = self.lanes[lane % LANES].lock().unwrap_or_else(PoisonError::into_inner);
-        let unsent = self.hand_over(name, &account);
+        let through = if limit < BATCH_BYTES { &self.narrow } else { &self.wide };
+        let unsent = through.hand_over(name, &account);
         drop(in_order);
         if let Some((unsent, why)) = unsent {
             account.not_sent(unsent, &why);
         }
     }
+}
+
+impl Line {
+    fn client(&self) -> Result<Arc<Client>, KafkaError> {
+        if let Some(client) = &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(client));
+        }
+        self.renew(None)
+    }
 
     /// Hands the records over. How many were not taken, and why.
     fn hand_over(&self, name: &TopicName, account: &Arc<Account>) -> Option<(usize, Failure)> {
-        let mut client = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        let mut client = match self.client() {
+            Ok(client) => client,
+            Err(error) => return Some((account.count, Failure::of(error.to_string()))),
+        };
         let partition = i32::try_from(account.log.partition).unwrap_or(i32::MAX);
         let mut sent = 0;
         // It was checked when the batch was made or taken.
         for record in records(&account.plain).flatten() {
             let mut failure = send(&client.producer, name, partition, &record, account).err();
             if sent == 0 && matches!(&failure, Some(failure) if failure.code == Some(RDKafkaErrorCode::Fatal)) {
-                match self.renew(&client) {
+                match self.renew(Some(&client)) {
                     Ok(new) => client = new,
                     Err(error) => return Some((account.count, Failure::of(error.to_string()))),
                 }
@@ -148,22 +175,27 @@ impl Appender {
     }
 
     /// Takes another client in the place of one that can't go on.
-    fn renew(&self, broken: &Arc<Client>) -> Result<Arc<Client>, KafkaError> {
+    fn renew(&self, broken: Option<&Arc<Client>>) -> Result<Arc<Client>, KafkaError> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, broken) {
-            let why = broken.producer.client().fatal_error().map_or_else(String::new, |(_, why)| why);
+        if let Some(there) = &*current {
+            if broken.is_none_or(|broken| !Arc::ptr_eq(there, broken)) {
+                return Ok(Arc::clone(there));
+            }
+            let why = there.producer.client().fatal_error().map_or_else(String::new, |(_, why)| why);
             tracing::warn!(why, "the producer can't go on; another one takes its place");
-            let new = Client::start(&self.settings)?;
-            current.stopped.store(true, Ordering::Relaxed);
-            *current = new;
+            there.stopped.store(true, Ordering::Relaxed);
         }
-        Ok(Arc::clone(&current))
+        let new = Client::start(&self.settings)?;
+        *current = Some(Arc::clone(&new));
+        Ok(new)
     }
 }
 
-impl Drop for Appender {
+impl Drop for Line {
     fn drop(&mut self) {
-        self.current.get_mut().unwrap_or_else(PoisonError::into_inner).stopped.store(true, Ordering::Relaxed);
+        if let Some(client) = self.current.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            client.stopped.store(true, Ordering::Relaxed);
+        }
     }
 }
 

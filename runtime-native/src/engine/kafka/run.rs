@@ -65,7 +65,7 @@ pub(super) struct Packer {
 
 impl Packer {
     /// Takes a record. Its offset is greater than that of any taken before.
-    pub(super) fn push(&mut self, message: &Message<'_>) {
+    pub(super) fn push(&mut self, message: Message<'_>) {
         if self.open.as_ref().is_some_and(|(batch, ..)| batch.record_bytes() >= BLOCK_BYTES) {
             self.close();
         }
@@ -79,7 +79,7 @@ impl Packer {
         }
     }
 
-    fn push_open(&mut self, message: &Message<'_>) -> bool {
+    fn push_open(&mut self, message: Message<'_>) -> bool {
         let offset = message.offset();
         let (batch, _, next) = self.open.get_or_insert_with(|| {
             let expected = message.value().map_or(0, <[u8]>::len).max(1 << 10);

@@ -25,7 +25,7 @@ use super::{
 use crate::engine::ReadPart;
 
 /// How long a log is followed after somebody has said that it is waited for.
-pub(super) const FOLLOWED_FOR: Duration = Duration::from_secs(60);
+pub(super) const FOLLOWED_FOR: Duration = Duration::from_mins(1);
 
 /// What the thread that follows is asked to do.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) enum Task {
     Follow(LogId),
     /// It can't be read from where it was being read: look where it begins and ends now.
     Restart(LogId),
+    /// What comes next is damaged: go on behind it, at the log's end. Who reads what is damaged is told so.
+    Skip(LogId),
     Stop,
 }
 
@@ -79,12 +81,20 @@ impl Tail {
         drop(waited);
     }
 
-    pub(super) fn source(&self) -> Option<Source> {
-        self.lock().source
+    /// The log begins here now. Whether that is new.
+    pub(super) fn trimmed(&self, start: Offset) -> bool {
+        let mut state = self.lock();
+        let moved = start > state.start;
+        state.start = state.start.max(start);
+        moved
     }
 
-    pub(super) fn set_source(&self, source: Option<Source>) {
-        self.lock().source = source;
+    pub(super) fn take_source(&self) -> Option<Source> {
+        self.lock().source.take()
+    }
+
+    pub(super) fn set_source(&self, source: Source) {
+        self.lock().source = Some(source);
     }
 }
 
@@ -242,14 +252,6 @@ impl Tails {
         if moved {
             tail.grown.notify_all();
         }
-        moved
-    }
-
-    /// The log begins later now. Whether that is new.
-    pub(super) fn trimmed(&self, tail: &Tail, start: Offset) -> bool {
-        let mut state = tail.lock();
-        let moved = start > state.start;
-        state.start = state.start.max(start);
         moved
     }
 

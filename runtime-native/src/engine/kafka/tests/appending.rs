@@ -144,7 +144,12 @@ fn a_topic_that_others_make_is_found() {
 #[test]
 fn with_the_last_of_them_its_threads_end() {
     let world = world(&["orders"]);
-    append(&world.records, world.log("orders", 0), values(&["a"])).unwrap();
+    let log = world.log("orders", 0);
+    append(&world.records, log, values(&["a"])).unwrap();
+    assert_eq!(read_all(&world.records, log, 0, 1).len(), 1);
+    let ear = Ear::new(&world.records);
+    world.records.watch([log]);
+    ear.hears_end(log, 1);
     let (tails, admin) = (Arc::downgrade(&world.records.inner.tails), Arc::downgrade(&world.records.inner.admin));
     drop(world.records);
     eventually("nobody has them", || tails.strong_count() == 0 && admin.strong_count() == 0);

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Longer than anything takes that is going to happen at all.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) fn config(brokers: &str) -> KafkaConfig {
     KafkaConfig {
@@ -163,6 +163,13 @@ impl Ear {
             }
         });
         Self { heard, last: Mutex::default() }
+    }
+
+    /// Whether it has been told that the log begins there.
+    pub(super) fn hears_start(&self, log: LogId, start: u64) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.extend(self.heard.try_iter());
+        last.iter().any(|(of, bounds)| *of == log && bounds.start.0 == start)
     }
 
     /// Waits until it is told that the log ends there, or further on.

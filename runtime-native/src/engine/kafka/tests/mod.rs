@@ -2,7 +2,10 @@
 //! and ignored tests are asked for: `cargo xtask kafka up` starts some.
 
 mod appending;
+mod brokers;
 mod following;
 mod harness;
+mod measure;
 mod reading;
 mod runs;
+mod transactions;
