@@ -158,8 +158,7 @@ impl Runner {
                 self.on(cell, |cell, around| cell.snapshots_read(found, around));
             }
             Message::SnapshotKept { cell, next, kept } => {
-                tracing::debug!(cell, next = next.0, kept = kept.is_ok(), "a snapshot");
-                self.on(cell, |cell, around| cell.snapshot_kept(&kept, around));
+                self.on(cell, |cell, around| cell.snapshot_kept(next, &kept, around));
             }
             Message::Notices(notices) => notices.into_iter().for_each(|notice| self.around.outbox.notice(notice)),
             Message::Stop { done } => self.stop(done),

@@ -40,6 +40,9 @@ fn a_node_of_its_own() {
         before = clock::now();
         for cell in 0..CELLS {
             let (persisted, decided) = site.on(cell, |state| {
+                for serves in state.serves.drain(..) {
+                    say(&format!("serves {cell} {serves} of core {:?}", state.boot.map(|boot| boot.0)));
+                }
                 let fact = state.boot.map(|boot| format!("{} of core {}", state.facts.len(), boot.0));
                 if let Some(fact) = &fact {
                     state.decide(fact);
@@ -166,8 +169,10 @@ fn what_a_node_said_to_be_kept_is_there_after_it_was_killed() {
 fn a_node_that_stood_still_answers_nobody_and_keeps_nothing_when_it_wakes() {
     let (mut process, site, there) = process_and_site("stood-still");
     process.signal(Signal::STOP);
-    there.iter().for_each(|cell| site.owns(*cell));
-    there.iter().for_each(|cell| site.keep(*cell, "meanwhile"));
+    for cell in &there {
+        site.owns(*cell);
+        site.keep(*cell, "meanwhile");
+    }
     process.signal(Signal::CONT);
     let (mut late, mut woke) = (Vec::new(), None);
     // What it says until it has a cell again.
@@ -197,4 +202,30 @@ fn a_node_that_stood_still_answers_nobody_and_keeps_nothing_when_it_wakes() {
     }
     assert!(!late.is_empty(), "it decided on something before it knew");
     site.cells.stop();
+}
+
+#[test]
+#[ignore = "needs brokers"]
+fn a_node_that_stood_still_for_more_than_a_lease_and_was_not_missed_goes_on_with_its_cores() {
+    let prefix = prefix("not-missed");
+    let mut process = Process::start(&prefix);
+    process.until(|process| (0..CELLS).all(|cell| process.persisted.get(&cell) > Some(&10)));
+    process.signal(Signal::STOP);
+    // A lease is 3 s, and it takes 6 s until the group misses it.
+    thread::sleep(Duration::from_secs(4));
+    process.signal(Signal::CONT);
+    let before = process.persisted.clone();
+    let mut said: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    while said.values().filter(|said| said.len() >= 2).count() < CELLS as usize {
+        let line = process.next().expect("it goes on");
+        if let ["serves", cell, serves, "of", "core", number] = line.split(' ').collect::<Vec<_>>()[..] {
+            let cell = cell.parse().expect("a cell");
+            said.entry(cell).or_default().push(format!("{serves} {number}"));
+        }
+    }
+    for said in said.values() {
+        assert_eq!(said[..2], ["false Some(1)", "true Some(1)"]);
+    }
+    process.until(|process| (0..CELLS).all(|cell| process.persisted[&cell] > before[&cell] + 10));
+    process.kill();
 }
