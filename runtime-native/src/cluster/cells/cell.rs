@@ -63,8 +63,8 @@ struct Wanted {
     boundaries: Boundaries,
     /// The host's, of facts that do not all apply yet.
     taken: Option<(FactSeq, Vec<u8>)>,
-    /// It is being written.
-    keeping: bool,
+    /// It is being written: the first entry that isn't in it.
+    keeping: Option<CellOffset>,
 }
 
 pub(super) struct Cell {
@@ -311,13 +311,12 @@ impl Cell {
         if let Some(cut) = self.cut
             && next <= cut
         {
-            // The owner asks again after a while.
             tracing::error!(
                 cell = self.number,
                 from = cut.0,
                 "the journal is cut, and no snapshot goes beyond the cut"
             );
-            return;
+            return self.step(CellEvent::Unreadable, around);
         }
         let replay = snapshot.as_ref().map_or_else(Replay::default, |snapshot| snapshot.replay.clone());
         self.snapshot = snapshot;
@@ -344,7 +343,9 @@ impl Cell {
     pub(super) fn snapshot_taken(&mut self, boot: Boot, through: FactSeq, state: Vec<u8>, around: &mut Around) {
         self.flush(around);
         match &mut self.wanted {
-            Some(wanted) if self.boot == Some(boot) && !wanted.keeping => wanted.taken = Some((through, state)),
+            Some(wanted) if self.boot == Some(boot) && wanted.keeping.is_none() => {
+                wanted.taken = Some((through, state));
+            }
             _ => return tracing::debug!(cell = self.number, "a snapshot that nobody wants"),
         }
         self.keep_if_placed(around);
@@ -357,7 +358,7 @@ impl Cell {
         match wanted.boundaries.place(through) {
             Place::Later => wanted.taken = Some((through, state)),
             Place::At(replay, next) => {
-                wanted.keeping = true;
+                wanted.keeping = Some(next);
                 wanted.boundaries = Boundaries::default();
                 self.journaled = 0;
                 let snapshot = Snapshot { next, replay, state: Arc::new(state) };
@@ -377,12 +378,12 @@ impl Cell {
     }
 
     /// A snapshot was written and read back, or was not.
-    pub(super) fn snapshot_kept(&mut self, kept: &Result<(), String>, around: &Around) {
+    pub(super) fn snapshot_kept(&mut self, next: CellOffset, kept: &Result<(), String>, around: &Around) {
         match kept {
             Ok(()) => around.stats.snapshots.inc(),
             Err(_) => around.stats.snapshot_failures.inc(),
         };
-        if self.wanted.as_ref().is_some_and(|wanted| wanted.keeping) {
+        if self.wanted.as_ref().is_some_and(|wanted| wanted.keeping == Some(next)) {
             self.wanted = None;
             if kept.is_err() {
                 // Another try with the next facts.

@@ -140,12 +140,16 @@ impl CellsConfig {
 
     pub(super) fn producer_client(&self) -> ClientConfig {
         let timeout = self.timeout.as_millis().to_string();
+        // A broker that stands still is not waited for until the end: another one may lead by then.
+        let request = (self.timeout / 2).as_millis().to_string();
         let max_bytes = MAX_ENTRY_BYTES.to_string();
         self.with(&[
             ("enable.idempotence", "true"),
             ("acks", "all"),
             ("linger.ms", "0"),
             ("message.timeout.ms", &timeout),
+            ("request.timeout.ms", &request),
+            ("socket.timeout.ms", &request),
             ("message.max.bytes", &max_bytes),
             // What doesn't fit waits here, in its order.
             ("queue.buffering.max.kbytes", "262144"),

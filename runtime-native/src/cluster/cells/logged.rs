@@ -1,6 +1,11 @@
 //! What librdkafka says, in this program's log.
 
-use rdkafka::{ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError};
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
 
 /// A client that does nothing but say what happens.
 #[derive(Clone, Copy, Debug)]
@@ -30,5 +35,9 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// Errors that a client lives on with.
 pub(super) fn trouble(error: &KafkaError, reason: &str) {
+    // It says that all was read, as it was asked to.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     tracing::warn!(%error, "kafka: {reason}");
 }

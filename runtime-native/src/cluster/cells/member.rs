@@ -59,10 +59,9 @@ impl Membership {
         // Any place will do, as long as nobody has to be asked for it.
         list.set_all_offsets(Offset::Offset(0))?;
         consumer.incremental_assign(list)?;
-        consumer.pause(list)?;
         // Nobody listens once the cells have stopped.
         let _ = self.queue.send(Message::Offered(cells(list)));
-        Ok(())
+        consumer.pause(list)
     }
 
     /// The cells are given up first: then whoever gets them finds that nobody serves them.

@@ -22,8 +22,8 @@ pub(super) enum Message {
     SnapshotTaken { cell: u32, boot: Boot, through: FactSeq, state: Vec<u8> },
     /// What was sent lies at an offset, or it isn't known whether it does.
     Delivered { sent: Sent, at: Option<CellOffset> },
-    /// The producer can go on no longer.
-    ProducerFailed,
+    /// Something is wrong with the producer: it may be that it can go on no longer.
+    ProducerTroubled,
     /// Part of a journal was read, or what there is instead.
     Read { cell: u32, generation: u64, outcome: ReadOutcome },
     /// A cell's snapshots were read.

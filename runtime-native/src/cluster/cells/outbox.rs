@@ -63,10 +63,8 @@ impl ClientContext for Deliveries {
 
     fn error(&self, error: KafkaError, reason: &str) {
         logged::trouble(&error, reason);
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            // Nobody listens once the cells have stopped.
-            let _ = self.queue.send(Message::ProducerFailed);
-        }
+        // Nobody listens once the cells have stopped.
+        let _ = self.queue.send(Message::ProducerTroubled);
     }
 }
 
@@ -132,7 +130,7 @@ pub(super) struct Outbox {
     journal: Arc<str>,
     cluster: Arc<str>,
     running: Running,
-    renewed: Instant,
+    renewed: Option<Instant>,
     waiting: VecDeque<Outgoing>,
     /// What is under way or waits.
     pub(super) unanswered: usize,
@@ -153,7 +151,7 @@ impl Outbox {
             journal: names.journal.as_str().into(),
             cluster: names.cluster.as_str().into(),
             running,
-            renewed: Instant::now(),
+            renewed: None,
             waiting: VecDeque::new(),
             unanswered: 0,
         })
@@ -181,9 +179,12 @@ impl Outbox {
         self.go_on();
     }
 
-    /// A [`Message::Delivered`] has come.
-    pub(super) fn delivered(&mut self) {
+    /// A [`Message::Delivered`] has come, and said where that lies, or not.
+    pub(super) fn delivered(&mut self, known: bool) {
         self.unanswered = self.unanswered.saturating_sub(1);
+        if !known {
+            self.renew_if_failed();
+        }
         self.go_on();
     }
 
@@ -214,14 +215,36 @@ impl Outbox {
     /// Makes the producer anew if it can go on no longer.
     pub(super) fn renew_if_failed(&mut self) {
         let Some((code, reason)) = self.running.producer.client().fatal_error() else { return };
-        if self.renewed.elapsed() < RENEWED_AT_MOST_EVERY {
+        if self.renewed.is_some_and(|renewed| renewed.elapsed() < RENEWED_AT_MOST_EVERY) {
             return;
         }
-        self.renewed = Instant::now();
+        self.renewed = Some(Instant::now());
         tracing::warn!(?code, reason, "the producer can go on no longer, and is made anew");
         match Running::start(&self.client, &self.queue) {
             Ok(running) => self.running = running,
             Err(error) => tracing::error!(%error, "no new producer"),
         }
+    }
+}
+
+#[cfg(test)]
+impl Outbox {
+    /// Lets the producer find that it can go on no longer.
+    #[allow(unsafe_code)]
+    pub(super) fn fail(&self) {
+        let client = self.running.producer.client().native_ptr();
+        // SAFETY: the client lives as long as its producer, and the reason is copied.
+        let done = unsafe {
+            rdkafka_sys::rd_kafka_test_fatal_error(
+                client,
+                rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+                c"as a test wants it".as_ptr(),
+            )
+        };
+        assert_eq!(done, rdkafka_sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.running.producer.client().fatal_error().is_some()
     }
 }

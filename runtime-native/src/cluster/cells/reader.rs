@@ -340,6 +340,12 @@ impl Reader {
     }
 
     fn failed(&mut self, consumer: &BaseConsumer<Logged>, error: &KafkaError) {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            tracing::error!(%error, "a client that reads can go on no longer, and is made anew");
+            self.consumer = None;
+            self.running.clear();
+            return;
+        }
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AutoOffsetReset) {
             tracing::warn!(%error, "reading journals");
             return;

@@ -147,7 +147,7 @@ impl Runner {
                 self.on(cell, |cell, around| cell.snapshot_taken(boot, through, state, around));
             }
             Message::Delivered { sent, at } => self.delivered(&sent, at),
-            Message::ProducerFailed => self.around.outbox.renew_if_failed(),
+            Message::ProducerTroubled => self.around.outbox.renew_if_failed(),
             Message::Read { cell, generation, outcome } => {
                 if let ReadOutcome::Entries { bytes, .. } = &outcome {
                     self.backlog.taken(*bytes);
@@ -158,8 +158,7 @@ impl Runner {
                 self.on(cell, |cell, around| cell.snapshots_read(found, around));
             }
             Message::SnapshotKept { cell, next, kept } => {
-                tracing::debug!(cell, next = next.0, kept = kept.is_ok(), "a snapshot");
-                self.on(cell, |cell, around| cell.snapshot_kept(&kept, around));
+                self.on(cell, |cell, around| cell.snapshot_kept(next, &kept, around));
             }
             Message::Notices(notices) => notices.into_iter().for_each(|notice| self.around.outbox.notice(notice)),
             Message::Stop { done } => self.stop(done),
@@ -200,7 +199,7 @@ impl Runner {
     }
 
     fn delivered(&mut self, sent: &Sent, at: Option<CellOffset>) {
-        self.around.outbox.delivered();
+        self.around.outbox.delivered(at.is_some());
         if sent.what != What::Notice {
             let stats = &self.around.stats;
             if at.is_some() {
@@ -210,9 +209,6 @@ impl Runner {
             } else {
                 stats.appends_unknown.inc();
             }
-        }
-        if at.is_none() {
-            self.around.outbox.renew_if_failed();
         }
         match sent.what {
             What::Announcement { cell, number } => {

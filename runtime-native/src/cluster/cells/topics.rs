@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode},
     metadata::Metadata,
@@ -18,6 +18,8 @@ use super::{
 const BROKERS: usize = 3;
 /// How long to wait between looks at topics that are being made.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// How often settings are looked at again that are not as they have to be: for a second or two.
+const LOOKS_AT_SETTINGS: u32 = 30;
 
 /// Makes sure that the topics are there. Says how many cells there are.
 pub(super) fn prepare(config: &CellsConfig) -> Result<u32, CellsError> {
@@ -31,7 +33,8 @@ pub(super) fn prepare(config: &CellsConfig) -> Result<u32, CellsError> {
         let [journal, snapshots, cluster] =
             [&names.journal, &names.snapshots, &names.cluster].map(|name| partitions(&metadata, name));
         if let (Some(journal), Some(snapshots), Some(cluster)) = (journal, snapshots, cluster) {
-            return check(config, journal, snapshots, cluster);
+            let cells = check(config, journal, snapshots, cluster)?;
+            return settle(config, &admin).map(|()| cells);
         }
         // The journal first: of nodes that start at once with different numbers of cells, one decides for all.
         let step = usize::from(journal.is_some());
@@ -72,6 +75,48 @@ fn check(config: &CellsConfig, journal: usize, snapshots: usize, cluster: usize)
         return Err(wrong(names.cluster, cluster, 1));
     }
     u32::try_from(journal).map_err(|error| CellsError::System(error.to_string()))
+}
+
+/// A broker knows of a new topic a moment before it knows of its settings.
+fn settle(config: &CellsConfig, admin: &AdminClient<Logged>) -> Result<(), CellsError> {
+    let mut looks = 0;
+    loop {
+        match check_settings(config, admin) {
+            Err(CellsError::Topic { .. }) if looks < LOOKS_AT_SETTINGS => std::thread::sleep(LOOKS_EVERY),
+            outcome => return outcome,
+        }
+        looks += 1;
+    }
+}
+
+/// What was made here is as it has to be. Somebody else may have been quicker, and have thought of a topic as of others.
+fn check_settings(config: &CellsConfig, admin: &AdminClient<Logged>) -> Result<(), CellsError> {
+    let names = config.names();
+    let topics = [&names.journal, &names.snapshots, &names.cluster].map(|name| ResourceSpecifier::Topic(name));
+    let options = AdminOptions::new().request_timeout(Some(config.timeout));
+    let described = blocking(admin.describe_configs(&topics, &options))?;
+    let described = described.map_err(CellsError::kafka("asking for the settings of topics"))?;
+    let forever: &[_] = &[("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+    let compacted: &[_] = &[("cleanup.policy", "compact")];
+    let needs = [(&names.journal, forever), (&names.snapshots, forever), (&names.cluster, compacted)];
+    for ((topic, needs), described) in needs.into_iter().zip(described) {
+        let described = match described {
+            Ok(described) => described,
+            Err(code) => {
+                // Not everybody who may write to a topic may see its settings.
+                tracing::warn!(topic, %code, "the settings of a topic can't be seen; it must lose nothing by itself");
+                continue;
+            }
+        };
+        for (key, needed) in needs {
+            let value = described.get(key).and_then(|entry| entry.value.as_deref());
+            if value != Some(needed) {
+                let wrong = format!("has {key}={}, and needs {needed}", value.unwrap_or_default());
+                return Err(CellsError::Topic { topic: topic.clone(), wrong });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn create(

@@ -4,5 +4,6 @@
 mod brokers;
 mod chunks;
 mod directory;
+mod outbox;
 mod places;
 mod wire;

@@ -69,3 +69,37 @@ fn what_an_idle_node_of_64_cells_takes() {
     );
     site.cells.stop();
 }
+
+#[test]
+#[ignore = "measures, and needs brokers"]
+fn how_long_cells_take_to_move() {
+    let prefix = prefix("moves");
+    let began = Instant::now();
+    let first = Site::start(config(&prefix, 64));
+    println!("the cluster is made after {:.2} s", began.elapsed().as_secs_f64());
+    first.owns_all();
+    println!("and its 64 cells are owned after {:.2} s", began.elapsed().as_secs_f64());
+    for number in 0..64 * 1_000_u32 {
+        first.decide(number % 64, "a fact of some size, of which there are a thousand in each cell");
+    }
+    for cell in 0..64 {
+        first.wait(cell, |state| state.persisted >= 1_000);
+    }
+    let began = Instant::now();
+    let second = Site::start(config(&prefix, 64));
+    println!("a second node has started after {:.2} s", began.elapsed().as_secs_f64());
+    let owned = |site: &Site, cells| {
+        while site.cells.stats().read().owned != cells {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    owned(&second, 32);
+    println!("and owns its half, 32 cells, after {:.2} s", began.elapsed().as_secs_f64());
+    let began = Instant::now();
+    drop(second);
+    owned(&first, 64);
+    println!("it left without a word, and the first one owns all after {:.2} s", began.elapsed().as_secs_f64());
+    let began = Instant::now();
+    first.cells.stop();
+    println!("it stops within {:.2} s", began.elapsed().as_secs_f64());
+}

@@ -75,7 +75,9 @@ fn a_recovery_begins_with_the_latest_snapshot_and_what_is_before_the_one_before_
     let mut chunks: Vec<_> = chunks(0, Uuid::new_v4(), &further).collect();
     *chunks[1].last_mut().expect("a chunk has bytes") ^= 1;
     chunks.push(b"not a snapshot".to_vec());
-    chunks.iter().for_each(|chunk| append(&format!("{prefix}snapshots"), chunk));
+    for chunk in &chunks {
+        append(&format!("{prefix}snapshots"), chunk);
+    }
     let third = Site::with(with_snapshots, Some(10));
     third.owns(0);
     assert_eq!(third.facts(0), facts);

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
 use takhin_core::cell::StepDown;
 
 use super::{
@@ -35,6 +39,43 @@ fn a_journal_with_something_else_in_it_is_owned_by_nobody() {
         assert_eq!(second.on(0, |state| state.owned), 0);
         second.cells.stop();
     }
+}
+
+fn blocking<T>(outcome: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(outcome)
+}
+
+#[test]
+#[ignore = "needs brokers"]
+fn a_journal_that_lacks_what_no_snapshot_has_is_owned_by_nobody() {
+    let prefix = prefix("lacks");
+    let first = Site::start(config(&prefix, 1));
+    first.owns(0);
+    for _ in 0..20 {
+        first.keep(0, "a fact");
+    }
+    drop(first);
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(&format!("{prefix}journal"), 0, Offset::Offset(10)).expect("a place");
+    let admin: AdminClient<_> = config("", 1).client.create().expect("a client");
+    blocking(admin.delete_records(&offsets, &AdminOptions::new())).expect("ten entries are gone");
+    let second = Site::start(config(&prefix, 1));
+    second.wait(0, |state| state.step_downs.contains(&StepDown::Torn));
+    assert_eq!(second.on(0, |state| state.owned), 0);
+    second.cells.stop();
+}
+
+#[test]
+#[ignore = "needs brokers"]
+fn a_topic_that_forgets_by_itself_is_refused() {
+    let prefix = prefix("forgets");
+    let name = format!("{prefix}journal");
+    let topic = NewTopic::new(&name, 1, TopicReplication::Fixed(1)).set("retention.ms", "86400000");
+    let admin: AdminClient<_> = config("", 1).client.create().expect("a client");
+    blocking(admin.create_topics([&topic], &AdminOptions::new())).expect("it is made");
+    let refused = Cells::start(config(&prefix, 1), |_| unreachable!("there is no cell"));
+    let wrong = refused.expect_err("a journal is for ever").to_string();
+    assert_eq!(wrong, format!("the topic {prefix}journal has retention.ms=86400000, and needs -1"));
 }
 
 #[test]
