@@ -68,14 +68,14 @@ fn a_parked_poll_wakes_whichever_node_appends() {
         let (status, consumer) = nodes.client(0).post("/api/consumers/subscribe", &wish);
         assert!(matches!(status, 200 | 201), "{consumer}");
         let path = format!("/api/consumers/{}/consume", consumer["consumer_id"].as_str().expect("an id"));
-        let poller = nodes.client(1);
-        let poll = thread::spawn(move || poller.post(&path, &json!({"timeout_ms": 30_000})));
+        let client = nodes.client(1);
+        let waits = thread::spawn(move || client.post(&path, &json!({"timeout_ms": 30_000})));
         while [0, 1].map(|node| parked(&nodes, node)).iter().sum::<u64>() == 0 {
             thread::yield_now();
         }
         let record = json!({"records": [{"value": group}]});
         assert_eq!(nodes.client(0).post(&format!("/api/topics/{topic}/produce"), &record).0, 200);
-        let (status, polled) = poll.join().expect("no panic");
+        let (status, polled) = waits.join().expect("no panic");
         assert_eq!((status, values(&polled)), (200, vec![group]), "{polled}");
     }
 }

@@ -42,6 +42,9 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::IdempotencyKeyReused { .. } => "idempotency_key_reused",
         Refusal::StorageUnavailable { .. } => "storage_unavailable",
         Refusal::ShuttingDown => "shutting_down",
+        // Given by runtimes alone.
+        Refusal::GroupMoving { .. } => "group_moving",
+        Refusal::Unsupported { .. } => "unsupported",
     }
 }
 

@@ -16,7 +16,7 @@ pub(in crate::cli) struct ClusterSettings {
     #[arg(long, env = "TAKHIN_BROKERS", value_name = "HOST:PORT,...")]
     brokers: Option<String>,
 
-    /// File with properties that are passed on to librdkafka, each on a line as in security.protocol=sasl_ssl
+    /// File with properties that are passed on to librdkafka, each on a line: its name, = and its value
     #[arg(long, env = "TAKHIN_KAFKA_PROPERTIES", value_name = "FILE")]
     kafka_properties: Option<PathBuf>,
 
@@ -48,7 +48,7 @@ pub(in crate::cli) struct ClusterSettings {
     #[arg(long, env = "TAKHIN_NODE_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub(in crate::cli) node_listen: SocketAddr,
 
-    /// Where other nodes reach this one, as in http://10.0.0.1:9080; else the address that it listens to
+    /// Where other nodes reach this one: an http URL with a port. If there is none, the address that it listens to
     #[arg(long, env = "TAKHIN_NODE_ADDRESS", value_name = "URL")]
     node_address: Option<String>,
 
