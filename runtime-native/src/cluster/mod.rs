@@ -58,7 +58,7 @@ pub struct Cluster {
 struct Node {
     home: Arc<Home>,
     /// Gone once the node stops.
-    cells: RwLock<Option<Arc<Cells>>>,
+    cells: RwLock<Option<Cells>>,
     cell_count: u32,
     peers: Peers,
     /// The cells of consumers whose ids don't name them, as far as they were looked for.
@@ -106,7 +106,7 @@ impl Cluster {
         let node = Arc::new(Node {
             cell_count: cells.count(),
             peers: Peers::new(cells.secret()),
-            cells: RwLock::new(Some(Arc::new(cells))),
+            cells: RwLock::new(Some(cells)),
             home,
             found: Mutex::default(),
             tasks: Mutex::default(),
@@ -139,11 +139,8 @@ impl Cluster {
         for task in self.node.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
-        // Requests that are under way hold it for a moment.
-        match cells.map(Arc::try_unwrap) {
-            Some(Ok(cells)) => cells.stop(),
-            Some(Err(_)) => tracing::warn!("requests are under way; other nodes take over once leases have run out"),
-            None => {}
+        if let Some(cells) = cells {
+            cells.stop();
         }
         if let Err(error) = self.front().stop() {
             tracing::warn!(%error, "not everything was appended");
@@ -163,7 +160,7 @@ impl Cluster {
 }
 
 impl Node {
-    fn cells(&self) -> Option<Arc<Cells>> {
+    fn cells(&self) -> Option<Cells> {
         self.cells.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

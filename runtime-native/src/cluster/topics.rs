@@ -5,7 +5,10 @@ use std::sync::{Arc, Weak};
 use futures_util::future::join_all;
 use takhin_core::{Applied, Refusal, Request, RequestId, StorageError, TopicConfig, TopicConfigChange, TopicName};
 
-use super::{Cluster, home::Home};
+use super::{
+    Cluster,
+    home::{FRONT, Home},
+};
 use crate::{
     driver::{Answer, Driver, node::KnownTopic},
     engine::kafka::{Catalogue, TopicError},
@@ -128,7 +131,9 @@ impl Cluster {
         };
         done.map_err(|error| refusal(&error, &name))?;
         self.learn_now().await?;
-        self.node.home.front.ask(Request::DescribeTopic { name }).await
+        let (home, describe) = (&self.node.home, Request::DescribeTopic { name });
+        home.freshen(FRONT, &home.front, &describe).await?;
+        home.front.ask(describe).await
     }
 
     async fn grow(&self, name: &TopicName, partitions: u32) -> Result<Result<(), TopicError>, Refusal> {
