@@ -12,7 +12,7 @@
 use std::{
     fmt, io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -120,11 +120,7 @@ impl NodeEngine {
             if lock(&self.0.done).is_empty() {
                 return;
             }
-            let mut sink = match self.0.sink.try_lock() {
-                Ok(sink) => sink,
-                Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(std::sync::TryLockError::WouldBlock) => return,
-            };
+            let Some(mut sink) = free(&self.0.sink) else { return };
             // Before the driver is there, what is done waits for it.
             let Some(sink) = sink.as_mut() else { return };
             let mut batch = std::mem::take(&mut *lock(&self.0.done));
@@ -214,8 +210,9 @@ impl Engine for NodeEngine {
 
 impl WriteSoon for NodeEngine {
     fn write(&self) {
-        {
-            let _turn = lock(&self.0.turn);
+        // Whoever comes while another one is at it, on the same thread even, leaves it to that one.
+        while !lock(&self.0.queue).is_empty() {
+            let Some(_turn) = free(&self.0.turn) else { break };
             let ops = std::mem::take(&mut *lock(&self.0.queue));
             for op in ops {
                 self.hand_on(op);
@@ -258,6 +255,15 @@ impl Figures for NoFigures {
 impl fmt::Debug for NodeEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NodeEngine").field("core", &self.0.core).finish_non_exhaustive()
+    }
+}
+
+/// The lock, if nobody has it.
+fn free<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

@@ -7,11 +7,7 @@ use std::sync::Arc;
 
 use takhin_core::{Refusal, Request, TopicName};
 
-use super::{
-    Cluster,
-    home::{FRONT, Home},
-    topics::unavailable,
-};
+use super::{Cluster, home::Home, topics::not_asked};
 use crate::driver::Driver;
 
 impl Home {
@@ -28,8 +24,16 @@ impl Home {
             self.watching.watch(core, &logs);
             self.records.watch(logs.iter().copied());
         }
-        let bounds = self.records.bounds(&logs).await.map_err(|error| unavailable(error.to_string()))?;
-        self.watching.tell(core, &bounds);
+        let bounds = self.records.bounds(&logs).await.map_err(|error| not_asked(error.to_string()))?;
+        driver.logs_moved(&bounds);
+        if polls {
+            // Of what has no leader now, it hears another time.
+            self.watching.told(core, bounds.iter().map(|(log, _)| *log));
+            return Ok(());
+        }
+        if bounds.len() < logs.len() {
+            return Err(not_asked("some partitions have no leader at this moment".to_owned()));
+        }
         Ok(())
     }
 }
@@ -46,8 +50,11 @@ impl Cluster {
         let read =
             Request::Read { topic: topic.clone(), partition, offset: 0, limits: takhin_core::PollLimits::default() };
         let logs = home.front.logs_touched(&read);
-        let bounds = home.records.bounds(&logs).await.map_err(|error| unavailable(error.to_string()))?;
-        home.watching.tell(FRONT, &bounds);
+        let bounds = home.records.bounds(&logs).await.map_err(|error| not_asked(error.to_string()))?;
+        home.front.logs_moved(&bounds);
+        if bounds.len() < logs.len() {
+            return Err(not_asked("the partition has no leader at this moment".to_owned()));
+        }
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ pub mod cells;
 mod config;
 mod engine;
 mod figures;
+mod finding;
 mod fresh;
 mod home;
 mod peers;
@@ -41,7 +42,7 @@ pub use self::config::ClusterConfig;
 use self::{
     cells::{Cells, CellsError},
     home::Home,
-    peers::Peers,
+    peers::{Peers, Polls},
     seat::Seat,
 };
 use crate::{
@@ -61,6 +62,8 @@ struct Node {
     cells: RwLock<Option<Cells>>,
     cell_count: u32,
     peers: Peers,
+    /// What became of polls that other nodes asked for.
+    polls: Polls,
     /// The cells of consumers whose ids don't name them, as far as they were looked for.
     found: Mutex<FxHashMap<ConsumerId, u32>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -109,6 +112,7 @@ impl Cluster {
             cells: RwLock::new(Some(cells)),
             home,
             found: Mutex::default(),
+            polls: Polls::default(),
             tasks: Mutex::default(),
         });
         let runtime = Handle::current();

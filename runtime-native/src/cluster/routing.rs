@@ -2,14 +2,13 @@
 
 use std::{
     cmp::Ordering,
-    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response, TopicName};
 use uuid::Uuid;
 
-use super::{Cluster, Node, home::FRONT, seat::core_number};
+use super::{Cluster, Node, cells::Directory, home::FRONT, seat::core_number};
 use crate::{
     driver::{Answer, Bodies, Driver, node::RecordForm},
     record::partition_for_key,
@@ -19,8 +18,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often it looks whether somebody does.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// Consumers of which it is remembered where they were found.
-const MAX_FOUND: usize = 100_000;
 
 /// Who answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,17 +64,10 @@ fn whose(request: &Request) -> Whose {
 }
 
 /// Where a cell is served.
-enum Server {
+pub(super) enum Server {
     Here(Driver),
     There(String),
     Nobody,
-}
-
-/// What a consumer can reach.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Reach {
-    pub(crate) group: GroupName,
-    pub(crate) topics: Vec<TopicName>,
 }
 
 impl Cluster {
@@ -109,15 +99,31 @@ impl Cluster {
             Whose::Everyone => self.list_groups().await,
             Whose::Group(group) => {
                 let cell = self.node.cell_of(&group);
-                if let Request::Subscribe { consumer, .. } = &request
-                    && named_by(*consumer, self.node.cell_count) != Some(cell)
-                {
-                    self.node.remember(*consumer, cell);
+                match &request {
+                    Request::Subscribe { consumer, .. } if named_by(*consumer, self.node.cell_count) != Some(cell) => {
+                        self.subscribe_as(*consumer, cell, request, form).await
+                    }
+                    _ => self.ask_cell(cell, request, form).await,
                 }
-                self.ask_cell(cell, request, form).await
             }
             Whose::Consumer(consumer) => self.ask_consumer(consumer, request, form).await,
         }
+    }
+
+    /// Subscribes under an id that does not name the group's cell, if nobody else has it.
+    async fn subscribe_as(
+        &self,
+        consumer: ConsumerId,
+        cell: u32,
+        request: Request,
+        form: RecordForm,
+    ) -> Result<Answer, Refusal> {
+        if self.find(consumer).await?.is_some_and(|found| found != cell) {
+            return Err(Refusal::ConsumerExists { consumer });
+        }
+        let answer = self.ask_cell(cell, request, form).await?;
+        self.node.remember(consumer, cell);
+        Ok(answer)
     }
 
     async fn ask_consumer(&self, consumer: ConsumerId, request: Request, form: RecordForm) -> Result<Answer, Refusal> {
@@ -144,7 +150,7 @@ impl Cluster {
         loop {
             let answer = match self.node.server(cell) {
                 Server::Here(driver) => self.node.ask_here(cell, &driver, request.clone(), form).await,
-                Server::There(address) => self.node.peers.ask(&address, cell, &request, form).await,
+                Server::There(address) => self.ask_there(&address, cell, &request, form).await,
                 Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
             };
             match answer {
@@ -159,32 +165,23 @@ impl Cluster {
         }
     }
 
-    /// The cell in which a consumer is, if it is in any.
-    async fn find(&self, consumer: ConsumerId) -> Result<Option<u32>, Refusal> {
-        if let Some(cell) = self.node.find_here(consumer) {
-            return Ok(Some(cell));
-        }
-        for address in self.node.others() {
-            if let Some(cell) = self.node.peers.find(&address, consumer).await? {
-                return Ok(Some(cell));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What a consumer can reach, if there is one.
-    pub(crate) async fn reach(&self, consumer: ConsumerId) -> Result<Option<Reach>, Refusal> {
-        let cell = match self.node.cell_of_consumer(consumer) {
-            Some(cell) => cell,
-            None => match self.find(consumer).await? {
-                Some(cell) => cell,
-                None => return Ok(None),
-            },
+    /// Asks another node, for as long as it serves the cell and an answer may be expected.
+    async fn ask_there(
+        &self,
+        address: &str,
+        cell: u32,
+        request: &Request,
+        form: RecordForm,
+    ) -> Result<Answer, Refusal> {
+        let waits = match request {
+            Request::Consume { limits, .. } | Request::Read { limits, .. } => u64::from(limits.timeout_ms),
+            _ => 0,
         };
-        match self.node.server(cell) {
-            Server::Here(driver) => Ok(reach_of(&driver, consumer)),
-            Server::There(address) => self.node.peers.reach(&address, cell, consumer).await,
-            Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
+        let patience = Duration::from_millis(waits) + self.node.home.config.kafka.timeout + PATIENCE;
+        tokio::select! {
+            answer = self.node.peers.ask(address, cell, request, form) => answer,
+            () = self.node.moved_from(address, cell) => Err(Refusal::GroupMoving { applied: Applied::Unknown }),
+            () = tokio::time::sleep(patience) => Err(Refusal::GroupMoving { applied: Applied::Unknown }),
         }
     }
 
@@ -258,21 +255,7 @@ impl Node {
         partition_for_key(group.as_bytes(), self.cell_count)
     }
 
-    fn cell_of_consumer(&self, consumer: ConsumerId) -> Option<u32> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.get(&consumer).copied().or_else(|| named_by(consumer, self.cell_count))
-    }
-
-    fn remember(&self, consumer: ConsumerId, cell: u32) {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.len() >= MAX_FOUND {
-            // They are found again.
-            found.clear();
-        }
-        found.insert(consumer, cell);
-    }
-
-    fn server(&self, cell: u32) -> Server {
+    pub(super) fn server(&self, cell: u32) -> Server {
         if let Some(driver) = self.home.places.driver(cell).filter(|_| self.serves(cell)) {
             return Server::Here(driver);
         }
@@ -284,11 +267,25 @@ impl Node {
         }
     }
 
-    /// The addresses of the other nodes.
-    fn others(&self) -> Vec<String> {
+    /// Waits until a cell is no longer served at that address.
+    async fn moved_from(&self, address: &str, cell: u32) {
+        let Some(cells) = self.cells() else { return };
+        let mut directory = cells.directory();
+        drop(cells);
+        let is_there = |directory: &Directory| {
+            let place = directory.cells.get(cell as usize).and_then(Option::as_ref);
+            place.is_some_and(|place| place.address == address)
+        };
+        // It fails only if there is no directory any more.
+        let _ = directory.wait_for(|directory| !is_there(directory)).await;
+    }
+
+    /// The addresses of the other nodes that serve a cell.
+    pub(super) fn others(&self) -> Vec<String> {
         let Some(cells) = self.cells() else { return Vec::new() };
         let directory = cells.directory().borrow().clone();
-        let mut addresses: Vec<_> = directory.nodes.values().map(|node| node.address.clone()).collect();
+        let places = directory.cells.iter().flatten();
+        let mut addresses: Vec<_> = places.map(|place| place.address.clone()).collect();
         addresses.retain(|address| *address != self.home.config.address);
         addresses.sort_unstable();
         addresses.dedup();
@@ -328,30 +325,11 @@ impl Node {
         }
     }
 
-    pub(super) fn reach_here(&self, cell: u32, consumer: ConsumerId) -> Result<Option<Reach>, Refusal> {
-        match self.server(cell) {
-            Server::Here(driver) => Ok(reach_of(&driver, consumer)),
-            Server::There(_) | Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
-        }
-    }
-
-    /// The cell of this node in which a consumer is.
-    pub(super) fn find_here(&self, consumer: ConsumerId) -> Option<u32> {
-        let here = self.home.places.all();
-        here.into_iter().find(|(_, driver)| driver.reach(consumer, |_| {}).is_some()).map(|(cell, _)| cell)
-    }
-
     pub(super) fn undelivered_here(&self, cell: u32, request: RequestId, consumer: ConsumerId) {
         if let Some(driver) = self.home.places.driver(cell) {
             driver.undelivered(request, consumer);
         }
     }
-}
-
-fn reach_of(driver: &Driver, consumer: ConsumerId) -> Option<Reach> {
-    let mut topics = Vec::new();
-    let group = driver.reach(consumer, |topic| topics.push(topic.clone()))?;
-    Some(Reach { group, topics })
 }
 
 /// An id that names a cell: its last two bytes do.
@@ -363,7 +341,7 @@ fn naming(cell: u32) -> ConsumerId {
 }
 
 /// The cell that an id names, if it names one.
-fn named_by(consumer: ConsumerId, cells: u32) -> Option<u32> {
+pub(super) fn named_by(consumer: ConsumerId, cells: u32) -> Option<u32> {
     let bytes = consumer.0.as_bytes();
     let cell = u32::from(bytes[14]) << 8 | u32::from(bytes[15]);
     let names = consumer.0.get_version_num() == 8 && cell.cmp(&cells) == Ordering::Less;

@@ -7,21 +7,25 @@ use std::{
     time::Duration,
 };
 
+use takhin_core::{Boot, FactSeq, LogId, Recovery, cell::StepDown, durable::Durable, response::Bounds};
+use takhin_simulation::auditor::NewLife;
+
 use super::{
     cells::{CellHost, Decide},
     engine::{Facts, NodeEngine},
     home::Home,
 };
-use crate::driver::{
-    Driver,
-    audit::Audit,
-    clock::Clock,
-    life::Life,
-    node::{fact_lines, logs_recovered},
-    snapshot,
+use crate::{
+    driver::{
+        Driver,
+        audit::Audit,
+        clock::Clock,
+        life::Life,
+        node::{fact_lines, logs_recovered},
+        snapshot,
+    },
+    engine::kafka::KafkaError,
 };
-use takhin_core::{Boot, FactSeq, LogId, Recovery, cell::StepDown, durable::Durable, response::Bounds};
-use takhin_simulation::auditor::NewLife;
 
 /// How long a core waits before it asks once more how far logs reach.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -56,10 +60,10 @@ impl Seat {
     fn end(&mut self) {
         self.recovery = None;
         self.engine = None;
-        self.home.watching.set(core_number(self.cell), None);
         let driver = {
             let mut life = lock(&self.life);
             life.number += 1;
+            self.home.watching.set(core_number(self.cell), None);
             self.home.places.clear(self.cell);
             life.driver.take()
         };
@@ -210,10 +214,13 @@ impl Beginning {
                     topics.any(|topic| topic.id == log.topic && log.partition < topic.partitions)
                 };
                 let logs: Vec<LogId> = logs_recovered(&durable).into_iter().filter(is_there).collect();
-                home.records.bounds(&logs).await
+                let bounds: BTreeMap<LogId, Bounds> = home.records.bounds(&logs).await?.into_iter().collect();
+                Ok::<_, KafkaError>(Some(bounds).filter(|bounds| bounds.len() == logs.len()))
             };
             match asked.await {
-                Ok(bounds) => return Some(bounds.into_iter().collect()),
+                Ok(Some(bounds)) => return Some(bounds),
+                // An offset must not be measured against a log of which nobody says how far it reaches.
+                Ok(None) => tracing::warn!(cell = self.cell, "a cell waits for partitions that have no leader"),
                 Err(error) => tracing::warn!(cell = self.cell, %error, "a cell waits for how far its logs reach"),
             }
             tokio::time::sleep(ASK_AGAIN).await;

@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     driver::{Answer, Driver, node::KnownTopic},
-    engine::kafka::{Catalogue, TopicError},
+    engine::kafka::{Records, TopicError},
 };
 
 /// Tells a core what topics there are.
-async fn learn(driver: &Driver, catalogue: &Catalogue) {
-    // One at a time, or two would make the same topic.
+async fn learn(driver: &Driver, records: &Records) {
+    // One at a time, or two would make the same topic; and each with what is known when its turn has come.
     let _turn = driver.taught().await;
+    let catalogue = Arc::clone(&records.catalogue().borrow());
     let known = driver.known_topics();
     let gone = known.iter().filter(|(name, topic)| catalogue.topics.get(*name).is_none_or(|it| it.id != topic.id));
     join_all(gone.map(|(name, _)| tell(driver, None, Request::DeleteTopic { name: name.clone() }))).await;
@@ -81,9 +82,9 @@ fn change_to(config: TopicConfig) -> TopicConfigChange {
 pub(super) async fn follow(home: Weak<Home>) {
     let Some(mut catalogue) = home.upgrade().map(|home| home.records.catalogue()) else { return };
     loop {
-        let latest = Arc::clone(&catalogue.borrow_and_update());
+        catalogue.borrow_and_update();
         match home.upgrade() {
-            Some(home) => home.teach_all(latest).await,
+            Some(home) => home.teach_all().await,
             None => return,
         }
         if catalogue.changed().await.is_err() {
@@ -147,33 +148,32 @@ impl Cluster {
 
     /// What Kafka says now is known to the front when this returns, and to the cells' cores soon.
     async fn learn_now(&self) -> Result<(), Refusal> {
-        let catalogue = self.node.home.records.refresh().await.map_err(|error| unavailable(error.to_string()))?;
-        self.node.home.teach_all(catalogue).await;
+        self.node.home.records.refresh().await.map_err(|error| unavailable(error.to_string()))?;
+        self.node.home.teach_all().await;
         Ok(())
     }
 }
 
 impl Home {
     /// Tells all cores what topics there are, and waits for the front. A cell's core may be kept waiting by its journal.
-    async fn teach_all(&self, catalogue: Arc<Catalogue>) {
+    async fn teach_all(&self) {
         for (_, driver) in self.places.all() {
-            let catalogue = Arc::clone(&catalogue);
-            self.runtime.spawn(async move { learn(&driver, &catalogue).await });
+            let records = self.records.clone();
+            self.runtime.spawn(async move { learn(&driver, &records).await });
         }
-        learn(&self.front, &catalogue).await;
+        learn(&self.front, &self.records).await;
     }
 
     /// Tells one core what topics there are by now.
     pub(super) async fn teach(&self, driver: &Driver) {
-        let latest = Arc::clone(&self.records.catalogue().borrow());
-        learn(driver, &latest).await;
+        learn(driver, &self.records).await;
     }
 
     /// Looks what topics there are, and tells one core: it was asked for one that it does not know, which another node may
     /// have made.
     pub(super) async fn catch_up(&self, driver: &Driver) -> Result<(), Refusal> {
-        let catalogue = self.records.refresh().await.map_err(|error| unavailable(error.to_string()))?;
-        learn(driver, &catalogue).await;
+        self.records.refresh().await.map_err(|error| not_asked(error.to_string()))?;
+        learn(driver, &self.records).await;
         Ok(())
     }
 }
@@ -190,7 +190,12 @@ fn refusal(error: &TopicError, name: &TopicName) -> Refusal {
     }
 }
 
+/// Kafka does not say what has to be known before a request is carried out.
+pub(super) fn not_asked(why: String) -> Refusal {
+    Refusal::StorageUnavailable { error: StorageError::Failed(why), applied: Applied::Nothing }
+}
+
 /// Kafka does not answer.
-pub(super) fn unavailable(why: String) -> Refusal {
+fn unavailable(why: String) -> Refusal {
     Refusal::StorageUnavailable { error: StorageError::Failed(why), applied: Applied::Unknown }
 }

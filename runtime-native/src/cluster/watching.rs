@@ -15,7 +15,16 @@ use super::engine::NodeEngine;
 const MEMORY: Duration = Duration::from_mins(1);
 
 /// Which cores hear of each log, and until when.
-type Watched = FxHashMap<LogId, SmallVec<[(usize, Instant); 2]>>;
+type Watched = FxHashMap<LogId, SmallVec<[Hears; 2]>>;
+
+/// That a core hears of a log.
+#[derive(Clone, Copy, Debug)]
+struct Hears {
+    core: usize,
+    until: Instant,
+    /// Whether it knows how far the log reached after it began to hear of it: only then it misses nothing.
+    told: bool,
+}
 
 /// What one core is to hear.
 type Told = (usize, SmallVec<[(LogId, Bounds); 4]>);
@@ -34,7 +43,16 @@ impl Watching {
         if engines.len() <= core {
             engines.resize(core + 1, None);
         }
+        let is_gone = engine.is_none();
         engines[core] = engine;
+        drop(engines);
+        if is_gone {
+            // Whoever is this core next knows nothing of what was heard.
+            self.logs().retain(|_, cores| {
+                cores.retain(|it| it.core != core);
+                !cores.is_empty()
+            });
+        }
     }
 
     /// Somebody waits for these in a core.
@@ -43,9 +61,20 @@ impl Watching {
         let mut watched = self.logs();
         for log in logs {
             let cores = watched.entry(*log).or_default();
-            match cores.iter_mut().find(|(it, _)| *it == core) {
-                Some((_, known)) => *known = until,
-                None => cores.push((core, until)),
+            match cores.iter_mut().find(|it| it.core == core) {
+                Some(known) => known.until = until,
+                None => cores.push(Hears { core, until, told: false }),
+            }
+        }
+    }
+
+    /// A core that watches these was told how far they reach.
+    pub(super) fn told(&self, core: usize, logs: impl Iterator<Item = LogId>) {
+        let mut watched = self.logs();
+        for log in logs {
+            let mut cores = watched.get_mut(&log).into_iter().flatten();
+            if let Some(known) = cores.find(|it| it.core == core) {
+                known.told = true;
             }
         }
     }
@@ -55,7 +84,7 @@ impl Watching {
         let (now, watched) = (Instant::now(), self.logs());
         let hears = |log: &LogId| {
             let mut cores = watched.get(log).into_iter().flatten();
-            cores.any(|(it, until)| *it == core && *until > now)
+            cores.any(|it| it.core == core && it.told && it.until > now)
         };
         logs.into_iter().filter(|log| !hears(log)).collect()
     }
@@ -68,8 +97,8 @@ impl Watching {
             let mut watched = self.logs();
             for (log, bounds) in moved {
                 let Some(cores) = watched.get_mut(log) else { continue };
-                cores.retain(|(_, until)| *until > now);
-                for (core, _) in cores.iter() {
+                cores.retain(|it| it.until > now);
+                for Hears { core, .. } in cores.iter() {
                     match by_core.iter_mut().find(|(it, _)| it == core) {
                         Some((_, logs)) => logs.push((*log, *bounds)),
                         None => by_core.push((*core, SmallVec::from_iter([(*log, *bounds)]))),
@@ -86,7 +115,7 @@ impl Watching {
     }
 
     /// Lets one core know how far logs reach.
-    pub(super) fn tell(&self, core: usize, logs: &[(LogId, Bounds)]) {
+    fn tell(&self, core: usize, logs: &[(LogId, Bounds)]) {
         let engine = self.engines.read().unwrap_or_else(PoisonError::into_inner).get(core).cloned().flatten();
         if let Some(engine) = engine {
             engine.moved(logs.iter().copied());

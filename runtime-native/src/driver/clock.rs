@@ -1,6 +1,9 @@
 //! The driver's clock: the one that the core is told, and the alarm for its next deadline.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use takhin_core::{Date, Event, Timestamp};
 
@@ -40,13 +43,19 @@ impl Driver {
         self.bring(Event::Date { now: today() });
     }
 
-    pub(super) async fn keep_date(self) {
-        loop {
-            tokio::time::sleep(DATE_INTERVAL).await;
-            if self.lock().over {
-                return;
+    /// Tells the core the date now and then, for as long as there is somebody else who has the driver.
+    pub(super) fn keep_date(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        async move {
+            loop {
+                tokio::time::sleep(DATE_INTERVAL).await;
+                let Some(shared) = shared.upgrade() else { return };
+                let driver = Self { shared };
+                if driver.lock().over {
+                    return;
+                }
+                driver.bring_date();
             }
-            self.bring_date();
         }
     }
 

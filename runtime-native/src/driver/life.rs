@@ -70,7 +70,7 @@ impl Driver {
         }
         driver.bring(Event::Tick);
         driver.bring_date();
-        tokio::spawn(driver.clone().keep_date());
+        tokio::spawn(driver.keep_date());
         tokio::spawn(driver.clone().run_clock());
         Ok(driver)
     }

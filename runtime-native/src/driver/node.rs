@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use takhin_core::{
-    Fact, GroupName, LogId, Refusal, Request, RequestId, TopicConfig, TopicId, TopicName, Topics, durable::Durable,
-    fact::Subscription,
+    Event, Fact, GroupName, LogId, Refusal, Request, RequestId, TopicConfig, TopicId, TopicName, Topics,
+    durable::Durable, fact::Subscription, response::Bounds,
 };
 
 use super::{Answer, Bodies, Driver, Form};
@@ -35,6 +35,13 @@ impl Driver {
     /// The turn to tell it of topics.
     pub(crate) async fn taught(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.shared.taught.lock().await
+    }
+
+    /// Logs reach from here to there: known to the core when this returns.
+    pub(crate) fn logs_moved(&self, logs: &[(LogId, Bounds)]) {
+        for (log, Bounds { start, end }) in logs {
+            self.bring(Event::LogMoved { log: *log, start: *start, end: *end });
+        }
     }
 
     /// All topics that it knows.
@@ -113,12 +120,18 @@ pub(crate) fn logs_recovered(durable: &Durable) -> BTreeSet<LogId> {
     let committed = durable.groups.values().flat_map(|group| group.offsets.keys());
     let held = durable.consumers.values().flat_map(|consumer| consumer.held.keys().chain(&consumer.target));
     // Whoever subscribes to a topic may be given any of its partitions.
-    let subscribed = durable.consumers.values().filter_map(|consumer| match &consumer.subscription {
-        Subscription::Topics(names) => Some(names),
-        Subscription::Pattern(_) | Subscription::Manual => None,
+    let (mut subscribed, mut patterns) = (BTreeSet::new(), BTreeSet::new());
+    for consumer in durable.consumers.values() {
+        match &consumer.subscription {
+            Subscription::Topics(names) => subscribed.extend(names),
+            Subscription::Pattern(pattern) => drop(patterns.insert(pattern)),
+            Subscription::Manual => {}
+        }
+    }
+    let matchers: Vec<_> = patterns.into_iter().filter_map(|pattern| pattern.compile().ok()).collect();
+    let topics = durable.topics.iter().filter(|(_, record)| {
+        subscribed.contains(&record.name) || matchers.iter().any(|matcher| matcher.matches(&record.name))
     });
-    let subscribed: BTreeSet<&TopicName> = subscribed.flatten().collect();
-    let topics = durable.topics.iter().filter(|(_, record)| subscribed.contains(&record.name));
     let whole = topics.flat_map(|(id, record)| {
         let topic = *id;
         (0..record.partitions).map(move |partition| LogId { topic, partition })

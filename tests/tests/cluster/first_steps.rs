@@ -97,6 +97,12 @@ fn an_id_that_a_client_chose_is_found_from_any_node() {
         assert!(matches!(status, 200 | 201), "{consumer}");
         let (status, told) = nodes.client(1).get(&format!("/api/consumers/{id}"));
         assert_eq!((status, &told["group_id"]), (200, &json!(group)), "{told}");
+        // Nobody else gets it, whichever cell the other group is in.
+        for other in ["f", "g", "h", "i"] {
+            let wish = json!({"group_id": other, "topics": [topic], "consumer_id": id});
+            let (status, refused) = nodes.client(1).post("/api/consumers/subscribe", &wish);
+            assert_eq!((status, &refused["code"]), (409, &json!("consumer_exists")), "{refused}");
+        }
     }
 }
 

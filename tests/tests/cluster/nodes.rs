@@ -75,7 +75,7 @@ fn options(name: &str) -> Options {
     let arguments = [
         "--engine=kafka".to_owned(),
         format!("--brokers={brokers}"),
-        format!("--cluster-prefix={name}."),
+        format!("--cluster-prefix=__{name}."),
         format!("--cells={CELLS}"),
         format!("--node-listen=127.0.0.1:{port}"),
         "--cell-lease-ms=1500".to_owned(),

@@ -20,9 +20,9 @@ pub(in crate::cli) struct ClusterSettings {
     #[arg(long, env = "TAKHIN_KAFKA_PROPERTIES", value_name = "FILE")]
     kafka_properties: Option<PathBuf>,
 
-    /// What the names of the topics begin with in which the cluster keeps what it knows of groups. Clusters with different
-    /// ones can share a Kafka
-    #[arg(long, env = "TAKHIN_CLUSTER_PREFIX", default_value = "takhin.", value_name = "PREFIX")]
+    /// What the names of the topics begin with in which the cluster keeps what it knows of groups. It begins with __, as
+    /// the names of all topics do that no client sees. Clusters with different ones can share a Kafka
+    #[arg(long, env = "TAKHIN_CLUSTER_PREFIX", default_value = "__takhin.", value_name = "PREFIX")]
     cluster_prefix: String,
 
     /// Over how many cells groups are spread, when the cluster is made. It can't be changed later
@@ -119,6 +119,9 @@ impl ClusterSettings {
         if kafka && self.node_listen.ip().is_unspecified() && self.node_address.is_none() {
             let listen = self.node_listen;
             conflicts.push(format!("node-listen is {listen}, which is no address to be reached at: set node-address"));
+        }
+        if !self.cluster_prefix.starts_with("__") {
+            conflicts.push(format!("cluster-prefix is {}, and is to begin with __", self.cluster_prefix));
         }
         if kafka && self.cell_lease_ms >= self.node_timeout_ms {
             let (lease, timeout) = (self.cell_lease_ms, self.node_timeout_ms);

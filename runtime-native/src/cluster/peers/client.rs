@@ -11,21 +11,25 @@ use hyper_util::{
 };
 use serde::Serialize;
 use takhin_core::{Applied, ConsumerId, Refusal, Request, RequestId};
+use tokio::{runtime::Handle, time::timeout};
+use uuid::Uuid;
 
 use super::{
-    super::routing::Reach,
+    super::finding::{Reach, Search},
     wire::{self, Ask, OfConsumer, SECRET, path},
 };
 use crate::driver::{Answer, node::RecordForm};
 
 /// How long a node may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(2);
+/// How long a node may take for what it knows at once.
+const SHORT: Duration = Duration::from_secs(3);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Connections to one node that are kept while nothing is asked.
 const MAX_IDLE: usize = 256;
 
 /// The other nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::cluster) struct Peers {
     client: Client<HttpConnector, Full<Bytes>>,
     secret: HeaderValue,
@@ -42,7 +46,7 @@ impl Peers {
         Self { client, secret }
     }
 
-    /// Asks the core of a cell. To drop the future is to hang up.
+    /// Asks the core of a cell. To drop the future is to hang up: what a poll was to bring goes back.
     pub(in crate::cluster) async fn ask(
         &self,
         address: &str,
@@ -50,14 +54,25 @@ impl Peers {
         request: &Request,
         form: RecordForm,
     ) -> Result<Answer, Refusal> {
-        let ask = Ask { cell, stored: form == RecordForm::Stored, request };
+        let token = Uuid::new_v4();
+        let ask = Ask { cell, stored: form == RecordForm::Stored, token, request };
+        let polls = matches!(request, Request::Consume { .. });
+        let mut waiting = Waiting { to: polls.then(|| (self.clone(), address.to_owned())), token };
         let bytes = self.send(address, path::ASK, &ask).await?;
-        wire::decode(&bytes).unwrap_or_else(|error| Err(lost(address, &error)))
+        match wire::decode(&bytes) {
+            Ok(answer) => {
+                waiting.to = None;
+                answer
+            }
+            Err(error) => Err(lost(address, &error)),
+        }
     }
 
-    /// The cell of that node in which a consumer is.
-    pub(in crate::cluster) async fn find(&self, address: &str, consumer: ConsumerId) -> Result<Option<u32>, Refusal> {
-        let bytes = self.send(address, path::FIND, &OfConsumer { cell: None, consumer, poll: None }).await?;
+    /// What that node knows of a consumer.
+    pub(in crate::cluster) async fn find(&self, address: &str, consumer: ConsumerId) -> Result<Search, Refusal> {
+        let asked = OfConsumer { cell: None, consumer, poll: None };
+        let asked = self.send(address, path::FIND, &asked);
+        let bytes = timeout(SHORT, asked).await.map_err(|late| lost(address, &late))??;
         wire::json(&bytes).map_err(|error| lost(address, &error))
     }
 
@@ -68,7 +83,9 @@ impl Peers {
         cell: u32,
         consumer: ConsumerId,
     ) -> Result<Option<Reach>, Refusal> {
-        let bytes = self.send(address, path::REACH, &OfConsumer { cell: Some(cell), consumer, poll: None }).await?;
+        let asked = OfConsumer { cell: Some(cell), consumer, poll: None };
+        let asked = self.send(address, path::REACH, &asked);
+        let bytes = timeout(SHORT, asked).await.map_err(|late| lost(address, &late))??;
         let reach: Result<Option<Reach>, Refusal> = wire::json(&bytes).map_err(|error| lost(address, &error))?;
         reach
     }
@@ -103,10 +120,33 @@ impl Peers {
         })?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.map_err(|error| lost(address, &error))?.to_bytes();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            // It is stopping, and has not looked at it.
+            return Err(Refusal::GroupMoving { applied: Applied::Nothing });
+        }
         if status != StatusCode::OK {
             return Err(lost(address, &format!("{status}: {}", String::from_utf8_lossy(&bytes))));
         }
         Ok(bytes)
+    }
+}
+
+/// A poll at another node. Dropped before its answer is there, it tells that node.
+struct Waiting {
+    to: Option<(Peers, String)>,
+    token: Uuid,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let (Some((peers, address)), Ok(runtime)) = (self.to.take(), Handle::try_current()) else { return };
+        let token = self.token;
+        runtime.spawn(async move {
+            let told = timeout(SHORT, peers.send(&address, path::HUNG_UP, &token)).await;
+            if !matches!(told, Ok(Ok(_))) {
+                tracing::debug!(address, "a node was not told of a client that hung up");
+            }
+        });
     }
 }
 

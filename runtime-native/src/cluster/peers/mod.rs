@@ -5,7 +5,8 @@
 //! another node; so no request goes further than one hop.
 
 mod client;
+mod polls;
 mod server;
 mod wire;
 
-pub(super) use self::{client::Peers, server::serve};
+pub(super) use self::{client::Peers, polls::Polls, server::serve};

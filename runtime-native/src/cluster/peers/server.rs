@@ -14,11 +14,16 @@ use axum::{
 use bytes::Bytes;
 use futures_util::stream;
 use subtle::ConstantTimeEq as _;
-use takhin_core::Refusal;
+use takhin_core::{Applied, Refusal, Request};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use super::{
-    super::{Node, routing::Reach},
+    super::{
+        Node,
+        finding::{Reach, Search},
+    },
+    polls::Answered,
     wire::{Ask, OfConsumer, SECRET, encode, path},
 };
 
@@ -34,6 +39,7 @@ pub(in crate::cluster) async fn serve(listener: TcpListener, node: Peer) {
         .route(path::FIND, post(find))
         .route(path::REACH, post(reach))
         .route(path::UNDELIVERED, post(undelivered))
+        .route(path::HUNG_UP, post(hung_up))
         .layer(middleware::from_fn_with_state(node.clone(), check_secret))
         .layer(DefaultBodyLimit::max(MAX_QUESTION_BYTES))
         .with_state(node);
@@ -57,18 +63,36 @@ async fn check_secret(State(node): State<Peer>, request: HttpRequest, next: Next
 }
 
 async fn ask(State(node): State<Peer>, Json(ask): Json<Ask>) -> HttpResponse {
-    let form = ask.form();
+    let (form, token, cell) = (ask.form(), ask.token, ask.cell);
+    let consumer = if let Request::Consume { consumer, .. } = &ask.request { Some(*consumer) } else { None };
     let answer = match node.upgrade() {
-        Some(node) => node.ask_for(ask.cell, ask.request, form).await,
-        None => Err(Refusal::ShuttingDown),
+        Some(node) => {
+            let answer = node.ask_for(cell, ask.request, form).await;
+            if let (Ok(answer), Some(consumer)) = (&answer, consumer)
+                && !node.polls.answered(token, Answered { cell, poll: answer.request, consumer })
+            {
+                node.undelivered_here(cell, answer.request, consumer);
+            }
+            answer
+        }
+        None => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
     };
     let (head, batches) = encode(answer);
     let pieces = [head, batches].into_iter().filter(|piece| !piece.is_empty()).map(Ok::<Bytes, std::io::Error>);
     Body::from_stream(stream::iter(pieces)).into_response()
 }
 
-async fn find(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<Option<u32>> {
-    Json(node.upgrade().and_then(|node| node.find_here(asked.consumer)))
+async fn hung_up(State(node): State<Peer>, Json(token): Json<Uuid>) -> StatusCode {
+    if let Some(node) = node.upgrade()
+        && let Some(Answered { cell, poll, consumer }) = node.polls.hung_up(token)
+    {
+        node.undelivered_here(cell, poll, consumer);
+    }
+    StatusCode::OK
+}
+
+async fn find(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<Search> {
+    Json(node.upgrade().map(|node| node.search(asked.consumer)).unwrap_or_default())
 }
 
 async fn reach(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<Result<Option<Reach>, Refusal>> {

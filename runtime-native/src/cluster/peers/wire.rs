@@ -4,6 +4,7 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use takhin_core::{ConsumerId, LogId, Refusal, Request, RequestId, Response};
+use uuid::Uuid;
 
 use crate::{
     driver::{Answer, Fetched, node::RecordForm},
@@ -15,6 +16,7 @@ pub(super) mod path {
     pub(in super::super) const ASK: &str = "/ask";
     pub(in super::super) const FIND: &str = "/find";
     pub(in super::super) const REACH: &str = "/reach";
+    pub(in super::super) const HUNG_UP: &str = "/hung-up";
     pub(in super::super) const UNDELIVERED: &str = "/undelivered";
 }
 
@@ -27,6 +29,8 @@ pub(super) struct Ask<R = Request> {
     pub(super) cell: u32,
     /// Whether batches are wanted as they are stored.
     pub(super) stored: bool,
+    /// What the question goes by, if its client hangs up.
+    pub(super) token: Uuid,
     pub(super) request: R,
 }
 

@@ -101,12 +101,13 @@ impl Cataloguer {
             hidden: config.own_topics.clone(),
             timeout: config.timeout,
             settings: HashMap::new(),
+            missed: HashMap::new(),
             is_mock: false,
             runtime: tokio::runtime::Builder::new_current_thread().build().map_err(|error| no_thread(&error))?,
         };
         let cluster = look.admin.inner().fetch_cluster_id(config.timeout);
         look.is_mock = cluster.is_some_and(|id| id.starts_with(MOCK));
-        let first = look.look(&[]).map_err(|error| KafkaError::NoBroker {
+        let first = look.look(&Catalogue::default(), &[]).map_err(|error| KafkaError::NoBroker {
             brokers: config.brokers.clone(),
             timeout_ms: config.timeout.as_millis(),
             why: error.to_string(),
@@ -166,6 +167,8 @@ struct Look {
     hidden: String,
     timeout: Duration,
     settings: HashMap<TopicId, (TopicConfig, Instant)>,
+    /// What is missing, and since when.
+    missed: HashMap<TopicName, Instant>,
     /// The client's own mock of a cluster can't be asked for topics' ids and settings.
     is_mock: bool,
     runtime: tokio::runtime::Runtime,
@@ -190,7 +193,8 @@ impl Look {
                     }
                 }
             }
-            let result = self.look(&changed).map(Arc::new);
+            let known = Arc::clone(&current.borrow());
+            let result = self.look(&known, &changed).map(Arc::new);
             match &result {
                 Ok(found) => {
                     failing = false;
@@ -216,15 +220,15 @@ impl Look {
         }
     }
 
-    fn look(&mut self, changed: &[TopicName]) -> Result<Catalogue, KafkaError> {
+    fn look(&mut self, before: &Catalogue, changed: &[TopicName]) -> Result<Catalogue, KafkaError> {
         let metadata = self.admin.inner().fetch_metadata(None, self.timeout)?;
         let names: Vec<&str> =
             metadata.topics().iter().map(MetadataTopic::name).filter(|name| self.shows(name)).collect();
-        let described = if names.is_empty() {
-            Vec::new()
+        let (described, unclear) = if names.is_empty() {
+            (Vec::new(), Vec::new())
         } else if self.is_mock {
             let shown = metadata.topics().iter().filter(|topic| self.shows(topic.name()));
-            shown.map(|topic| Described::without_id(topic.name(), topic.partitions().len())).collect()
+            (shown.map(|topic| Described::without_id(topic.name(), topic.partitions().len())).collect(), Vec::new())
         } else {
             describe_topics(self.admin.inner(), &names, self.timeout)?
         };
@@ -235,8 +239,33 @@ impl Look {
             let id = topic_id(&topic.name, topic.uuid);
             topics.insert(name, CatalogueTopic { id, partitions: topic.partitions, config: TopicConfig::default() });
         }
+        self.keep_what_may_be_there(&mut topics, before, &unclear, changed);
         self.add_settings(&mut topics, changed);
         Ok(Catalogue::new(topics))
+    }
+
+    /// With a topic its offsets go in all groups. So one that is missing is gone only if it was deleted from here, or is
+    /// missing for a while: a broker may lag behind the others. One that can't be described is there.
+    fn keep_what_may_be_there(
+        &mut self,
+        topics: &mut BTreeMap<TopicName, CatalogueTopic>,
+        before: &Catalogue,
+        unclear: &[String],
+        changed: &[TopicName],
+    ) {
+        let (mut missed, now) = (HashMap::new(), Instant::now());
+        for (name, topic) in before.topics.iter().filter(|(name, _)| !changed.contains(name)) {
+            if topics.contains_key(name) {
+                continue;
+            }
+            let is_unclear = unclear.iter().any(|it| **it == **name);
+            let since = self.missed.get(name).copied().unwrap_or(now);
+            if is_unclear || now.duration_since(since) < EVERY {
+                topics.insert(name.clone(), topic.clone());
+                missed.insert(name.clone(), since);
+            }
+        }
+        self.missed = missed;
     }
 
     fn shows(&self, name: &str) -> bool {

@@ -288,12 +288,12 @@ impl Described {
     }
 }
 
-/// Asks for topics' ids; those that can't be described are left out.
+/// Asks for topics' ids. Those that are there and can't be described now come as names; those that are not, not at all.
 pub(super) fn describe_topics(
     client: &Client<Context>,
     names: &[&str],
     timeout: Duration,
-) -> Result<Vec<Described>, KafkaError> {
+) -> Result<(Vec<Described>, Vec<String>), KafkaError> {
     let names: Vec<CString> = names.iter().filter_map(|name| CString::new(*name).ok()).collect();
     let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let answer = ask(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout, |options, queue| {
@@ -305,7 +305,7 @@ pub(super) fn describe_topics(
             sys::rd_kafka_TopicCollection_destroy(topics);
         }
     })?;
-    let mut described = Vec::with_capacity(names.len());
+    let (mut described, mut unclear) = (Vec::with_capacity(names.len()), Vec::new());
     // SAFETY: the event is alive until the end of this function, and what is read of it is copied; each pointer that is
     // null is left out.
     unsafe {
@@ -316,7 +316,12 @@ pub(super) fn describe_topics(
             let topic = *topics.add(at);
             let error = sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(topic));
             let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+            let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned();
+            if error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART {
+                continue;
+            }
             if error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || id.is_null() {
+                unclear.push(name);
                 continue;
             }
             let mut partitions = 0;
@@ -324,11 +329,10 @@ pub(super) fn describe_topics(
             let mut uuid = [0; 16];
             uuid[..8].copy_from_slice(&sys::rd_kafka_Uuid_most_significant_bits(id).to_be_bytes());
             uuid[8..].copy_from_slice(&sys::rd_kafka_Uuid_least_significant_bits(id).to_be_bytes());
-            let name = CStr::from_ptr(sys::rd_kafka_TopicDescription_name(topic)).to_string_lossy().into_owned();
             described.push(Described { name, uuid, partitions: u32::try_from(partitions).unwrap_or(u32::MAX) });
         }
     }
-    Ok(described)
+    Ok((described, unclear))
 }
 
 /// Changes these settings of a topic and no other. The inner error is what the cluster says of them.
