@@ -92,6 +92,7 @@ mod tests {
             assert!(polls.answered(Uuid::from_u128(number.into()), answered(number)));
         }
         assert_eq!(polls.hung_up(Uuid::from_u128(0)), None);
-        assert_eq!(polls.hung_up(Uuid::from_u128(1)), Some(answered(1)));
+        // Which made another one the oldest.
+        assert_eq!(polls.hung_up(Uuid::from_u128(2)), Some(answered(2)));
     }
 }
