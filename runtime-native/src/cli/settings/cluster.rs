@@ -1,6 +1,6 @@
 //! Settings of a node of a cluster, whose records and groups are in Kafka.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
@@ -129,27 +129,11 @@ impl ClusterSettings {
         }
         conflicts
     }
-
-    /// The properties in the file, if there is one.
-    #[cfg_attr(not(feature = "kafka"), allow(dead_code))]
-    fn properties(&self) -> Result<Vec<(String, String)>, String> {
-        let Some(path) = &self.kafka_properties else { return Ok(Vec::new()) };
-        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let lines = (1..).zip(text.lines().map(str::trim));
-        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let property = |(number, line): (usize, &str)| {
-            let (key, value) = line
-                .split_once('=')
-                .ok_or_else(|| format!("{}:{number}: expected a key, = and a value", path.display()))?;
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        };
-        lines.map(property).collect()
-    }
 }
 
 #[cfg(feature = "kafka")]
 mod node {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use takhin::{cluster::ClusterConfig, engine::kafka::KafkaConfig};
     use takhin_core::Config;
@@ -185,6 +169,21 @@ mod node {
                 flight_steps,
                 audit,
             })
+        }
+
+        /// The properties in the file, if there is one.
+        fn properties(&self) -> Result<Vec<(String, String)>, String> {
+            let Some(path) = &self.kafka_properties else { return Ok(Vec::new()) };
+            let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let lines = (1..).zip(text.lines().map(str::trim));
+            let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+            let property = |(number, line): (usize, &str)| {
+                let (key, value) = line
+                    .split_once('=')
+                    .ok_or_else(|| format!("{}:{number}: expected a key, = and a value", path.display()))?;
+                Ok((key.trim().to_owned(), value.trim().to_owned()))
+            };
+            lines.map(property).collect()
         }
     }
 }
