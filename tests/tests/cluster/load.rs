@@ -84,7 +84,7 @@ impl Load {
             for producer in producers {
                 producer.join().expect("no panic");
             }
-            while !self.all_delivered() && !self.clients.is_empty() {
+            while !self.all_delivered() {
                 thread::sleep(Duration::from_millis(20));
             }
             done.store(true, Ordering::Relaxed);
