@@ -100,6 +100,10 @@ pub enum Bug {
     TakenOverAtOnce,
     /// Who takes a cell over waits from when it sent its announcement, and not from when it knows that it lies there.
     WaitFromSending,
+    /// Who takes a cell over goes by when it saw the journal's end, though others appended since.
+    SightingOutlived,
+    /// Who takes a cell over begins to serve when anybody resigns.
+    AnyResignationCounts,
     /// An owner of a cell that has nothing to append does not show that it is there.
     NeverShown,
     /// An owner of a cell numbers its facts from before the last ones on.

@@ -18,6 +18,13 @@ pub enum CellEvent<F> {
     Offered,
     /// It is to own it no longer.
     Revoked,
+    /// The journal was seen to have entries up to an offset. A node that is told so at least once in each
+    /// [`keep_alive`](super::CellConfig::keep_alive), and not offered the cell, stands in for an owner that does not show
+    /// itself any more.
+    Sighted {
+        /// The offset after the last entry.
+        next: CellOffset,
+    },
     /// An announcement's append has ended; it lies at an offset, or it isn't known whether it does.
     Announced {
         /// Which of the owner's announcements.

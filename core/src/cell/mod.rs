@@ -17,6 +17,8 @@
 //! * An [`Owner`] puts its own entries through the same replay, at the offsets at which they came to lie, and reads what
 //!   lies between them. It says that facts are persisted when they apply, for itself as for whoever will ever replay the
 //!   journal; so who was overtaken acknowledges nothing that is not kept.
+//! * A node that [watches](CellEvent::Sighted) a journal knows when its last entry can have been sent at the latest, and need
+//!   not wait longer than that. If nobody shows himself, it stands in, without being offered the cell.
 //! * An append of which the outcome isn't known is never taken for one that was done: the owner steps down, and
 //!   announces itself anew.
 //! * Answers leave only while a lease lasts. It runs from the moment in which the last append that applies was sent: then
@@ -36,6 +38,7 @@ mod recovering;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use self::{
     config::{CellConfig, CellConfigError},

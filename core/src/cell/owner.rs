@@ -11,6 +11,9 @@
 //!    '--- Revoked, whatever the stage
 //! ```
 //!
+//! A node that is not offered the cell may watch its journal. When nobody shows himself there any more, it stands in: it does
+//! the same unoffered, until whoever is offered the cell takes it.
+//!
 //! Whoever was overtaken and is still offered the cell leaves it to the other, for two leases and the time that a recovery
 //! takes, and tries again: it may have been somebody who did not know yet that the cell is no longer its own. Each time that
 //! it does not keep the cell for as long as it waited for it, it waits twice as long, up to 32 leases; so of two that are
@@ -25,8 +28,12 @@ use super::{
     owning::Owning,
     recovering::{Announced, Recovering},
     replay::Replay,
+    watch::Watch,
 };
-use crate::time::{DurationMs, Timestamp};
+use crate::{
+    planted::planted,
+    time::{DurationMs, Timestamp},
+};
 
 /// A node's part in one cell.
 #[derive(Clone, Debug)]
@@ -41,6 +48,9 @@ pub struct Owner {
     recovery: DurationMs,
     /// Times in a row that it lost the cell before it had it for long.
     setbacks: u32,
+    /// The cell is to be its own; otherwise it only stands in for somebody.
+    offered: bool,
+    watch: Watch,
     stage: Stage,
 }
 
@@ -56,8 +66,18 @@ enum Stage {
 impl Owner {
     /// A node that has no part in the cell yet. Nobody may ever have had the same id.
     pub fn new(id: OwnerId, config: CellConfig) -> Self {
-        let (now, stage) = (Timestamp::default(), Stage::Idle);
-        Self { id, config, now, announcements: 0, unheard: 0, recovery: DurationMs(0), setbacks: 0, stage }
+        Self {
+            id,
+            config,
+            now: Timestamp::default(),
+            announcements: 0,
+            unheard: 0,
+            recovery: DurationMs(0),
+            setbacks: 0,
+            offered: false,
+            watch: Watch::default(),
+            stage: Stage::Idle,
+        }
     }
 
     /// Takes an event, and says what is to be done.
@@ -68,15 +88,23 @@ impl Owner {
         self.now = self.now.max(now);
         let outcome = match event {
             CellEvent::Offered => {
+                self.offered = true;
                 if matches!(self.stage, Stage::Idle) {
                     self.announce(commands);
                 }
                 Ok(())
             }
-            CellEvent::Revoked => match self.stage {
-                Stage::Idle => Ok(()),
-                _ => Err(StepDown::Revoked),
-            },
+            CellEvent::Revoked => {
+                self.offered = false;
+                match self.stage {
+                    Stage::Idle => Ok(()),
+                    _ => Err(StepDown::Revoked),
+                }
+            }
+            CellEvent::Sighted { next } => {
+                self.sighted(next, commands);
+                Ok(())
+            }
             CellEvent::Announced { number, at } => {
                 self.announced(number, at, commands);
                 Ok(())
@@ -123,6 +151,17 @@ impl Owner {
         commands.push(CellCommand::Announce(self.announcement(self.announcements)));
     }
 
+    /// Whoever does not show itself can't serve any more: then there is nobody to wait for.
+    fn sighted<F>(&mut self, next: CellOffset, commands: &mut Vec<CellCommand<F>>) {
+        self.watch.sees(self.now, next, self.config);
+        let wanted = self.wants_sightings();
+        match &mut self.stage {
+            Stage::Idle if self.watch.is_silent(self.now, self.config) => self.announce(commands),
+            Stage::Owning(owning) if wanted => owning.sighted(self.now, next, commands),
+            _ => {}
+        }
+    }
+
     fn announcement(&self, number: u32) -> Announcement {
         Announcement { owner: self.id, number, lease: self.config.lease }
     }
@@ -135,15 +174,20 @@ impl Owner {
         let Some(at) = at else {
             let pause = CellConfig::doubled(self.config.keep_alive, self.unheard).min(self.config.lease);
             self.unheard = self.unheard.saturating_add(1);
-            return self.wait(pause);
+            return self.wait_if_offered(pause);
         };
         self.unheard = 0;
-        let announced = Announced { announcement: self.announcement(number), at, sent, known: self.now };
-        self.stage = Stage::Recovering(Recovering::new(self.config, announced, commands));
+        // What the others appended last, they sent before it was known that they are overtaken.
+        let upto = if planted!(self.config, SightingOutlived) { CellOffset::default() } else { at };
+        let sent_before = self.watch.sent_before(upto).unwrap_or(self.now);
+        let announced = Announced { announcement: self.announcement(number), at, sent, sent_before };
+        self.stage = Stage::Recovering(Recovering::new(self.config, announced, self.now, commands));
     }
 
-    fn wait(&mut self, pause: DurationMs) {
-        self.stage = Stage::Waiting { until: self.now + pause };
+    /// Whoever only stands in waits until it sees again that nobody shows himself.
+    fn wait_if_offered(&mut self, pause: DurationMs) {
+        self.watch = Watch::default();
+        self.stage = if self.offered { Stage::Waiting { until: self.now + pause } } else { Stage::Idle };
     }
 
     fn entries<F>(
@@ -196,7 +240,7 @@ impl Owner {
                 self.setbacks = 0;
             }
             StepDown::Unsure => self.announce(commands),
-            StepDown::Overtaken | StepDown::Torn => self.wait(pause),
+            StepDown::Overtaken | StepDown::Torn => self.wait_if_offered(pause),
         }
     }
 
@@ -225,6 +269,15 @@ impl Owner {
     /// is on its way then may still arrive later.
     pub fn serves(&self, now: Timestamp) -> bool {
         self.serves_until().is_some_and(|until| now < until)
+    }
+
+    /// Whether it would hear sooner of what it waits for by [`CellEvent::Sighted`]: that the one before it resigns, or that
+    /// another one takes over from it, which only stands in.
+    pub fn wants_sightings(&self) -> bool {
+        match &self.stage {
+            Stage::Owning(owning) => !self.offered || owning.serves_until().is_none(),
+            _ => false,
+        }
     }
 
     /// Up to which moment [`serves`](Self::serves) says so, as long as no other event comes; [`None`] if it doesn't at all.

@@ -60,8 +60,7 @@ impl Owning {
         replay: Replay,
         cursor: CellOffset,
     ) -> Self {
-        // Whatever the others last appended, they sent it before it was known that they are overtaken.
-        let from = if planted!(config, WaitFromSending) { announced.sent } else { announced.known };
+        let from = if planted!(config, WaitFromSending) { announced.sent } else { announced.sent_before };
         let wait = replay.leases_before().filter(|_| !planted!(config, TakenOverAtOnce));
         Self {
             config,
@@ -218,12 +217,27 @@ impl Owning {
                         self.applies(*number, commands);
                     }
                 }
+                // Who was overtaken has heard of it, and has stopped.
+                Verdict::Left => self.alone_from = self.alone_from.min(now),
+                Verdict::Stale if planted!(self.config, AnyResignationCounts) => {
+                    if let Entry::Resigned { .. } = entry {
+                        self.alone_from = self.alone_from.min(now);
+                    }
+                }
                 Verdict::Repeated | Verdict::Stale | Verdict::BehindGap | Verdict::Vacated => {}
             }
         }
         self.cursor = self.cursor.max(upto);
         self.reading = self.reading.filter(|(to, _)| self.cursor < *to).map(|(to, _)| (to, now));
         self.follow(now, commands)
+    }
+
+    /// The journal reaches farther than is known, if only by what is under way.
+    pub(super) fn sighted<F>(&mut self, now: Timestamp, next: CellOffset, commands: &mut Vec<CellCommand<F>>) {
+        if next > self.cursor && self.reading.is_none() {
+            self.reading = Some((next, now));
+            commands.push(CellCommand::Read { from: self.cursor, to: next });
+        }
     }
 
     /// The journal begins behind `from` now. It was cut by who has taken over, unless what is gone is known.

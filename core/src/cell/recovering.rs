@@ -22,8 +22,8 @@ pub(super) struct Announced {
     /// Where it lies, as its append said.
     pub(super) at: CellOffset,
     pub(super) sent: Timestamp,
-    /// When the node heard that it lies there.
-    pub(super) known: Timestamp,
+    /// When all that lies before it had been sent, at the latest.
+    pub(super) sent_before: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -38,9 +38,14 @@ pub(super) struct Recovering {
 }
 
 impl Recovering {
-    pub(super) fn new<F>(config: CellConfig, announced: Announced, commands: &mut Vec<CellCommand<F>>) -> Self {
+    pub(super) fn new<F>(
+        config: CellConfig,
+        announced: Announced,
+        now: Timestamp,
+        commands: &mut Vec<CellCommand<F>>,
+    ) -> Self {
         commands.push(CellCommand::ReadSnapshot);
-        Self { config, announced, replayed: None, torn: false, asked: announced.known }
+        Self { config, announced, replayed: None, torn: false, asked: now }
     }
 
     /// How long it has been at it.

@@ -23,6 +23,9 @@ pub struct Replay {
     leases: Option<DurationMs>,
     /// The same before the latest owner came.
     leases_before: Option<DurationMs>,
+    /// Who owned the cell before the latest owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_before: Option<CellOffset>,
 }
 
 /// What an entry means.
@@ -42,6 +45,8 @@ pub enum Verdict {
     Torn,
     /// The owner has stopped.
     Vacated,
+    /// The one before the owner has stopped, and so nobody but the owner can serve.
+    Left,
 }
 
 impl Replay {
@@ -55,14 +60,23 @@ impl Replay {
         match entry {
             Entry::Announced(announcement) => self.take_announcement(at, *announcement),
             Entry::Facts { epoch, number, after, through, .. } => self.take_facts(*epoch, *number, *after, *through),
-            Entry::Resigned { epoch, .. } if self.epoch() != Some(*epoch) => Verdict::Stale,
-            Entry::Resigned { alone, .. } => {
-                if *alone {
-                    self.leases = None;
-                }
-                Verdict::Vacated
-            }
+            Entry::Resigned { epoch, alone } => self.take_resignation(*epoch, *alone),
         }
+    }
+
+    fn take_resignation(&mut self, epoch: CellOffset, alone: bool) -> Verdict {
+        if self.epoch() == Some(epoch) {
+            if alone {
+                self.leases = None;
+            }
+            return Verdict::Vacated;
+        }
+        if self.owner_before != Some(epoch) || !alone {
+            return Verdict::Stale;
+        }
+        self.leases_before = None;
+        self.leases = self.owner.map(|(_, announcement)| announcement.lease);
+        Verdict::Left
     }
 
     fn take_announcement(&mut self, at: CellOffset, announcement: Announcement) -> Verdict {
@@ -74,6 +88,7 @@ impl Replay {
             return Verdict::Repeated;
         }
         self.leases_before = before;
+        self.owner_before = self.epoch();
         self.owner = Some((at, announcement));
         self.owners = self.owners.saturating_add(1);
         self.next = EntryNumber::default();

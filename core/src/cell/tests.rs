@@ -283,3 +283,84 @@ fn of_two_that_are_both_offered_a_cell_one_recovers_it() {
         assert!(served >= 40, "{served} % of the time with a recovery of {recovery} ms");
     }
 }
+
+/// The cell of somebody who announced himself at 0 and appended once, seen every 200 ms.
+fn standby(upto: u64, from: u64, until: u64) -> (Node, Vec<(u64, Command)>) {
+    let mut node = Node::new(2);
+    let mut commands = Vec::new();
+    for now in (from..=until).step_by(200) {
+        commands
+            .extend(node.told(now, CellEvent::Sighted { next: at(upto) }).into_iter().map(|command| (now, command)));
+    }
+    (node, commands)
+}
+
+#[test]
+fn who_watches_stands_in_once_a_lease_must_be_over_and_begins_at_once() {
+    let (mut node, commands) = standby(2, 1_000, 2_200);
+    assert!(matches!(commands[..], [(2_200, Command::Announce(_))]), "{commands:?}");
+    node.told(2_210, CellEvent::Announced { number: 1, at: Some(at(2)) });
+    node.told(2_220, CellEvent::Snapshot { next: at(0), replay: Replay::starting_with(BEFORE) });
+    let other = Node::new(1).announced(1);
+    let entries = vec![(at(0), other), (at(1), facts(0, 0, 11)), (at(2), node.announced(1))];
+    let own = node.told(2_230, CellEvent::Entries { from: at(0), entries, next: at(3) });
+    assert_eq!(own, [Command::Apply(11), Command::Own { boot: Boot(2), through: FactSeq(11) }]);
+}
+
+#[test]
+fn who_saw_less_than_lies_before_it_waits_for_a_lease() {
+    let (mut node, _) = standby(1, 1_000, 2_200);
+    node.told(2_210, CellEvent::Announced { number: 1, at: Some(at(2)) });
+    node.told(2_220, CellEvent::Snapshot { next: at(0), replay: Replay::starting_with(BEFORE) });
+    let entries = vec![(at(0), Node::new(1).announced(1)), (at(1), facts(0, 0, 11)), (at(2), node.announced(1))];
+    assert_eq!(node.told(2_230, CellEvent::Entries { from: at(0), entries, next: at(3) }), [Command::Apply(11)]);
+    let begins = 2_210 + u64::from(LEASE) * 9 / 8 + 1;
+    assert!(!node.told(begins - 2, CellEvent::Tick).iter().any(|command| matches!(command, Command::Own { .. })));
+    assert!(node.told(begins, CellEvent::Tick).iter().any(|command| matches!(command, Command::Own { .. })));
+}
+
+#[test]
+fn who_does_not_look_often_enough_does_not_stand_in() {
+    let mut node = Node::new(2);
+    for now in (0..20_000).step_by(KEEP_ALIVE as usize + 1) {
+        assert_eq!(node.told(now, CellEvent::Sighted { next: at(2) }), []);
+    }
+}
+
+#[test]
+fn nobody_stands_in_for_a_cell_that_nobody_ever_had() {
+    assert_eq!(standby(0, 1_000, 20_000).1, []);
+}
+
+#[test]
+fn who_only_stands_in_leaves_the_cell_to_whoever_is_offered_it() {
+    let (mut node, _) = standby(2, 1_000, 2_200);
+    node.told(2_210, CellEvent::Announced { number: 1, at: Some(at(2)) });
+    node.told(2_220, CellEvent::Snapshot { next: at(0), replay: Replay::starting_with(BEFORE) });
+    let entries = vec![(at(0), Node::new(1).announced(1)), (at(1), facts(0, 0, 11)), (at(2), node.announced(1))];
+    node.told(2_230, CellEvent::Entries { from: at(0), entries, next: at(3) });
+    let overtaken = CellEvent::Entries { from: at(3), entries: vec![(at(3), Node::new(3).announced(1))], next: at(4) };
+    let commands = node.told(2_240, overtaken);
+    assert_eq!(steps_down(&commands), Some(StepDown::Overtaken));
+    assert!(commands.contains(&Command::Resign { epoch: at(2), alone: true }), "{commands:?}");
+    assert_eq!(node.owner.next_deadline(), None, "it does not try again by itself");
+}
+
+#[test]
+fn a_resignation_of_the_one_before_ends_the_wait_for_its_lease() {
+    let mut node = Node::new(3);
+    node.offered_at(2);
+    let entries = vec![(at(0), Node::new(1).announced(1)), (at(1), facts(0, 0, 11)), (at(2), node.announced(1))];
+    assert_eq!(node.told(10, CellEvent::Entries { from: at(0), entries, next: at(3) }), [Command::Apply(11)]);
+    let resigned = |epoch: u64, alone: bool| Entry::Resigned { epoch: at(epoch), alone };
+    let told = |node: &mut Node, now: u64, offset: u64, entry| {
+        node.told(
+            now,
+            CellEvent::Entries { from: at(offset), entries: vec![(at(offset), entry)], next: at(offset + 1) },
+        )
+    };
+    assert_eq!(told(&mut node, 20, 3, resigned(1, true)), [], "of nobody");
+    assert_eq!(told(&mut node, 30, 4, resigned(0, false)), [], "others before it may serve");
+    let own = told(&mut node, 40, 5, resigned(0, true));
+    assert_eq!(own, [Command::Own { boot: Boot(2), through: FactSeq(11) }]);
+}

@@ -98,16 +98,11 @@ impl CellHost for Seat {
         Ok(())
     }
 
-    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide) {
-        let Some(recovery) = self.recovery.take() else { return };
-        if recovery.through() != through {
-            tracing::error!(
-                cell = self.cell,
-                recovered = recovery.through().0,
-                journaled = through.0,
-                "facts are missing; the cell is not served"
-            );
-            return;
+    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide) -> Result<(), String> {
+        let recovery = self.recovery.take().ok_or("a cell that was not recovered")?;
+        let recovered = recovery.through();
+        if recovered != through {
+            return Err(format!("facts are missing: fact {} is the last, and not {}", recovered.0, through.0));
         }
         let facts = Facts::Journal(decide);
         let (records, watching) = (self.home.records.clone(), Arc::clone(&self.home.watching));
@@ -120,6 +115,7 @@ impl CellHost for Seat {
         };
         let beginning = Beginning { cell: self.cell, boot, recovery, engine, mine, life: Arc::clone(&self.life) };
         self.home.runtime.spawn(beginning.run(Arc::clone(&self.home)));
+        Ok(())
     }
 
     fn persisted(&mut self, through: FactSeq) {

@@ -53,6 +53,8 @@ mod planted {
             (Bug::TakenOverAtOnce, Promise::OneOwnerServes),
             (Bug::LeaseFromAcknowledgement, Promise::OneOwnerServes),
             (Bug::WaitFromSending, Promise::OneOwnerServes),
+            (Bug::SightingOutlived, Promise::OneOwnerServes),
+            (Bug::AnyResignationCounts, Promise::OneOwnerServes),
             (Bug::FactsNumberedAgain, Promise::AppliedOnce),
             (Bug::NeverShown, Promise::Served),
         ];

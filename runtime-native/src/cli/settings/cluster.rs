@@ -52,12 +52,12 @@ pub(in crate::cli) struct ClusterSettings {
     #[arg(long, env = "TAKHIN_NODE_ADDRESS", value_name = "URL")]
     node_address: Option<String>,
 
-    /// For how long a node may answer for a cell after it sent what Kafka acknowledged last. Another node waits as long before
-    /// it takes over from one that died
+    /// For how long a node may answer for a cell after it sent what Kafka acknowledged last. Another node takes over from
+    /// one that shows itself for as long no longer
     #[arg(
         long,
         env = "TAKHIN_CELL_LEASE_MS",
-        default_value_t = 3_000,
+        default_value_t = 2_000,
         value_name = "MS",
         value_parser = clap::value_parser!(u64).range(500..=60_000)
     )]

@@ -26,6 +26,7 @@ use super::{
     outbox::{Outbox, What},
     reader::Job,
     stats::CellsStats,
+    watcher::Awaited,
     wire::{self, Facts},
 };
 
@@ -42,6 +43,7 @@ pub(super) struct Around {
     pub(super) keeper: Sender<Keep>,
     pub(super) queue: Sender<Message>,
     pub(super) leases: Arc<Leases>,
+    pub(super) awaited: Arc<Awaited>,
     pub(super) stats: Arc<CellsStats>,
     /// Resignations that are under way, and who waits until none is.
     pub(super) resigning: usize,
@@ -124,10 +126,16 @@ impl Cell {
     pub(super) fn step(&mut self, event: CellEvent<Facts>, around: &mut Around) {
         // Read after what the event tells of, and before anything is sent.
         let now = clock::now();
+        let sighted = matches!(event, CellEvent::Sighted { .. });
         let mut commands = Vec::new();
         self.owner.step(now, event, &mut commands);
+        if sighted && commands.iter().any(|command| matches!(command, CellCommand::Announce(_))) {
+            around.stats.stand_ins.inc();
+            tracing::warn!(cell = self.number, "the cell's owner shows itself no longer; this node stands in for it");
+        }
         // Before a resignation is sent: no answer may leave after it.
         around.leases.set(self.number, self.owner.serves_until());
+        around.awaited.set(self.number, self.owner.wants_sightings());
         for command in commands {
             self.carry_out(command, around);
         }
@@ -223,6 +231,11 @@ impl Cell {
             return;
         }
         let cell = self.number;
+        let owned = self.host.own(boot, through, Decide { cell, boot, queue: around.queue.clone() });
+        self.taken_in(owned, "the last fact");
+        if self.failed {
+            return;
+        }
         self.boot = Some(boot);
         self.persisted = through;
         self.lapsed = false;
@@ -234,7 +247,6 @@ impl Cell {
         if let Some(epoch) = epoch {
             around.outbox.notice(Notice::cell(cell, epoch, around.node));
         }
-        self.host.own(boot, through, Decide { cell, boot, queue: around.queue.clone() });
         self.want_snapshot_if_due(around);
     }
 

@@ -28,7 +28,7 @@ pub struct CellsConfig {
     pub replication: Option<u16>,
     /// Where other nodes reach this one, such as `http://10.0.0.1:9080`.
     pub address: String,
-    /// For how long a node may answer after it sent what was acknowledged last: 3 s do well. A takeover from a node that
+    /// For how long a node may answer after it sent what was acknowledged last: 2 s do well. A takeover from a node that
     /// died takes at least this long, and an eighth more.
     pub lease: Duration,
     /// After how long without a sign of life a node's cells are offered to others: 6 s is the least that brokers take

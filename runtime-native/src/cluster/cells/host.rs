@@ -22,7 +22,11 @@ pub trait CellHost: Send {
     fn apply(&mut self, first: FactSeq, facts: &[u8]) -> Result<(), String>;
 
     /// All was applied, and nobody else serves: a core begins.
-    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide);
+    ///
+    /// # Errors
+    /// If what was applied does not end with the fact `through`. The cell is not owned then, and the error is told to whoever
+    /// runs the node.
+    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide) -> Result<(), String>;
 
     /// Facts are kept, and nothing can undo that.
     fn persisted(&mut self, through: FactSeq);

@@ -16,6 +16,8 @@ pub(super) enum Message {
     Offered(Vec<u32>),
     /// It is to own them no longer. `done` is told when that stands in their journals, or never will.
     Revoked { cells: Vec<u32>, done: SyncSender<()> },
+    /// The journals of these cells were seen to reach so far.
+    Sighted(Vec<(u32, CellOffset)>),
     /// A core decided on facts.
     Decided { cell: u32, boot: Boot, after: FactSeq, through: FactSeq, facts: Vec<u8> },
     /// A host has a snapshot.

@@ -135,6 +135,7 @@ impl Runner {
         match message {
             Message::Offered(cells) => cells.into_iter().for_each(|cell| self.offered(cell)),
             Message::Revoked { cells, done } => self.revoked(&cells, done),
+            Message::Sighted(seen) => seen.into_iter().for_each(|(cell, next)| self.sighted(cell, next)),
             Message::Decided { cell, boot, after, through, facts } => {
                 if let Some(owned) = self.cells.get_mut(&cell) {
                     owned.decide(boot, after, through, facts, &mut self.around);
@@ -178,6 +179,12 @@ impl Runner {
         }
         let cell = self.cells.entry(number).or_insert_with(|| Cell::new(number, self.config, (self.hosts)(number)));
         cell.step(CellEvent::Offered, &mut self.around);
+    }
+
+    /// What is told here was seen before it is taken in: so whatever lies there had been sent before now.
+    fn sighted(&mut self, number: u32, next: CellOffset) {
+        let cell = self.cells.entry(number).or_insert_with(|| Cell::new(number, self.config, (self.hosts)(number)));
+        cell.step(CellEvent::Sighted { next }, &mut self.around);
     }
 
     fn revoked(&mut self, cells: &[u32], done: SyncSender<()>) {

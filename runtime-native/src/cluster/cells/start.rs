@@ -13,6 +13,7 @@ use std::{
 };
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use rdkafka::{config::FromClientConfigAndContext, consumer::BaseConsumer};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -24,6 +25,7 @@ use super::{
     follow::{Follower, Known},
     host::CellHost,
     keeper::Keeper,
+    logged::Logged,
     member::Member,
     message::Message,
     outbox::Outbox,
@@ -31,6 +33,7 @@ use super::{
     run::Runner,
     stats::CellsStats,
     topics,
+    watcher::{Awaited, Watcher},
 };
 
 /// How long a cell's partition waits for its resignation, at most.
@@ -54,9 +57,8 @@ struct Inner {
     queue: Sender<Message>,
     timeout: Duration,
     member: Ending,
-    /// Ends with this.
-    #[allow(dead_code)]
-    follower: Ending,
+    /// Whoever follows and watches ends with this.
+    _following: Ending,
     /// Tells that the group was left.
     left: Mutex<Option<Receiver<()>>>,
 }
@@ -103,6 +105,7 @@ impl Cells {
         let following = follow(&config, node, cells, &queue)?;
         let settings = settings(&following.known, &mut outbox, config.timeout)?;
 
+        let awaited = Arc::new(Awaited::new(cells));
         let (leases, stats) = (Arc::new(Leases::new(cells)), Arc::new(CellsStats::default()));
         let (backlog, pulse) = (Arc::new(Backlog::default()), Arc::new(AtomicU64::new(clock::now().0)));
         let (reader, reads) = channel();
@@ -115,6 +118,7 @@ impl Cells {
             keeper,
             queue: queue.clone(),
             leases: Arc::clone(&leases),
+            awaited: Arc::clone(&awaited),
             stats: Arc::clone(&stats),
             resigning: 0,
             waiting: Vec::new(),
@@ -135,13 +139,28 @@ impl Cells {
         let reading = Reader::new(config.reader_client(), names.clone(), reads, queue.clone(), backlog, config.timeout);
         spawn("cells-read", move || reading.run())?;
         spawn("cells", move || runner.run())?;
+        let watching = BaseConsumer::from_config_and_context(&config.reader_client(), Logged);
+        let watching = watching.map_err(CellsError::kafka("making a client that looks at journals"))?;
+        let watcher = Watcher {
+            client: watching,
+            journal: names.journal.clone(),
+            node,
+            times: cell,
+            directory: following.directory.clone(),
+            awaited,
+            queue: queue.clone(),
+            ends: Arc::clone(&following.ends.0),
+        };
+        spawn("cells-watch", move || watcher.run())?;
         let (member, left) = join(&config, &queue, pulse)?;
         let timeout = config.timeout;
         let keeping = Keeper { config, names, jobs: keeps, reader, queue: queue.clone() };
         spawn("cells-keep", move || keeping.run())?;
-        let Following { directory, ends: follower, .. } = following;
+        let Following { directory, ends: following, .. } = following;
         let (secret, left) = (settings.secret, Mutex::new(Some(left)));
-        Ok(Self(Arc::new(Inner { node, secret, leases, stats, directory, queue, timeout, member, follower, left })))
+        let inner =
+            Inner { node, secret, leases, stats, directory, queue, timeout, member, _following: following, left };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// How many cells the cluster has.

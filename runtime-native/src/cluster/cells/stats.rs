@@ -23,6 +23,7 @@ pub struct CellsStats {
     pub(super) snapshots: Counter,
     pub(super) snapshot_failures: Counter,
     pub(super) lease_lapses: Counter,
+    pub(super) stand_ins: Counter,
 }
 
 /// The counters at one moment.
@@ -46,6 +47,8 @@ pub struct CellsCounts {
     pub snapshot_failures: u64,
     /// Times that a lease ran out.
     pub lease_lapses: u64,
+    /// Times that this node stood in for an owner that showed itself no longer.
+    pub stand_ins: u64,
 }
 
 impl Default for CellsStats {
@@ -64,6 +67,7 @@ impl Default for CellsStats {
             snapshots: Counter::default(),
             snapshot_failures: Counter::default(),
             lease_lapses: Counter::default(),
+            stand_ins: Counter::default(),
         }
     }
 }
@@ -90,6 +94,7 @@ impl CellsStats {
             snapshots: self.snapshots.get(),
             snapshot_failures: self.snapshot_failures.get(),
             lease_lapses: self.lease_lapses.get(),
+            stand_ins: self.stand_ins.get(),
         }
     }
 
@@ -114,6 +119,7 @@ impl CellsStats {
             ("snapshots", "Snapshots written and read back", &self.snapshots),
             ("snapshot_failures", "Snapshots that were not written", &self.snapshot_failures),
             ("lease_lapses", "Times that a lease ran out", &self.lease_lapses),
+            ("stand_ins", "Times that this node stood in for an owner that showed itself no longer", &self.stand_ins),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());

@@ -44,10 +44,12 @@ pub(super) enum Happening {
     Death,
     /// An owner writes a snapshot.
     Snapshot,
+    /// A node looks at how far the journal reaches, and hears of it later.
+    Look,
 }
 
 impl Happening {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Arrival,
         Self::Client,
         Self::Time,
@@ -58,6 +60,7 @@ impl Happening {
         Self::Resume,
         Self::Death,
         Self::Snapshot,
+        Self::Look,
     ];
 }
 
@@ -68,11 +71,11 @@ impl Chances {
         let mut fault = |often: u32| if word.below(3) == 0 { 0 } else { 1 + word.below(often) };
         let (offer, revoke, pause, death) = (1 + fault(3), fault(2), fault(4), fault(2));
         let (lost, unknown, repeated) = (fault(8), fault(8), fault(15));
-        let snapshot = fault(6);
+        let (snapshot, look) = (fault(6), fault(30));
         Self {
             nodes: 2 + word.below(3) as usize,
             clients: 2 + word.below(5) as usize,
-            weights: [100, 30, 12, 5, offer, revoke, pause, 4, death, snapshot],
+            weights: [100, 30, 12, 5, offer, revoke, pause, 4, death, snapshot, look],
             lost,
             unknown,
             repeated,

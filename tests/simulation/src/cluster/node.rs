@@ -117,8 +117,17 @@ impl Node {
         while let Some(next) = work.pop_front() {
             match next {
                 Work::Cell(event) => {
+                    let (looked, read) =
+                        (matches!(event, CellEvent::Sighted { .. }), matches!(event, CellEvent::Entries { .. }));
+                    let waited = self.owner.replay().is_some();
                     let mut commands = Vec::new();
                     self.owner.step(Timestamp(around.now), event, &mut commands);
+                    if looked && commands.iter().any(|command| matches!(command, CellCommand::Announce(_))) {
+                        around.sights.see(Sight::StoodIn);
+                    }
+                    if read && waited && commands.iter().any(|command| matches!(command, CellCommand::Own { .. })) {
+                        around.sights.see(Sight::WaitCutShort);
+                    }
                     for command in commands {
                         self.cell_command(command, &mut work, around)?;
                     }

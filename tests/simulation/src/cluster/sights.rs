@@ -27,11 +27,15 @@ pub enum Sight {
     LeaseRanOut,
     /// A client has gone on at another node with what it had.
     WentOnElsewhere,
+    /// A node to which the cell was not offered has announced itself, since nobody showed himself.
+    StoodIn,
+    /// A node that waited for the lease of another one has begun since that one resigned.
+    WaitCutShort,
 }
 
 impl Sight {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::TakenOver,
         Self::Overtaken,
         Self::Unsure,
@@ -43,6 +47,8 @@ impl Sight {
         Self::DeliveredWhileOvertaken,
         Self::LeaseRanOut,
         Self::WentOnElsewhere,
+        Self::StoodIn,
+        Self::WaitCutShort,
     ];
 
     fn sentence(self) -> &'static str {
@@ -58,6 +64,8 @@ impl Sight {
             Self::DeliveredWhileOvertaken => "delivery by an owner that was overtaken",
             Self::LeaseRanOut => "answer held back since the lease ran out",
             Self::WentOnElsewhere => "client goes on at another node",
+            Self::StoodIn => "node stands in for an owner that is not seen",
+            Self::WaitCutShort => "wait for a lease cut short by a resignation",
         }
     }
 }

@@ -145,6 +145,11 @@ impl Cluster {
                 self.write_snapshot(node);
                 Ok(())
             }
+            Happening::Look => {
+                let event = CellEvent::Sighted { next: self.journal.end() };
+                self.network.push(Message::Outcome { to: self.nodes[node].life, event });
+                Ok(())
+            }
             Happening::Offer | Happening::Revoke => Ok(()),
         }
     }

@@ -6,4 +6,5 @@ mod chunks;
 mod directory;
 mod outbox;
 mod places;
+mod watcher;
 mod wire;

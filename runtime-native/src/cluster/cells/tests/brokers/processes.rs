@@ -14,12 +14,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use takhin_core::FactSeq;
 
 use super::{
-    super::super::{Decide, clock},
+    super::super::{CellsConfig, Decide, clock},
     site::{Site, config, prefix},
 };
 
 const CELLS: u32 = 4;
 const PREFIX: &str = "TAKHIN_TEST_CELLS_PREFIX";
+/// After how many seconds the group misses a node.
+const SESSION: &str = "TAKHIN_TEST_CELLS_SESSION_S";
 /// A pause in which a process must have stood still.
 const STOOD_STILL_MS: u64 = 1_500;
 
@@ -29,7 +31,7 @@ const STOOD_STILL_MS: u64 = 1_500;
 #[ignore = "needs brokers"]
 fn a_node_of_its_own() {
     let Ok(prefix) = env::var(PREFIX) else { return };
-    let site = Site::start(config(&prefix, CELLS));
+    let site = Site::start(missed_after(&prefix, session()));
     let mut said: BTreeMap<u32, u64> = BTreeMap::new();
     let mut held: BTreeMap<u32, (Option<Decide>, u64)> = BTreeMap::new();
     let mut before = clock::now();
@@ -68,6 +70,14 @@ fn a_node_of_its_own() {
     }
 }
 
+fn session() -> Duration {
+    Duration::from_secs(env::var(SESSION).map_or(6, |seconds| seconds.parse().expect("a number")))
+}
+
+fn missed_after(prefix: &str, session_timeout: Duration) -> CellsConfig {
+    CellsConfig { session_timeout, ..config(prefix, CELLS) }
+}
+
 /// Without a parent there is no more to do.
 fn say(line: &str) {
     let mut output = std::io::stdout().lock();
@@ -84,11 +94,12 @@ struct Process {
 }
 
 impl Process {
-    fn start(prefix: &str) -> Self {
+    fn start(prefix: &str, session: Duration) -> Self {
         let test = "cluster::cells::tests::brokers::processes::a_node_of_its_own";
         let mut child = Command::new(env::current_exe().expect("this program"))
             .args([test, "--exact", "--ignored", "--nocapture"])
             .env(PREFIX, prefix)
+            .env(SESSION, session.as_secs().to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -140,11 +151,11 @@ impl Drop for Process {
 }
 
 /// A process that has had all cells, and a node here to which half of them went.
-fn process_and_site(name: &str) -> (Process, Site, Vec<u32>) {
+fn process_and_site(name: &str, session: Duration) -> (Process, Site, Vec<u32>) {
     let prefix = prefix(name);
-    let mut process = Process::start(&prefix);
+    let mut process = Process::start(&prefix, session);
     process.until(|process| (0..CELLS).all(|cell| process.persisted.get(&cell) > Some(&100)));
-    let site = Site::start(config(&prefix, CELLS));
+    let site = Site::start(missed_after(&prefix, session));
     while site.cells.stats().read().owned < i64::from(CELLS / 2) {
         thread::sleep(Duration::from_millis(5));
     }
@@ -157,7 +168,7 @@ fn process_and_site(name: &str) -> (Process, Site, Vec<u32>) {
 #[test]
 #[ignore = "needs brokers"]
 fn what_a_node_said_to_be_kept_is_there_after_it_was_killed() {
-    let (mut process, site, there) = process_and_site("killed");
+    let (mut process, site, there) = process_and_site("killed", session());
     process.kill();
     let killed = Instant::now();
     for cell in &there {
@@ -175,8 +186,25 @@ fn what_a_node_said_to_be_kept_is_there_after_it_was_killed() {
 
 #[test]
 #[ignore = "needs brokers"]
+fn a_node_stands_in_for_one_that_was_killed_and_that_the_group_does_not_miss() {
+    let (mut process, site, there) = process_and_site("stands-in", Duration::from_mins(15));
+    process.kill();
+    let killed = Instant::now();
+    for cell in &there {
+        site.owns(*cell);
+        println!("killed, and owned elsewhere after {:.1} s", killed.elapsed().as_secs_f64());
+        assert!(site.facts(*cell).len() as u64 >= process.persisted[cell]);
+        site.keep(*cell, "goes on");
+    }
+    let counts = site.cells.stats().read();
+    assert!(counts.stand_ins >= there.len() as u64, "{counts:?}");
+    site.cells.stop();
+}
+
+#[test]
+#[ignore = "needs brokers"]
 fn a_node_that_stood_still_answers_nobody_and_keeps_nothing_when_it_wakes() {
-    let (mut process, site, there) = process_and_site("stood-still");
+    let (mut process, site, there) = process_and_site("stood-still", session());
     process.signal(Signal::STOP);
     for cell in &there {
         site.owns(*cell);
@@ -217,7 +245,7 @@ fn a_node_that_stood_still_answers_nobody_and_keeps_nothing_when_it_wakes() {
 #[ignore = "needs brokers"]
 fn a_node_that_stood_still_for_more_than_a_lease_and_was_not_missed_goes_on_with_its_cores() {
     let prefix = prefix("not-missed");
-    let mut process = Process::start(&prefix);
+    let mut process = Process::start(&prefix, session());
     process.until(|process| (0..CELLS).all(|cell| process.persisted.get(&cell) > Some(&10)));
     process.signal(Signal::STOP);
     // A lease is 3 s, and it takes 6 s until the group misses it.

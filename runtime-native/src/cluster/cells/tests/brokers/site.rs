@@ -99,7 +99,7 @@ impl CellHost for Host {
         })
     }
 
-    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide) {
+    fn own(&mut self, boot: Boot, through: FactSeq, decide: Decide) -> Result<(), String> {
         self.told(|state| {
             assert_eq!(state.through(), through, "what was applied is what there is");
             state.decide = Some(decide);
@@ -108,6 +108,7 @@ impl CellHost for Host {
             state.owned += 1;
             state.owned_at = Some(Instant::now());
         });
+        Ok(())
     }
 
     fn persisted(&mut self, through: FactSeq) {
