@@ -1,23 +1,31 @@
-//! Nodes die, stand still, and are started anew, under load.
+//! Nodes die, stand still, are cut off, and are started anew, under load.
 
 use std::{thread, time::Duration};
 
-use takhin_tests::{broker::Broker, process::Signal};
+use takhin_tests::{broker::Broker, client::Client, process::Signal};
 
-use crate::{load::Load, nodes::Nodes};
+use crate::{
+    door::Door,
+    load::{CALM, Load},
+    nodes::Nodes,
+};
 
-/// Records that are delivered between two faults.
-const CALM: usize = 300;
+/// How often each fault happens.
+const ROUNDS: usize = 12;
+/// Longer than a lease, and than Kafka needs to miss a node.
+const ABSENT: Duration = Duration::from_secs(8);
 
-/// Does something to one of three nodes after the other, each twice, while producers and consumers go on.
-fn under_load(mut fault: impl FnMut(&mut Broker, &Load)) {
+/// Records that are delivered while a node is cut off, and clients wait in vain for it in each third request.
+const CALM_BESIDE_IT: usize = 30;
+
+/// Does something to one of three nodes after the other while producers and consumers go on.
+fn under_load(what: &str, mut fault: impl FnMut(&mut Broker, &Load)) {
     let mut nodes = Nodes::start(3);
     let clients = (0..nodes.nodes.len()).map(|node| nodes.client(node)).collect();
     let load = Load::new(nodes.topic("load"), clients);
-    load.run(2, 3, || {
-        for round in 0..6 {
-            load.goes_on(CALM);
-            fault(&mut nodes.nodes[round % 3], &load);
+    load.run(2, 2, || {
+        for round in 0..ROUNDS {
+            load.suffers(what, || fault(&mut nodes.nodes[round % 3], &load));
         }
         load.goes_on(CALM);
     });
@@ -26,7 +34,7 @@ fn under_load(mut fault: impl FnMut(&mut Broker, &Load)) {
 #[test]
 #[ignore = "needs brokers"]
 fn a_node_is_killed_again_and_again() {
-    under_load(|node, load| {
+    under_load("a node is killed", |node, load| {
         node.kill9();
         load.goes_on(CALM);
         node.restart();
@@ -36,10 +44,9 @@ fn a_node_is_killed_again_and_again() {
 #[test]
 #[ignore = "needs brokers"]
 fn a_node_that_stood_still_acknowledges_nothing_that_is_void() {
-    under_load(|node, _| {
+    under_load("a node stands still", |node, _| {
         node.signal(Signal::STOP);
-        // Longer than its lease, and long enough for another one to take over.
-        thread::sleep(Duration::from_secs(10));
+        thread::sleep(ABSENT);
         node.signal(Signal::CONT);
     });
 }
@@ -47,5 +54,26 @@ fn a_node_that_stood_still_acknowledges_nothing_that_is_void() {
 #[test]
 #[ignore = "needs brokers"]
 fn all_nodes_are_started_anew_one_after_the_other() {
-    under_load(|node, _| node.restart());
+    under_load("a node is started anew", |node, _| node.restart());
+}
+
+#[test]
+#[ignore = "needs brokers"]
+fn a_node_that_was_cut_off_acknowledges_nothing_that_is_void() {
+    let door = Door::new();
+    let nodes = Nodes::start_behind(&door, 3);
+    // Who hears nothing asks another node, and does not wait until the end.
+    let client = |node: &Broker| Client::with_timeout(&node.url(""), Duration::from_secs(1));
+    let load = Load::new(nodes.topic("load"), nodes.nodes.iter().map(client).collect());
+    load.run(2, 2, || {
+        for _ in 0..ROUNDS {
+            load.suffers("a node is cut off", || {
+                door.shut();
+                thread::sleep(ABSENT);
+                load.goes_on(CALM_BESIDE_IT);
+                door.open();
+            });
+        }
+        load.goes_on(CALM);
+    });
 }

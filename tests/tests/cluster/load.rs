@@ -3,11 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -16,7 +16,10 @@ use takhin_tests::client::Client;
 use crate::nodes::SESSION_TIMEOUT_MS;
 
 pub(crate) const PARTITIONS: u64 = 4;
-pub(crate) const GROUP: &str = "workers";
+/// Records that are delivered before and after a fault.
+pub(crate) const CALM: usize = 200;
+/// Groups, each of which is to have all records. Their cells lie on all nodes.
+const GROUPS: usize = 5;
 
 /// A partition and an offset.
 type Place = (u64, u64);
@@ -30,11 +33,49 @@ pub(crate) struct Load {
     records: Mutex<BTreeMap<Place, String>>,
     /// The values that were acknowledged.
     acknowledged: Mutex<BTreeSet<String>>,
+    groups: [Group; GROUPS],
+}
+
+/// What the consumers of a group know.
+#[derive(Default)]
+struct Group {
     /// Up to where commits were acknowledged, by partition.
     committed: Mutex<BTreeMap<u64, u64>>,
     delivered: Mutex<BTreeSet<String>>,
     /// Records delivered so far.
     progress: AtomicUsize,
+    pauses: Mutex<Pauses>,
+}
+
+/// When something was delivered last, and for how long nothing was.
+struct Pauses {
+    last: Instant,
+    longest: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { last: Instant::now(), longest: Duration::ZERO }
+    }
+}
+
+impl Group {
+    fn name(number: usize) -> String {
+        format!("workers-{number}")
+    }
+
+    fn delivers(&self, value: &str) {
+        if self.delivered.lock().expect("nobody panicked").insert(value.to_owned()) {
+            self.progress.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut pauses = self.pauses.lock().expect("nobody panicked");
+        pauses.longest = pauses.longest.max(pauses.last.elapsed());
+        pauses.last = Instant::now();
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, Pauses> {
+        self.pauses.lock().expect("nobody panicked")
+    }
 }
 
 impl Load {
@@ -47,27 +88,31 @@ impl Load {
             stop: AtomicBool::new(false),
             records: Mutex::default(),
             acknowledged: Mutex::default(),
-            committed: Mutex::default(),
-            delivered: Mutex::default(),
-            progress: AtomicUsize::new(0),
+            groups: Default::default(),
         }
     }
 
-    /// How many records were delivered so far.
-    pub(crate) fn progress(&self) -> usize {
-        self.progress.load(Ordering::Relaxed)
+    /// Lets something happen between times in which all goes on, and says for how long at most a group got nothing.
+    pub(crate) fn suffers(&self, what: &str, fault: impl FnOnce()) {
+        self.goes_on(CALM);
+        self.groups.iter().for_each(|group| group.pauses().longest = Duration::ZERO);
+        fault();
+        self.goes_on(CALM);
+        let pauses = self.groups.iter().map(|group| format!("{:.1}", group.pauses().longest.as_secs_f64()));
+        println!("{what}: nothing was delivered for {} s at most", pauses.collect::<Vec<_>>().join(", "));
     }
 
-    /// Waits until so many more records were delivered.
+    /// Waits until so many more records were delivered to each group.
     pub(crate) fn goes_on(&self, more: usize) {
-        let until = self.progress() + more;
-        while self.progress() < until {
+        let until = self.groups.each_ref().map(|group| group.progress.load(Ordering::Relaxed) + more);
+        let went = |(group, until): (&Group, usize)| group.progress.load(Ordering::Relaxed) >= until;
+        while !self.groups.iter().zip(until).all(went) {
             assert!(!self.stop.load(Ordering::Relaxed), "somebody has given up");
             thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Runs so many producers and consumers while `meanwhile` runs, and checks what they know in the end.
+    /// Runs so many producers, and consumers of each group, while `meanwhile` runs, and checks what they know in the end.
     pub(crate) fn run(&self, producers: usize, consumers: usize, meanwhile: impl FnOnce()) {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -75,7 +120,7 @@ impl Load {
             let _end = EndAtPanic(&self.stop);
             let producers: Vec<_> =
                 (0..producers).map(|number| scope.spawn(move || self.guarded(|| self.produce(number)))).collect();
-            for number in 0..consumers {
+            for number in 0..consumers * GROUPS {
                 let done = &done;
                 scope.spawn(move || self.guarded(|| self.consume(number, done)));
             }
@@ -98,8 +143,9 @@ impl Load {
     }
 
     fn all_delivered(&self) -> bool {
-        let delivered = self.delivered.lock().expect("nobody panicked");
-        self.acknowledged.lock().expect("nobody panicked").is_subset(&delivered)
+        let acknowledged = self.acknowledged.lock().expect("nobody panicked");
+        let all = |group: &Group| acknowledged.is_subset(&group.delivered.lock().expect("nobody panicked"));
+        self.groups.iter().all(all)
     }
 
     fn record(&self, place: Place, value: &str) {
@@ -135,8 +181,9 @@ impl Load {
     }
 
     fn consume(&self, number: usize, done: &AtomicBool) {
+        let group = &self.groups[number % GROUPS];
         let wish = json!({
-            "group_id": GROUP, "topics": [self.topic], "auto_offset_reset": "earliest", "auto_commit": false,
+            "group_id": Group::name(number % GROUPS), "topics": [self.topic], "auto_offset_reset": "earliest", "auto_commit": false,
             "session_timeout_ms": SESSION_TIMEOUT_MS,
         });
         let (_, consumer) = self.insist(number, "POST", "/api/consumers/subscribe", &wish);
@@ -145,9 +192,13 @@ impl Load {
             if done.load(Ordering::Relaxed) {
                 return;
             }
-            let committed = self.committed.lock().expect("nobody panicked").clone();
+            let committed = group.committed.lock().expect("nobody panicked").clone();
             let poll = json!({"max_records": 20, "timeout_ms": 300});
             let (status, answer) = self.insist(number + round, "POST", &format!("{consumer}/consume"), &poll);
+            if status == 409 && answer["code"] == "poll_superseded" {
+                // One that it gave up waiting for was on its way until now.
+                continue;
+            }
             assert_eq!(status, 200, "{answer}");
             let mut next: BTreeMap<u64, u64> = BTreeMap::new();
             for record in answer["records"].as_array().expect("records") {
@@ -156,9 +207,7 @@ impl Load {
                 self.record(place, value);
                 let from = committed.get(&place.0).copied().unwrap_or(0);
                 assert!(place.1 >= from, "{place:?} was delivered again, and committed up to {from}");
-                if self.delivered.lock().expect("nobody panicked").insert(value.to_owned()) {
-                    self.progress.fetch_add(1, Ordering::Relaxed);
-                }
+                group.delivers(value);
                 next.insert(place.0, place.1 + 1);
             }
             if next.is_empty() {
@@ -168,7 +217,7 @@ impl Load {
             let (status, answer) = self.insist(number + round, "POST", &format!("{consumer}/commit"), &commit);
             match status {
                 200 => {
-                    let mut committed = self.committed.lock().expect("nobody panicked");
+                    let mut committed = group.committed.lock().expect("nobody panicked");
                     for (partition, next) in next {
                         let known = committed.entry(partition).or_default();
                         *known = (*known).max(next);
@@ -198,17 +247,20 @@ impl Load {
 
     fn check(&self) {
         let acknowledged = self.acknowledged.lock().expect("nobody panicked");
-        let delivered = self.delivered.lock().expect("nobody panicked");
-        let lost: Vec<_> = acknowledged.difference(&delivered).collect();
-        assert!(lost.is_empty(), "acknowledged, and never delivered: {lost:?}");
-        let (status, group) = self.insist(0, "GET", &format!("/api/consumer-groups/{GROUP}"), &Value::Null);
-        assert_eq!(status, 200, "{group}");
-        let committed = self.committed.lock().expect("nobody panicked");
-        for partition in group["partitions"].as_array().expect("partitions") {
-            let number = partition["partition"].as_u64().expect("a number");
-            let kept = partition["committed"].as_u64().unwrap_or(0);
-            let known = committed.get(&number).copied().unwrap_or(0);
-            assert!(kept >= known, "partition {number}: committed up to {known}, and kept {kept}");
+        for (number, group) in self.groups.iter().enumerate() {
+            let delivered = group.delivered.lock().expect("nobody panicked");
+            let lost: Vec<_> = acknowledged.difference(&delivered).collect();
+            assert!(lost.is_empty(), "acknowledged, and never delivered to group {number}: {lost:?}");
+            let path = format!("/api/consumer-groups/{}", Group::name(number));
+            let (status, told) = self.insist(0, "GET", &path, &Value::Null);
+            assert_eq!(status, 200, "{told}");
+            let committed = group.committed.lock().expect("nobody panicked");
+            for partition in told["partitions"].as_array().expect("partitions") {
+                let number = partition["partition"].as_u64().expect("a number");
+                let kept = partition["committed"].as_u64().unwrap_or(0);
+                let known = committed.get(&number).copied().unwrap_or(0);
+                assert!(kept >= known, "partition {number}: committed up to {known}, and kept {kept}");
+            }
         }
     }
 }

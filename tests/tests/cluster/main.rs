@@ -4,6 +4,7 @@
 //! They need brokers, whose addresses are in `TAKHIN_KAFKA_BROKERS`: `cargo xtask test --kafka` has them, and runs these.
 
 mod broker_faults;
+mod door;
 mod faults;
 mod first_steps;
 mod load;

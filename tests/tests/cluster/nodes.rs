@@ -8,6 +8,8 @@ use takhin_tests::{
 };
 use uuid::Uuid;
 
+use crate::door::Door;
+
 /// The nodes of one cluster, each a server of its own.
 pub(crate) struct Nodes {
     pub(crate) nodes: Vec<Broker>,
@@ -32,8 +34,23 @@ impl Nodes {
     /// Starts so many, of a cluster that nobody had before, and returns once each has its share of the cells.
     pub(crate) fn start(count: usize) -> Self {
         let name = format!("test-{}", Uuid::new_v4().simple());
-        let nodes = (0..count).map(|_| Broker::start(options(&name))).collect();
-        let nodes = Self { nodes, name };
+        let all: Vec<Options> = (0..count).map(|_| options(&name, free_port())).collect();
+        Self::of(name, all)
+    }
+
+    /// The same, of which the first is behind a door.
+    pub(crate) fn start_behind(door: &Door, count: usize) -> Self {
+        let name = format!("test-{}", Uuid::new_v4().simple());
+        let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        let mut all: Vec<Options> = ports.iter().map(|port| options(&name, *port)).collect();
+        let others = ports[1..].iter().copied();
+        let brokers = brokers().split(',').map(|broker| port_of(broker)).collect::<Vec<u16>>();
+        door.put_before(&mut all[0], ports[0], &brokers.into_iter().chain(others).collect::<Vec<u16>>());
+        Self::of(name, all)
+    }
+
+    fn of(name: String, all: Vec<Options>) -> Self {
+        let nodes = Self { nodes: all.into_iter().map(Broker::start).collect(), name };
         nodes.settle();
         nodes
     }
@@ -70,8 +87,13 @@ impl Nodes {
     }
 }
 
-fn options(name: &str) -> Options {
-    let (brokers, port) = (brokers(), free_port());
+fn port_of(address: &str) -> u16 {
+    let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    port.unwrap_or_else(|| panic!("{address} has no port"))
+}
+
+fn options(name: &str, port: u16) -> Options {
+    let brokers = brokers();
     let arguments = [
         "--engine=kafka".to_owned(),
         format!("--brokers={brokers}"),
