@@ -24,6 +24,8 @@ pub enum CellEvent<F> {
     Sighted {
         /// The offset after the last entry.
         next: CellOffset,
+        /// How many other nodes stand in before this one does. For each it waits a `keep_alive` longer.
+        behind: u32,
     },
     /// An announcement's append has ended; it lies at an offset, or it isn't known whether it does.
     Announced {

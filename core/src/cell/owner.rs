@@ -101,8 +101,8 @@ impl Owner {
                     _ => Err(StepDown::Revoked),
                 }
             }
-            CellEvent::Sighted { next } => {
-                self.sighted(next, commands);
+            CellEvent::Sighted { next, behind } => {
+                self.sighted(next, behind, commands);
                 Ok(())
             }
             CellEvent::Announced { number, at } => {
@@ -152,11 +152,11 @@ impl Owner {
     }
 
     /// Whoever does not show itself can't serve any more: then there is nobody to wait for.
-    fn sighted<F>(&mut self, next: CellOffset, commands: &mut Vec<CellCommand<F>>) {
+    fn sighted<F>(&mut self, next: CellOffset, behind: u32, commands: &mut Vec<CellCommand<F>>) {
         self.watch.sees(self.now, next, self.config);
         let wanted = self.wants_sightings();
         match &mut self.stage {
-            Stage::Idle if self.watch.is_silent(self.now, self.config) => self.announce(commands),
+            Stage::Idle if self.watch.is_silent(self.now, behind, self.config) => self.announce(commands),
             Stage::Owning(owning) if wanted => owning.sighted(self.now, next, commands),
             _ => {}
         }

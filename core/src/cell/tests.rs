@@ -285,19 +285,20 @@ fn of_two_that_are_both_offered_a_cell_one_recovers_it() {
 }
 
 /// The cell of somebody who announced himself at 0 and appended once, seen every 200 ms.
-fn standby(upto: u64, from: u64, until: u64) -> (Node, Vec<(u64, Command)>) {
+fn standby(upto: u64, behind: u32, from: u64, until: u64) -> (Node, Vec<(u64, Command)>) {
     let mut node = Node::new(2);
     let mut commands = Vec::new();
     for now in (from..=until).step_by(200) {
-        commands
-            .extend(node.told(now, CellEvent::Sighted { next: at(upto) }).into_iter().map(|command| (now, command)));
+        commands.extend(
+            node.told(now, CellEvent::Sighted { next: at(upto), behind }).into_iter().map(|command| (now, command)),
+        );
     }
     (node, commands)
 }
 
 #[test]
 fn who_watches_stands_in_once_a_lease_must_be_over_and_begins_at_once() {
-    let (mut node, commands) = standby(2, 1_000, 2_200);
+    let (mut node, commands) = standby(2, 0, 1_000, 2_200);
     assert!(matches!(commands[..], [(2_200, Command::Announce(_))]), "{commands:?}");
     node.told(2_210, CellEvent::Announced { number: 1, at: Some(at(2)) });
     node.told(2_220, CellEvent::Snapshot { next: at(0), replay: Replay::starting_with(BEFORE) });
@@ -309,7 +310,7 @@ fn who_watches_stands_in_once_a_lease_must_be_over_and_begins_at_once() {
 
 #[test]
 fn who_saw_less_than_lies_before_it_waits_for_a_lease() {
-    let (mut node, _) = standby(1, 1_000, 2_200);
+    let (mut node, _) = standby(1, 0, 1_000, 2_200);
     node.told(2_210, CellEvent::Announced { number: 1, at: Some(at(2)) });
     node.told(2_220, CellEvent::Snapshot { next: at(0), replay: Replay::starting_with(BEFORE) });
     let entries = vec![(at(0), Node::new(1).announced(1)), (at(1), facts(0, 0, 11)), (at(2), node.announced(1))];
@@ -320,21 +321,27 @@ fn who_saw_less_than_lies_before_it_waits_for_a_lease() {
 }
 
 #[test]
+fn who_stands_in_behind_others_gives_each_of_them_time() {
+    let announces = |behind| standby(2, behind, 1_000, 5_000).1.first().map(|(now, _)| *now);
+    assert_eq!([0, 1, 2].map(announces), [Some(2_200), Some(2_400), Some(2_800)]);
+}
+
+#[test]
 fn who_does_not_look_often_enough_does_not_stand_in() {
     let mut node = Node::new(2);
     for now in (0..20_000).step_by(KEEP_ALIVE as usize + 1) {
-        assert_eq!(node.told(now, CellEvent::Sighted { next: at(2) }), []);
+        assert_eq!(node.told(now, CellEvent::Sighted { next: at(2), behind: 0 }), []);
     }
 }
 
 #[test]
 fn nobody_stands_in_for_a_cell_that_nobody_ever_had() {
-    assert_eq!(standby(0, 1_000, 20_000).1, []);
+    assert_eq!(standby(0, 0, 1_000, 20_000).1, []);
 }
 
 #[test]
 fn who_only_stands_in_leaves_the_cell_to_whoever_is_offered_it() {
-    let (mut node, _) = standby(2, 1_000, 2_200);
+    let (mut node, _) = standby(2, 0, 1_000, 2_200);
     node.told(2_210, CellEvent::Announced { number: 1, at: Some(at(2)) });
     node.told(2_220, CellEvent::Snapshot { next: at(0), replay: Replay::starting_with(BEFORE) });
     let entries = vec![(at(0), Node::new(1).announced(1)), (at(1), facts(0, 0, 11)), (at(2), node.announced(1))];

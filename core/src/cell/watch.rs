@@ -11,7 +11,7 @@
 //! itself knows since when the leases of those before it run, and need not count them from its announcement on.
 
 use super::{config::CellConfig, entry::CellOffset};
-use crate::time::Timestamp;
+use crate::time::{DurationMs, Timestamp};
 
 /// How far a journal was seen to reach.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,10 +44,12 @@ impl Watch {
         }
     }
 
-    /// Whether somebody has owned the cell, and none has shown himself for as long as his lease can last.
-    pub(super) fn is_silent(&self, now: Timestamp, config: CellConfig) -> bool {
+    /// Whether somebody has owned the cell, and none has shown himself for as long as his lease can last, nor for as long as
+    /// so many others need to stand in.
+    pub(super) fn is_silent(&self, now: Timestamp, behind: u32, config: CellConfig) -> bool {
         let owned = self.0.filter(|seen| seen.next > CellOffset::default());
-        owned.is_some_and(|seen| now >= seen.quiet_from + CellConfig::wait_for(config.lease))
+        let others = DurationMs(config.keep_alive.0.saturating_mul(behind));
+        owned.is_some_and(|seen| now >= seen.quiet_from + CellConfig::wait_for(config.lease) + others)
     }
 
     /// A moment before which all that lies before `at` had been sent, if that was seen.

@@ -174,6 +174,8 @@ impl Folding {
         let age = reading.date.map_or(0, |today| u64::try_from(today - record.date).unwrap_or(0));
         if age < FORGOTTEN_AFTER_MS {
             let heard = Timestamp(reading.now.0.saturating_sub(age));
+            // Whoever was reached there before has ended, if it did not say so.
+            self.nodes.retain(|other, (known, _)| *other == node || known.address != record.address);
             self.nodes.insert(node, (Node { address: record.address }, heard));
         }
         Ok(())

@@ -7,7 +7,7 @@ use takhin_core::{
     cell::{CellOffset, Entry},
 };
 
-use super::{chunk::Found, directory::Notice, outbox::Sent, wire::Facts};
+use super::{chunk::Found, directory::Notice, outbox::Sent, watcher::Sighting, wire::Facts};
 
 /// What the cells' thread is told.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) enum Message {
     /// It is to own them no longer. `done` is told when that stands in their journals, or never will.
     Revoked { cells: Vec<u32>, done: SyncSender<()> },
     /// The journals of these cells were seen to reach so far.
-    Sighted(Vec<(u32, CellOffset)>),
+    Sighted(Vec<Sighting>),
     /// A core decided on facts.
     Decided { cell: u32, boot: Boot, after: FactSeq, through: FactSeq, facts: Vec<u8> },
     /// A host has a snapshot.

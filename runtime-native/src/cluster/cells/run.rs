@@ -25,6 +25,7 @@ use super::{
     message::{Message, ReadOutcome},
     outbox::{Sent, What},
     reader::Backlog,
+    watcher::Sighting,
 };
 
 /// How long it sleeps at most: others look whether it still runs.
@@ -135,7 +136,7 @@ impl Runner {
         match message {
             Message::Offered(cells) => cells.into_iter().for_each(|cell| self.offered(cell)),
             Message::Revoked { cells, done } => self.revoked(&cells, done),
-            Message::Sighted(seen) => seen.into_iter().for_each(|(cell, next)| self.sighted(cell, next)),
+            Message::Sighted(seen) => seen.into_iter().for_each(|sighting| self.sighted(sighting)),
             Message::Decided { cell, boot, after, through, facts } => {
                 if let Some(owned) = self.cells.get_mut(&cell) {
                     owned.decide(boot, after, through, facts, &mut self.around);
@@ -182,9 +183,9 @@ impl Runner {
     }
 
     /// What is told here was seen before it is taken in: so whatever lies there had been sent before now.
-    fn sighted(&mut self, number: u32, next: CellOffset) {
+    fn sighted(&mut self, Sighting { cell: number, next, behind }: Sighting) {
         let cell = self.cells.entry(number).or_insert_with(|| Cell::new(number, self.config, (self.hosts)(number)));
-        cell.step(CellEvent::Sighted { next }, &mut self.around);
+        cell.step(CellEvent::Sighted { next, behind }, &mut self.around);
     }
 
     fn revoked(&mut self, cells: &[u32], done: SyncSender<()>) {

@@ -146,7 +146,7 @@ impl Cluster {
                 Ok(())
             }
             Happening::Look => {
-                let event = CellEvent::Sighted { next: self.journal.end() };
+                let event = CellEvent::Sighted { next: self.journal.end(), behind: word.below(2) };
                 self.network.push(Message::Outcome { to: self.nodes[node].life, event });
                 Ok(())
             }

@@ -85,6 +85,17 @@ fn the_first_settings_count_and_are_what_compaction_leaves() {
 }
 
 #[test]
+fn a_node_takes_the_place_of_who_was_reached_there_before() {
+    let mut folding = Folding::new(FIRST, 1);
+    let address = "http://10.0.0.1:9080";
+    took(&mut folding, 0, &Notice::node(FIRST, address, 1_000));
+    took(&mut folding, 0, &Notice::node(FIRST, address, 2_000));
+    assert!(folding.directory(Timestamp(0)).nodes.contains_key(&FIRST));
+    took(&mut folding, 0, &Notice::node(SECOND, address, 3_000));
+    assert_eq!(folding.directory(Timestamp(0)).nodes.into_keys().collect::<Vec<_>>(), [SECOND]);
+}
+
+#[test]
 fn records_that_make_no_sense_change_nothing() {
     let mut folding = Folding::new(FIRST, 1);
     let reading = Reading { now: Timestamp(0), date: None };

@@ -28,19 +28,20 @@ fn node(number: u32) -> Uuid {
 }
 
 #[test]
-fn each_cell_has_one_node_that_stands_in_and_it_is_not_the_owner() {
-    let directory = directory(3);
-    let mut found = [0; 3];
-    let mut all: Vec<u32> = Vec::new();
-    for number in 0..3 {
-        let cells: Vec<u32> = stands_in_for(node(number), &directory).collect();
-        assert!(cells.iter().all(|cell| cell % 3 != number), "of its own cells: {cells:?}");
-        found[number as usize] = cells.len();
-        all.extend(cells);
+fn the_nodes_that_stand_in_for_a_cell_do_so_one_behind_the_other() {
+    let directory = directory(5);
+    let mut ranks = vec![Vec::new(); CELLS as usize];
+    for number in 0..5 {
+        let stands_in: Vec<(u32, u32)> = stands_in_for(node(number), &directory).collect();
+        assert!(stands_in.iter().all(|(cell, _)| cell % 5 != number), "of its own cells: {stands_in:?}");
+        let first = stands_in.iter().filter(|(_, behind)| *behind == 0).count();
+        assert!((6..=20).contains(&first), "shared out evenly enough: {first}");
+        stands_in.into_iter().for_each(|(cell, behind)| ranks[cell as usize].push(behind));
     }
-    all.sort_unstable();
-    assert_eq!(all, (0..CELLS).collect::<Vec<u32>>());
-    assert!(found.iter().all(|cells| *cells >= 10), "shared out evenly enough: {found:?}");
+    for (cell, mut ranks) in ranks.into_iter().enumerate() {
+        ranks.sort_unstable();
+        assert_eq!(ranks, [0, 1, 2], "of cell {cell}");
+    }
 }
 
 #[test]
@@ -48,5 +49,5 @@ fn a_node_alone_stands_in_for_nobody_and_nobody_for_a_cell_without_a_place() {
     assert_eq!(stands_in_for(node(0), &directory(1)).count(), 0);
     let mut two = directory(2);
     two.cells[1] = None;
-    assert!(stands_in_for(node(0), &two).all(|cell| cell != 1));
+    assert!(stands_in_for(node(0), &two).all(|(cell, _)| cell != 1));
 }

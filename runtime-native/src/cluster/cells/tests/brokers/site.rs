@@ -160,7 +160,8 @@ pub(super) fn config(prefix: &str, cells: u32) -> CellsConfig {
         prefix: prefix.to_owned(),
         cells,
         replication: None,
-        address: "http://127.0.0.1:9080".to_owned(),
+        // Nobody asks there, but no two have the same.
+        address: format!("http://{}", Uuid::new_v4().simple()),
         lease: Duration::from_secs(3),
         session_timeout: Duration::from_secs(6),
         snapshot_bytes: u64::MAX,
