@@ -170,6 +170,16 @@ impl Broker {
         self.front().timestamps(records).await
     }
 
+    /// A poll's answer was handed over. What is here knows of nothing else anyway.
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables))]
+    pub fn delivered(&self, request: RequestId, consumer: ConsumerId) {
+        match self {
+            Self::Single(_) => {}
+            #[cfg(feature = "kafka")]
+            Self::Node(cluster) => cluster.delivered(request, consumer),
+        }
+    }
+
     /// A poll's answer could not be handed over: what it brought goes back.
     pub fn undelivered(&self, request: RequestId, consumer: ConsumerId) {
         match self {

@@ -18,12 +18,14 @@
 pub mod cells;
 mod config;
 mod engine;
+mod fates;
 mod figures;
 mod finding;
 mod fresh;
 mod home;
 mod peers;
 mod places;
+mod recent;
 mod routing;
 mod seat;
 mod topics;
@@ -41,8 +43,9 @@ use tokio::{runtime::Handle, task::JoinHandle};
 pub use self::config::ClusterConfig;
 use self::{
     cells::{Cells, CellsError},
+    fates::Fates,
     home::Home,
-    peers::{Peers, Polls},
+    peers::{Asker, Peers, Polls},
     seat::Seat,
 };
 use crate::{
@@ -64,6 +67,8 @@ struct Node {
     peers: Peers,
     /// What became of polls that other nodes asked for.
     polls: Polls,
+    /// What became of answers that this node took from others to clients.
+    fates: Fates,
     /// The cells of consumers whose ids don't name them, as far as they were looked for.
     found: Mutex<FxHashMap<ConsumerId, u32>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -106,13 +111,15 @@ impl Cluster {
         });
         let host = Arc::clone(&home);
         let cells = Cells::start(cells, move |cell| Box::new(Seat::new(cell, Arc::clone(&host))))?;
+        let asker = Asker { node: cells.node(), address: home.config.address.clone() };
         let node = Arc::new(Node {
             cell_count: cells.count(),
-            peers: Peers::new(cells.secret()),
+            peers: Peers::new(cells.secret(), asker),
             cells: RwLock::new(Some(cells)),
             home,
             found: Mutex::default(),
             polls: Polls::default(),
+            fates: Fates::default(),
             tasks: Mutex::default(),
         });
         let runtime = Handle::current();

@@ -149,7 +149,10 @@ impl Cluster {
         let until = Instant::now() + PATIENCE;
         loop {
             let answer = match self.node.server(cell) {
-                Server::Here(driver) => self.node.ask_here(cell, &driver, request.clone(), form).await,
+                Server::Here(driver) => {
+                    self.node.settle_before(cell, &request, self.node.peers.asker().node, None).await;
+                    self.node.ask_here(cell, &driver, request.clone(), form).await
+                }
                 Server::There(address) => self.ask_there(&address, cell, &request, form).await,
                 Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
             };
@@ -178,15 +181,29 @@ impl Cluster {
             _ => 0,
         };
         let patience = Duration::from_millis(waits) + self.node.home.config.kafka.timeout + PATIENCE;
-        tokio::select! {
-            answer = self.node.peers.ask(address, cell, request, form) => answer,
+        let polls = if let Request::Consume { consumer, .. } = request { Some(*consumer) } else { None };
+        let lost = polls.and_then(|consumer| self.node.fates.lost(consumer));
+        let answer = tokio::select! {
+            answer = self.node.peers.ask(address, cell, request, form, lost) => answer,
             () = self.node.moved_from(address, cell) => Err(Refusal::GroupMoving { applied: Applied::Unknown }),
             () = tokio::time::sleep(patience) => Err(Refusal::GroupMoving { applied: Applied::Unknown }),
+        };
+        if let (Ok(answer), Some(consumer)) = (&answer, polls)
+            && answer.records.is_some()
+        {
+            self.node.fates.leaves(consumer, answer.request);
         }
+        answer
+    }
+
+    /// A poll's answer was handed over.
+    pub(crate) fn delivered(&self, request: RequestId, consumer: ConsumerId) {
+        self.node.fates.ends(consumer, request, true);
     }
 
     /// A poll's answer could not be handed over: what it brought goes back.
     pub(crate) fn undelivered(&self, request: RequestId, consumer: ConsumerId) {
+        self.node.fates.ends(consumer, request, false);
         let Some(cell) = self.node.cell_of_consumer(consumer) else { return };
         match self.node.server(cell) {
             Server::Here(driver) => driver.undelivered(request, consumer),
@@ -322,6 +339,24 @@ impl Node {
         match self.server(cell) {
             Server::Here(driver) => self.ask_here(cell, &driver, request, form).await,
             Server::There(_) | Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
+        }
+    }
+
+    /// A poll that does not say what arrived takes the answer before it as received. So before it is asked, it is looked at
+    /// what became of that answer, if it went by another node than this poll comes from.
+    pub(super) async fn settle_before(&self, cell: u32, request: &Request, from: Uuid, lost: Option<RequestId>) {
+        let Request::Consume { consumer, after_batch, .. } = request else { return };
+        let went_to = self.polls.went_to(*consumer);
+        if after_batch.is_some() {
+            return;
+        }
+        if let Some(lost) = lost {
+            self.undelivered_here(cell, lost, *consumer);
+        }
+        let Some((poll, by)) = went_to else { return };
+        if by.node != from && !self.peers.has_arrived(&by, *consumer, poll).await {
+            tracing::info!(%consumer, by = by.address, "a poll's answer was lost with another node, and is given again");
+            self.undelivered_here(cell, poll, *consumer);
         }
     }
 

@@ -67,7 +67,9 @@ impl Receipt {
 
     /// The answer got away.
     pub(super) fn confirm(mut self) {
-        self.poll = None;
+        if let Some(poll) = self.poll.take() {
+            poll.broker.delivered(poll.request, poll.consumer);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ fn a_parked_poll_wakes_whichever_node_appends() {
         let path = format!("/api/consumers/{}/consume", consumer["consumer_id"].as_str().expect("an id"));
         let client = nodes.client(1);
         let waits = thread::spawn(move || client.post(&path, &json!({"timeout_ms": 30_000})));
-        while [0, 1].map(|node| parked(&nodes, node)).iter().sum::<u64>() == 0 {
+        while [0, 1].map(|node| nodes.parked(node)).iter().sum::<u64>() == 0 {
             thread::yield_now();
         }
         let record = json!({"records": [{"value": group}]});
@@ -78,10 +78,6 @@ fn a_parked_poll_wakes_whichever_node_appends() {
         let (status, polled) = waits.join().expect("no panic");
         assert_eq!((status, values(&polled)), (200, vec![group]), "{polled}");
     }
-}
-
-fn parked(nodes: &Nodes, node: usize) -> u64 {
-    nodes.client(node).get("/api/health").1["parked_polls"].as_u64().expect("a number")
 }
 
 #[test]

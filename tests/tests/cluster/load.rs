@@ -44,6 +44,8 @@ struct Group {
     delivered: Mutex<BTreeSet<String>>,
     /// Records delivered so far.
     progress: AtomicUsize,
+    /// Polls in a row that brought nothing.
+    empty: AtomicUsize,
     pauses: Mutex<Pauses>,
 }
 
@@ -64,7 +66,13 @@ impl Group {
         format!("workers-{number}")
     }
 
+    /// Whether its consumers polled so often in vain that nothing can be missing any more but what is lost.
+    fn has_nothing_more(&self) -> bool {
+        self.empty.load(Ordering::Relaxed) > 50
+    }
+
     fn delivers(&self, value: &str) {
+        self.empty.store(0, Ordering::Relaxed);
         if self.delivered.lock().expect("nobody panicked").insert(value.to_owned()) {
             self.progress.fetch_add(1, Ordering::Relaxed);
         }
@@ -129,7 +137,7 @@ impl Load {
             for producer in producers {
                 producer.join().expect("no panic");
             }
-            while !self.all_delivered() {
+            while !self.all_delivered() && !self.groups.iter().all(Group::has_nothing_more) {
                 thread::sleep(Duration::from_millis(20));
             }
             done.store(true, Ordering::Relaxed);
@@ -211,6 +219,7 @@ impl Load {
                 next.insert(place.0, place.1 + 1);
             }
             if next.is_empty() {
+                group.empty.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             let commit = json!({"offsets": {&self.topic: next}});

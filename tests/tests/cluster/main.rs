@@ -8,4 +8,5 @@ mod door;
 mod faults;
 mod first_steps;
 mod load;
+mod lost_answers;
 mod nodes;

@@ -76,6 +76,11 @@ impl Nodes {
         figure.expect("a node says how many cells it serves").parse().expect("a number")
     }
 
+    /// How many polls wait at a node.
+    pub(crate) fn parked(&self, node: usize) -> u64 {
+        self.client(node).get("/api/health").1["parked_polls"].as_u64().expect("a number")
+    }
+
     /// A topic name that nobody had before.
     pub(crate) fn topic(&self, name: &str) -> String {
         format!("{name}-{}", self.name)

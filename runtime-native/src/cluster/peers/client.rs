@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::{
     super::finding::{Reach, Search},
-    wire::{self, Ask, OfConsumer, SECRET, path},
+    polls::Asker,
+    wire::{self, Ask, HasArrived, OfConsumer, SECRET, path},
 };
 use crate::driver::{Answer, node::RecordForm};
 
@@ -33,29 +34,38 @@ const MAX_IDLE: usize = 256;
 pub(in crate::cluster) struct Peers {
     client: Client<HttpConnector, Full<Bytes>>,
     secret: HeaderValue,
+    /// This node.
+    asker: Asker,
 }
 
 impl Peers {
-    /// Nodes of a cluster that has this secret.
-    pub(in crate::cluster) fn new(secret: &str) -> Self {
+    /// Nodes of a cluster that has this secret, for a node that asks them.
+    pub(in crate::cluster) fn new(secret: &str, asker: Asker) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(MAX_IDLE).build(connector);
         let secret = HeaderValue::from_str(secret).expect("a secret is letters and digits");
-        Self { client, secret }
+        Self { client, secret, asker }
     }
 
-    /// Asks the core of a cell. To drop the future is to hang up: what a poll was to bring goes back.
+    /// This node, as the others know it.
+    pub(in crate::cluster) fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// Asks the core of a cell. To drop the future is to hang up: what a poll was to bring goes back. `last_lost` is the
+    /// consumer's last poll, if its answer went by this node and was lost.
     pub(in crate::cluster) async fn ask(
         &self,
         address: &str,
         cell: u32,
         request: &Request,
         form: RecordForm,
+        last_lost: Option<RequestId>,
     ) -> Result<Answer, Refusal> {
-        let token = Uuid::new_v4();
-        let ask = Ask { cell, stored: form == RecordForm::Stored, token, request };
+        let (token, asker) = (Uuid::new_v4(), self.asker.clone());
+        let ask = Ask { cell, stored: form == RecordForm::Stored, token, asker, lost: last_lost, request };
         let polls = matches!(request, Request::Consume { .. });
         let mut waiting = Waiting { to: polls.then(|| (self.clone(), address.to_owned())), token };
         let bytes = self.send(address, path::ASK, &ask).await?;
@@ -74,6 +84,14 @@ impl Peers {
         let asked = self.send(address, path::FIND, &asked);
         let bytes = timeout(SHORT, asked).await.map_err(|late| lost(address, &late))??;
         wire::json(&bytes).map_err(|error| lost(address, &error))
+    }
+
+    /// Whether the answer to a poll that went by that node got to the client. If nobody says so, it did not.
+    pub(in crate::cluster) async fn has_arrived(&self, by: &Asker, consumer: ConsumerId, poll: RequestId) -> bool {
+        let asked = HasArrived { node: by.node, consumer, poll };
+        let asked = timeout(SHORT, self.send(&by.address, path::ARRIVED, &asked)).await;
+        let arrived = asked.ok().and_then(Result::ok).and_then(|bytes| wire::json(&bytes).ok());
+        arrived.unwrap_or(false)
     }
 
     /// What a consumer of that node can reach.

@@ -9,4 +9,8 @@ mod polls;
 mod server;
 mod wire;
 
-pub(super) use self::{client::Peers, polls::Polls, server::serve};
+pub(super) use self::{
+    client::Peers,
+    polls::{Asker, Polls},
+    server::serve,
+};

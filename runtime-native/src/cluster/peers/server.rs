@@ -24,7 +24,7 @@ use super::{
         finding::{Reach, Search},
     },
     polls::Answered,
-    wire::{Ask, OfConsumer, SECRET, encode, path},
+    wire::{Ask, HasArrived, OfConsumer, SECRET, encode, path},
 };
 
 /// The largest question: a request for 10,000 partitions by hand, with their names.
@@ -38,6 +38,7 @@ pub(in crate::cluster) async fn serve(listener: TcpListener, node: Peer) {
         .route(path::ASK, post(ask))
         .route(path::FIND, post(find))
         .route(path::REACH, post(reach))
+        .route(path::ARRIVED, post(arrived))
         .route(path::UNDELIVERED, post(undelivered))
         .route(path::HUNG_UP, post(hung_up))
         .layer(middleware::from_fn_with_state(node.clone(), check_secret))
@@ -67,11 +68,15 @@ async fn ask(State(node): State<Peer>, Json(ask): Json<Ask>) -> HttpResponse {
     let consumer = if let Request::Consume { consumer, .. } = &ask.request { Some(*consumer) } else { None };
     let answer = match node.upgrade() {
         Some(node) => {
+            node.settle_before(cell, &ask.request, ask.asker.node, ask.lost).await;
             let answer = node.ask_for(cell, ask.request, form).await;
-            if let (Ok(answer), Some(consumer)) = (&answer, consumer)
-                && !node.polls.answered(token, Answered { cell, poll: answer.request, consumer })
-            {
-                node.undelivered_here(cell, answer.request, consumer);
+            if let (Ok(answer), Some(consumer)) = (&answer, consumer) {
+                if answer.records.is_some() {
+                    node.polls.goes_to(consumer, answer.request, ask.asker);
+                }
+                if !node.polls.answered(token, Answered { cell, poll: answer.request, consumer }) {
+                    node.undelivered_here(cell, answer.request, consumer);
+                }
             }
             answer
         }
@@ -98,6 +103,15 @@ async fn find(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<S
 async fn reach(State(node): State<Peer>, Json(asked): Json<OfConsumer>) -> Json<Result<Option<Reach>, Refusal>> {
     let reach = node.upgrade().zip(asked.cell).map(|(node, cell)| node.reach_here(cell, asked.consumer));
     Json(reach.unwrap_or(Err(Refusal::ShuttingDown)))
+}
+
+async fn arrived(State(node): State<Peer>, Json(asked): Json<HasArrived>) -> Json<bool> {
+    let node = node.upgrade().filter(|node| node.peers.asker().node == asked.node);
+    Json(match node {
+        Some(node) => node.fates.has_arrived(asked.consumer, asked.poll).await,
+        // The one that is meant has ended.
+        None => false,
+    })
 }
 
 async fn undelivered(State(node): State<Peer>, Json(told): Json<OfConsumer>) -> StatusCode {

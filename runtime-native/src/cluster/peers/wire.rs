@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use takhin_core::{ConsumerId, LogId, Refusal, Request, RequestId, Response};
 use uuid::Uuid;
 
+use super::polls::Asker;
 use crate::{
     driver::{Answer, Fetched, node::RecordForm},
     engine::ReadOutcome,
@@ -17,6 +18,7 @@ pub(super) mod path {
     pub(in super::super) const FIND: &str = "/find";
     pub(in super::super) const REACH: &str = "/reach";
     pub(in super::super) const HUNG_UP: &str = "/hung-up";
+    pub(in super::super) const ARRIVED: &str = "/arrived";
     pub(in super::super) const UNDELIVERED: &str = "/undelivered";
 }
 
@@ -31,6 +33,10 @@ pub(super) struct Ask<R = Request> {
     pub(super) stored: bool,
     /// What the question goes by, if its client hangs up.
     pub(super) token: Uuid,
+    /// Who asks.
+    pub(super) asker: Asker,
+    /// The consumer's last poll, if its answer went by the same node, and was lost.
+    pub(super) lost: Option<RequestId>,
     pub(super) request: R,
 }
 
@@ -38,6 +44,15 @@ impl<R> Ask<R> {
     pub(super) fn form(&self) -> RecordForm {
         if self.stored { RecordForm::Stored } else { RecordForm::Records }
     }
+}
+
+/// The question whether an answer arrived that went by a node.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct HasArrived {
+    /// The node, from its start to its end.
+    pub(super) node: Uuid,
+    pub(super) consumer: ConsumerId,
+    pub(super) poll: RequestId,
 }
 
 /// A question about a consumer.
