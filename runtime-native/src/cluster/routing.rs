@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response, TopicName};
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ use crate::{
 
 /// For how long a request waits for somebody to serve its cell, before its client is asked to come again.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Of how many cells the groups are asked for at a time.
+const CELLS_AT_ONCE: usize = 16;
 /// How often it looks whether somebody does.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -220,9 +223,10 @@ impl Cluster {
 
     /// All groups, of all cells.
     async fn list_groups(&self) -> Result<Answer, Refusal> {
+        let asked = (0..self.node.cell_count).map(|cell| self.ask_cell(cell, Request::ListGroups, RecordForm::Records));
+        let mut answers = stream::iter(asked).buffer_unordered(CELLS_AT_ONCE);
         let mut groups = Vec::new();
-        for cell in 0..self.node.cell_count {
-            let answer = self.ask_cell(cell, Request::ListGroups, RecordForm::Records).await?;
+        while let Some(answer) = answers.try_next().await? {
             if let Response::Groups(some) = answer.response {
                 groups.extend(some);
             }

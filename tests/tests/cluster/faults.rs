@@ -18,11 +18,15 @@ const ABSENT: Duration = Duration::from_secs(8);
 /// Records that are delivered while a node is cut off, and clients wait in vain for it in each third request.
 const CALM_BESIDE_IT: usize = 30;
 
+/// Who hears nothing from a node asks another one, and does not wait until the end.
+fn impatient(node: &Broker) -> Client {
+    Client::with_timeout(&node.url(""), Duration::from_secs(1))
+}
+
 /// Does something to one of three nodes after the other while producers and consumers go on.
 fn under_load(what: &str, mut fault: impl FnMut(&mut Broker, &Load)) {
     let mut nodes = Nodes::start(3);
-    let clients = (0..nodes.nodes.len()).map(|node| nodes.client(node)).collect();
-    let load = Load::new(nodes.topic("load"), clients);
+    let load = Load::new(nodes.topic("load"), nodes.nodes.iter().map(impatient).collect());
     load.run(2, 2, || {
         for round in 0..ROUNDS {
             load.suffers(what, || fault(&mut nodes.nodes[round % 3], &load));
@@ -62,9 +66,7 @@ fn all_nodes_are_started_anew_one_after_the_other() {
 fn a_node_that_was_cut_off_acknowledges_nothing_that_is_void() {
     let door = Door::new();
     let nodes = Nodes::start_behind(&door, 3);
-    // Who hears nothing asks another node, and does not wait until the end.
-    let client = |node: &Broker| Client::with_timeout(&node.url(""), Duration::from_secs(1));
-    let load = Load::new(nodes.topic("load"), nodes.nodes.iter().map(client).collect());
+    let load = Load::new(nodes.topic("load"), nodes.nodes.iter().map(impatient).collect());
     load.run(2, 2, || {
         for _ in 0..ROUNDS {
             load.suffers("a node is cut off", || {
