@@ -182,6 +182,7 @@ fn refusal(error: &TopicError, name: &TopicName) -> Refusal {
     match error {
         TopicError::Exists => Refusal::TopicExists { topic: name.clone() },
         TopicError::NotFound => Refusal::TopicNotFound { topic: name.clone() },
+        TopicError::Unsupported(what) => Refusal::Unsupported { what: what.clone() },
         TopicError::Refused(why) => Refusal::StorageUnavailable {
             error: StorageError::Failed(format!("Kafka refuses it: {why}")),
             applied: Applied::Nothing,

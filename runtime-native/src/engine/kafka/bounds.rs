@@ -7,15 +7,15 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     topic_partition_list::{Offset as ClientOffset, TopicPartitionListElem},
 };
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use takhin_core::{LogId, Offset, response::Bounds};
 
-use super::{client::Context, error::KafkaError};
+use super::{client::Context, error::KafkaError, names::KafkaName};
 
 /// Asks for the first offset of each, and for the first that is not stable: records behind it may still be taken back with
 /// their transaction. Logs of which there is no answer are left out, unless there is none at all.
 pub(super) fn bounds(
     client: &BaseConsumer<Context>,
-    logs: &[(LogId, TopicName)],
+    logs: &[(LogId, KafkaName)],
     timeout: Duration,
 ) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
     // The end last: it is the one that moves, and what moved until then is seen.
@@ -28,7 +28,7 @@ pub(super) fn bounds(
 /// Asks for the first offsets alone.
 pub(super) fn starts(
     client: &BaseConsumer<Context>,
-    logs: &[(LogId, TopicName)],
+    logs: &[(LogId, KafkaName)],
     timeout: Duration,
 ) -> Result<Vec<(LogId, Offset)>, KafkaError> {
     let starts = offsets(client, logs, ClientOffset::Beginning, timeout)?;
@@ -39,7 +39,7 @@ pub(super) fn starts(
 pub(super) fn at_time(
     client: &BaseConsumer<Context>,
     log: LogId,
-    name: &TopicName,
+    name: &KafkaName,
     timestamp_ms: i64,
     timeout: Duration,
 ) -> Result<Option<Offset>, KafkaError> {
@@ -51,7 +51,7 @@ pub(super) fn at_time(
 /// In the order of `logs`.
 fn offsets(
     client: &BaseConsumer<Context>,
-    logs: &[(LogId, TopicName)],
+    logs: &[(LogId, KafkaName)],
     wanted: ClientOffset,
     timeout: Duration,
 ) -> Result<Vec<Option<Offset>>, KafkaError> {

@@ -17,7 +17,7 @@ use std::{
 
 use rdkafka::error::RDKafkaErrorCode;
 use rustc_hash::FxHashMap;
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use takhin_core::{LogId, Offset, response::Bounds};
 
 use super::{
     Inner, RecordsStats, bounds,
@@ -25,6 +25,7 @@ use super::{
     client::Fetching,
     cold::Pool,
     error::KafkaError,
+    names::KafkaName,
     native::{Message, Messages, Source, Stream},
     run::Packer,
     tails::{Tail, Tails, Task},
@@ -205,11 +206,11 @@ impl Follower {
         self.tails.moved(&begun);
     }
 
-    fn named(&self, logs: impl Iterator<Item = LogId>) -> Vec<(LogId, TopicName)> {
+    fn named(&self, logs: impl Iterator<Item = LogId>) -> Vec<(LogId, KafkaName)> {
         let catalogue = self.catalogue.now();
         let within = logs.filter_map(|log| {
-            let (name, topic) = catalogue.topic(log.topic)?;
-            (log.partition < topic.partitions).then(|| (log, name.clone()))
+            let (_, topic) = catalogue.topic(log.topic)?;
+            (log.partition < topic.partitions).then(|| (log, topic.in_kafka.clone()))
         });
         within.collect()
     }
@@ -254,7 +255,7 @@ impl Follower {
         for tail in &tails {
             self.end(tail);
         }
-        let named: Vec<(LogId, TopicName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
+        let named: Vec<(LogId, KafkaName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
         let found: FxHashMap<LogId, Bounds> = match bounds::bounds(self.stream.client(), &named, self.timeout) {
             Ok(found) => found.into_iter().collect(),
             Err(error) => {
@@ -298,7 +299,7 @@ impl Follower {
 
     fn look_at_starts(&self) {
         let tails = self.tails.all();
-        let named: Vec<(LogId, TopicName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
+        let named: Vec<(LogId, KafkaName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
         match bounds::starts(self.stream.client(), &named, self.timeout) {
             Ok(starts) => {
                 let moved = starts.into_iter().filter_map(|(log, start)| {

@@ -25,6 +25,7 @@ mod client;
 mod cold;
 mod error;
 mod follower;
+mod names;
 mod native;
 mod producer;
 mod run;
@@ -41,7 +42,7 @@ use std::{
 };
 
 use rdkafka::{ClientConfig, admin::AdminClient};
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use takhin_core::{LogId, Offset, response::Bounds};
 use tokio::sync::watch;
 
 use self::{
@@ -49,6 +50,7 @@ use self::{
     client::Context,
     cold::{Pool, Wanted},
     follower::Follower,
+    names::{KafkaName, Names},
     native::Stream,
     producer::Appender,
     tails::{Tails, Task},
@@ -74,6 +76,9 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// What is passed on to the client as it is: `security.protocol`, `sasl.mechanism`, `ssl.ca.location` and so on.
     pub properties: Vec<(String, String)>,
+    /// What is put before the names of topics in Kafka. Only topics that begin with it are seen, and without it. Nothing: all
+    /// are seen, under their names.
+    pub topic_prefix: String,
     /// What the names of topics begin with that are our own, and are not shown. Nothing: there are none.
     pub own_topics: String,
     /// How much of the ends of logs is kept in memory.
@@ -101,6 +106,7 @@ pub struct Records {
 
 struct Inner {
     config: KafkaConfig,
+    names: Names,
     admin: Arc<AdminClient<Context>>,
     catalogue: Cataloguer,
     appender: Appender,
@@ -119,10 +125,10 @@ impl std::fmt::Debug for Inner {
 
 impl Inner {
     /// What the log's topic is called, and the largest batch that it takes.
-    fn target(&self, log: LogId) -> Option<(TopicName, i64)> {
+    fn target(&self, log: LogId) -> Option<(KafkaName, i64)> {
         let catalogue = self.catalogue.now();
-        let (name, topic) = catalogue.topic(log.topic)?;
-        (log.partition < topic.partitions).then(|| (name.clone(), topic.config.max_message_bytes))
+        let (_, topic) = catalogue.topic(log.topic)?;
+        (log.partition < topic.partitions).then(|| (topic.in_kafka.clone(), topic.config.max_message_bytes))
     }
 }
 
@@ -142,13 +148,15 @@ impl Records {
         let stats = Arc::new(RecordsStats::default());
         let admin: AdminClient<Context> = client::client_config(config).create_with_context(Context::default())?;
         let admin = Arc::new(admin);
-        let catalogue = Cataloguer::start(config, Arc::clone(&admin), Arc::clone(&stats))?;
+        let names = Names::new(&config.topic_prefix, &config.own_topics);
+        let catalogue = Cataloguer::start(config, names.clone(), Arc::clone(&admin), Arc::clone(&stats))?;
         let (tasks, to_do) = mpsc::channel();
         let tails = Arc::new(Tails::new(config.cache_bytes, tasks, Arc::clone(&stats)));
         let appender = Appender::new(config, Arc::clone(&tails), Arc::clone(&stats))?;
         let stream = Arc::new(Stream::new(Arc::new(client::reader(config, follower::FETCHING)?))?);
         let cold = Arc::new(Pool::new(config, Arc::clone(&stats)));
-        let inner = Inner { config: config.clone(), admin, catalogue, appender, tails, stream, cold, stats };
+        let config = config.clone();
+        let inner = Inner { config, names, admin, catalogue, appender, tails, stream, cold, stats };
         Follower::start(&inner, to_do)?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -303,7 +311,7 @@ impl Records {
     /// # Errors
     /// The brokers can't be asked.
     pub async fn bounds(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
-        let named = |records: &Self| -> Vec<(LogId, TopicName)> {
+        let named = |records: &Self| -> Vec<(LogId, KafkaName)> {
             logs.iter().filter_map(|log| Some((*log, records.name_of(*log)?))).collect()
         };
         let mut known = named(self);
@@ -333,12 +341,12 @@ impl Records {
         &self.inner.stats
     }
 
-    fn name_of(&self, log: LogId) -> Option<TopicName> {
+    fn name_of(&self, log: LogId) -> Option<KafkaName> {
         self.inner.target(log).map(|(name, _)| name)
     }
 
     /// The same, looking again if it is unknown.
-    fn name_now(&self, log: LogId) -> Result<TopicName, ReadError> {
+    fn name_now(&self, log: LogId) -> Result<KafkaName, ReadError> {
         if let Some(name) = self.name_of(log) {
             return Ok(name);
         }

@@ -157,6 +157,7 @@ pub(super) fn config(prefix: &str, cells: u32) -> CellsConfig {
     CellsConfig {
         client,
         prefix: prefix.to_owned(),
+        topic_prefix: String::new(),
         cells,
         replication: None,
         address: "http://127.0.0.1:9080".to_owned(),
