@@ -8,3 +8,4 @@ mod faults;
 mod first_steps;
 mod load;
 mod nodes;
+mod topic_prefix;

@@ -1,12 +1,13 @@
 //! Where logs begin and end, as their leaders say now: a few requests for any number of logs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     topic_partition_list::{Offset as ClientOffset, TopicPartitionListElem},
 };
+use rustc_hash::FxHashSet;
 use takhin_core::{LogId, Offset, response::Bounds};
 
 use super::{client::Context, error::KafkaError, names::KafkaName};
@@ -23,6 +24,25 @@ pub(super) fn bounds(
     let ends = offsets(client, logs, ClientOffset::End, timeout)?;
     let both = logs.iter().zip(starts.into_iter().zip(ends));
     Ok(both.filter_map(|((log, _), (start, end))| Some((*log, Bounds { start: start?, end: end? }))).collect())
+}
+
+/// The same. If some don't answer, the client learns anew who leads them, for the next time: it may have heard last of the topic
+/// when it had fewer partitions, and would go by that for minutes.
+pub(super) fn bounds_anew(
+    client: &BaseConsumer<Context>,
+    logs: &[(LogId, KafkaName)],
+    timeout: Duration,
+) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+    let found = bounds(client, logs, timeout);
+    let known: FxHashSet<LogId> = found.iter().flatten().map(|(log, _)| *log).collect();
+    let missing: BTreeSet<&str> =
+        logs.iter().filter(|(log, _)| !known.contains(log)).map(|(_, name)| &**name).collect();
+    for name in missing {
+        if let Err(error) = client.fetch_metadata(Some(name), timeout) {
+            tracing::debug!(name, %error, "nothing is learnt of a topic; it may be gone");
+        }
+    }
+    found
 }
 
 /// Asks for the first offsets alone.

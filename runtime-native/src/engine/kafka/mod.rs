@@ -38,10 +38,10 @@ mod topics;
 
 use std::{
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rdkafka::{ClientConfig, admin::AdminClient};
+use rdkafka::{ClientConfig, admin::AdminClient, consumer::BaseConsumer};
 use takhin_core::{LogId, Offset, response::Bounds};
 use tokio::sync::watch;
 
@@ -66,6 +66,10 @@ pub use self::{
 
 /// How long a read at the end of a log waits for the thread that follows before it asks for itself.
 const WAIT_FOR_FOLLOWER: Duration = Duration::from_millis(300);
+/// How long logs may be without a leader until they are taken for logs that have none.
+const WAIT_FOR_LEADERS: Duration = Duration::from_secs(2);
+/// How long is waited until brokers are asked again who did not answer for all logs.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// What a look for a time reads at once.
 const LOOKUP_BYTES: usize = 256 << 10;
 
@@ -111,8 +115,11 @@ struct Inner {
     catalogue: Cataloguer,
     appender: Appender,
     tails: Arc<Tails>,
-    /// The client that follows, for questions.
+    /// The client that follows.
     stream: Arc<Stream>,
+    /// A client that fetches nothing: a broker answers one request of a connection after the other, so a question would wait
+    /// behind a fetch that waits for records.
+    questions: Arc<BaseConsumer<Context>>,
     cold: Arc<Pool>,
     stats: Arc<RecordsStats>,
 }
@@ -154,9 +161,10 @@ impl Records {
         let tails = Arc::new(Tails::new(config.cache_bytes, tasks, Arc::clone(&stats)));
         let appender = Appender::new(config, Arc::clone(&tails), Arc::clone(&stats))?;
         let stream = Arc::new(Stream::new(Arc::new(client::reader(config, follower::FETCHING)?))?);
+        let questions = Arc::new(client::reader(config, follower::FETCHING)?);
         let cold = Arc::new(Pool::new(config, Arc::clone(&stats)));
         let config = config.clone();
-        let inner = Inner { config, names, admin, catalogue, appender, tails, stream, cold, stats };
+        let inner = Inner { config, names, admin, catalogue, appender, tails, stream, questions, cold, stats };
         Follower::start(&inner, to_do)?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -277,8 +285,7 @@ impl Records {
     /// As for [`Records::read`], except [`ReadError::WouldBlock`] and [`ReadError::Corrupt`].
     pub fn lookup_time(&self, log: LogId, timestamp_ms: i64, to: Offset) -> Result<Option<(Offset, i64)>, ReadError> {
         let name = self.name_now(log)?;
-        let client = self.inner.stream.client();
-        let found = bounds::at_time(client, log, &name, timestamp_ms, self.inner.config.timeout);
+        let found = bounds::at_time(&self.inner.questions, log, &name, timestamp_ms, self.inner.config.timeout);
         // It may be a marker, or a record of a transaction that was aborted.
         let Some(mut from) = found.map_err(|error| ReadError::Failed(error.to_string()))? else { return Ok(None) };
         let mut chunk = Chunk::default();
@@ -306,7 +313,8 @@ impl Records {
     }
 
     /// Where logs begin and end, asked of the brokers now. The end is the last stable offset. Logs that are not there, or
-    /// have no leader now, are left out.
+    /// still have no leader after a moment, are left out: brokers learn of a new topic, or of a new leader, one after the
+    /// other.
     ///
     /// # Errors
     /// The brokers can't be asked.
@@ -319,9 +327,18 @@ impl Records {
             self.refresh().await?;
             known = named(self);
         }
-        let (stream, timeout) = (Arc::clone(&self.inner.stream), self.inner.config.timeout);
-        let asked = tokio::task::spawn_blocking(move || bounds::bounds(stream.client(), &known, timeout));
-        asked.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())))
+        let give_up = Instant::now() + WAIT_FOR_LEADERS;
+        let known: Arc<[_]> = known.into();
+        loop {
+            let (client, timeout) = (Arc::clone(&self.inner.questions), self.inner.config.timeout);
+            let logs = Arc::clone(&known);
+            let asked = tokio::task::spawn_blocking(move || bounds::bounds_anew(&client, &logs, timeout));
+            let found = asked.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
+            if found.as_ref().is_ok_and(|found| found.len() == known.len()) || Instant::now() >= give_up {
+                return found;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
 
     /// Somebody waits at the ends of these logs: they are followed for the next minute. Costs little for those that are

@@ -132,6 +132,10 @@ fn refusal(code: RDKafkaErrorCode, why: String) -> TopicError {
         | RDKafkaErrorCode::NotController
         | RDKafkaErrorCode::BrokerNotAvailable
         | RDKafkaErrorCode::NetworkException => TopicError::Unavailable(why),
+        RDKafkaErrorCode::InvalidConfig
+        | RDKafkaErrorCode::InvalidPartitions
+        | RDKafkaErrorCode::InvalidTopic
+        | RDKafkaErrorCode::PolicyViolation => TopicError::Unsupported(format!("this, of which Kafka says {why:?},")),
         _ => TopicError::Refused(why),
     }
 }
