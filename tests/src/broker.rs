@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     client::Client,
+    engine::OwnCluster,
     process::{Process, Signal},
 };
 
@@ -45,6 +46,8 @@ pub struct Broker {
     process: Option<Process>,
     port: u16,
     options: Options,
+    /// Where its records are, unless it is the data directory.
+    cluster: Option<OwnCluster>,
     directory: TempDir,
 }
 
@@ -71,7 +74,8 @@ impl Broker {
     /// There is no program, or it does not become healthy; the message holds all that it printed.
     pub fn start(options: Options) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
-        let mut broker = Self { process: None, port: free_port(), options, directory };
+        let cluster = OwnCluster::of_this_run();
+        let mut broker = Self { process: None, port: free_port(), options, cluster, directory };
         broker.run();
         broker
     }
@@ -189,8 +193,15 @@ impl Broker {
         }
         // Whatever a test is about, every step is judged by all promises.
         command.env("TAKHIN_AUDIT", "true");
+        command.args(self.cluster.iter().flat_map(OwnCluster::arguments));
         command.args(&self.options.arguments).envs(self.options.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Whether a server is ready that has printed this.
+    fn is_up(&self, log: &str) -> bool {
+        let cells = if self.cluster.is_some() { OwnCluster::CELLS } else { 0 };
+        log.contains("listening") && log.matches("a cell is served here").count() >= cells
     }
 
     fn wait_until_healthy(&self, process: &mut Process, printed_before: usize) -> Result<(), String> {
@@ -202,7 +213,7 @@ impl Broker {
                 return Err(format!("ended before it was healthy, {status}"));
             }
             // Whoever is healthy is not our server as long as ours has not said that it has the port.
-            if healthy && self.log().get(printed_before..).is_some_and(|log| log.contains("listening")) {
+            if healthy && self.log().get(printed_before..).is_some_and(|log| self.is_up(log)) {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(10));

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod broker;
 pub mod client;
+pub mod engine;
 pub mod keyed;
 pub mod process;
 pub mod script;

@@ -46,6 +46,8 @@ pub(crate) struct Call {
     body: Option<Bytes>,
     wait: Duration,
     give_up_after: Option<Duration>,
+    /// It must not be done twice.
+    once: bool,
 }
 
 /// An answer that came whole.
@@ -59,13 +61,15 @@ struct Failure {
     error: Error,
     again: bool,
     answered: bool,
+    /// Whether the request certainly came to nothing.
+    undone: bool,
     retry_after: Duration,
 }
 
 impl Call {
     /// `path` is encoded and may have a query.
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), body: None, wait: Duration::ZERO, give_up_after: None }
+        Self { method, path: path.into(), body: None, wait: Duration::ZERO, give_up_after: None, once: false }
     }
 
     pub(crate) fn get(path: impl Into<String>) -> Self {
@@ -92,6 +96,12 @@ impl Call {
     /// Instead of the client's own bound; zero is one attempt.
     pub(crate) fn give_up_after(mut self, time: Option<Duration>) -> Self {
         self.give_up_after = time;
+        self
+    }
+
+    /// It can't be repeated after all, unless it is known that it came to nothing.
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 }
@@ -143,7 +153,8 @@ impl Http {
                 error.repeated = repeated;
             }
             let pause = self.retry.pause(attempt, failure.retry_after);
-            if !failure.again || Instant::now() + pause > end {
+            let may_repeat = failure.again && (failure.undone || !call.once);
+            if !may_repeat || Instant::now() + pause > end {
                 return Err(failure.error);
             }
             if !failure.answered {
@@ -198,7 +209,9 @@ impl Http {
     /// As far as the head of the answer.
     async fn begin(&self, call: &Call, address: &Address) -> std::result::Result<Response<Incoming>, Failure> {
         let request = self.request(call, address).map_err(Failure::ours)?;
-        self.client.request(request).await.map_err(|error| Failure::silence(address, reason(&error)))
+        let begun = self.client.request(request).await;
+        // Without a connection nothing was sent.
+        begun.map_err(|error| Failure { undone: error.is_connect(), ..Failure::silence(address, reason(&error)) })
     }
 
     fn request(&self, call: &Call, address: &Address) -> Result<Request<Full<Bytes>>> {
@@ -219,12 +232,12 @@ impl Http {
 impl Failure {
     /// A request that can't be made.
     fn ours(error: Error) -> Self {
-        Self { error, again: false, answered: true, retry_after: Duration::ZERO }
+        Self { error, again: false, answered: true, undone: true, retry_after: Duration::ZERO }
     }
 
     fn silence(address: &Address, why: String) -> Self {
         let error = Error::Connection { url: address.to_string(), why };
-        Self { error, again: true, answered: false, retry_after: Duration::ZERO }
+        Self { error, again: true, answered: false, undone: false, retry_after: Duration::ZERO }
     }
 
     fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
@@ -234,7 +247,8 @@ impl Failure {
             error.status = status.as_u16();
             // "unknown" is what the server itself can't tell: the repetition settles it.
             let answered = error.details.get("applied").is_none_or(|applied| applied != "unknown");
-            return Self { again: error.retryable, error: Error::Api(Box::new(error)), answered, retry_after };
+            let again = error.retryable;
+            return Self { again, error: Error::Api(Box::new(error)), answered, undone: answered, retry_after };
         }
         // Not the server's own words, but those of something on the way to it.
         let on_the_way = matches!(status.as_u16(), 429 | 502 | 503 | 504);
@@ -249,7 +263,7 @@ impl Failure {
             repeated: false,
         };
         let answered = !matches!(status.as_u16(), 502 | 504);
-        Self { error: Error::Api(Box::new(error)), again: on_the_way, answered, retry_after }
+        Self { error: Error::Api(Box::new(error)), again: on_the_way, answered, undone: answered, retry_after }
     }
 }
 

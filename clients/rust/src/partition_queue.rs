@@ -1,5 +1,8 @@
 //! The records of one partition, in order, one request at a time, each request numbered: the server knows a repeated one
 //! and gives it the offsets that it had, so a retry never doubles, loses or swaps records.
+//!
+//! A server whose records are in Kafka does not know producers, and refuses numbers. Then nothing is numbered, and what may
+//! have been stored is not sent again: its outcome is unknown.
 
 use std::{fmt::Write as _, mem, sync::Arc, time::Duration};
 
@@ -47,6 +50,8 @@ pub(crate) struct PartitionQueue {
     http: Arc<Http>,
     options: QueueOptions,
     place: TopicPartition,
+    /// Whether the server knows producers, as far as it has not said otherwise.
+    is_numbered: bool,
     producer_id: u64,
     /// The number of the next record. The server counts with it.
     sequence: u64,
@@ -65,7 +70,7 @@ struct ProducedOffset {
 
 impl PartitionQueue {
     pub(crate) fn new(http: Arc<Http>, options: QueueOptions, place: TopicPartition) -> Self {
-        Self { http, options, place, producer_id: draw_id(), sequence: 0 }
+        Self { http, options, place, is_numbered: true, producer_id: draw_id(), sequence: 0 }
     }
 
     /// Sends what it is told to, until nobody can tell it any more.
@@ -144,6 +149,7 @@ impl PartitionQueue {
     async fn attempt(&self, batch: &[Outgoing], give_up_after: Duration) -> Result<Vec<ProducedOffset>> {
         let topic = utf8_percent_encode(&self.place.topic, NON_ALPHANUMERIC);
         let call = Call::new(Method::POST, format!("/api/topics/{topic}/produce")).text(self.body(batch));
+        let call = if self.is_numbered { call } else { call.once() };
         let answer = self.http.send(call.give_up_after(Some(give_up_after))).await?;
         let produced: Produced = answer.json()?;
         if produced.offsets.len() != batch.len() {
@@ -155,11 +161,14 @@ impl PartitionQueue {
     fn body(&self, batch: &[Outgoing]) -> String {
         let records: usize = batch.iter().map(|record| record.fields.len() + 32).sum();
         let mut body = String::with_capacity(records + 128);
-        let _ = write!(body, "{{\"producer_id\":{},\"epoch\":0,\"sequence\":{}", self.producer_id, self.sequence);
-        if let Some(compression) = self.options.compression {
-            let _ = write!(body, ",\"compression\":\"{compression}\"");
+        body.push('{');
+        if self.is_numbered {
+            let _ = write!(body, "\"producer_id\":{},\"epoch\":0,\"sequence\":{},", self.producer_id, self.sequence);
         }
-        body.push_str(",\"records\":[");
+        if let Some(compression) = self.options.compression {
+            let _ = write!(body, "\"compression\":\"{compression}\",");
+        }
+        body.push_str("\"records\":[");
         for (at, record) in batch.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
             let _ = write!(body, "{comma}{{\"partition\":{}{}}}", self.place.partition, record.fields);
@@ -181,6 +190,10 @@ impl PartitionQueue {
             return batch;
         }
         let repeated = error.api().is_some_and(|api| api.repeated);
+        if self.is_numbered && error.is_api("unsupported") && !repeated {
+            self.is_numbered = false;
+            return batch;
+        }
         if error.is_api("sequence_gap") && self.sequence > 0 && !repeated {
             // The server has forgotten this producer, and what it did know came before this batch's first attempt.
             self.renew();

@@ -35,6 +35,7 @@ impl ClusterConfig {
         CellsConfig {
             client: Records::client_config(&self.kafka),
             prefix: self.kafka.own_topics.clone(),
+            topic_prefix: self.kafka.topic_prefix.clone(),
             cells: self.cells,
             replication: self.kafka.replication,
             address: self.address.clone(),

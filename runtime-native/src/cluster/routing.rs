@@ -89,7 +89,11 @@ impl Cluster {
             Whose::Topics => self.administer(request).await,
             Whose::Front => {
                 let home = &self.node.home;
-                home.freshen(FRONT, &home.front, &request).await?;
+                if home.freshen(FRONT, &home.front, &request).await.is_err() {
+                    // A topic may be gone of which nobody has heard yet.
+                    home.catch_up(&home.front).await?;
+                    home.freshen(FRONT, &home.front, &request).await?;
+                }
                 match home.front.ask_in(request.clone(), form).await {
                     Err(Refusal::TopicNotFound { .. } | Refusal::PartitionNotFound { .. }) => {
                         home.catch_up(&home.front).await?;

@@ -101,6 +101,7 @@ impl Cluster {
             Request::CreateTopic { name, partitions, config } => {
                 // What is wrong with it is said in the same words as anywhere.
                 config.check()?;
+                self.may_have(partitions)?;
                 let done = records.create_topic(&name, partitions, &config).await;
                 (name, done)
             }
@@ -139,11 +140,22 @@ impl Cluster {
 
     async fn grow(&self, name: &TopicName, partitions: u32) -> Result<Result<(), TopicError>, Refusal> {
         let view = self.node.home.front.topic(name).ok_or_else(|| Refusal::TopicNotFound { topic: name.clone() })?;
+        self.may_have(partitions)?;
         if partitions <= view.partitions {
             let (topic, has) = (name.clone(), view.partitions);
             return Err(Refusal::PartitionsCanOnlyGrow { topic, partitions: has, asked: partitions });
         }
         Ok(self.node.home.records.add_partitions(name, partitions).await)
+    }
+
+    /// Whether a topic may have so many partitions.
+    fn may_have(&self, partitions: u32) -> Result<(), Refusal> {
+        let most = self.node.home.config.core.max_partitions_per_topic;
+        if (1..=most).contains(&partitions) {
+            return Ok(());
+        }
+        let (field, value) = ("partitions".to_owned(), i64::from(partitions));
+        Err(Refusal::OutOfRange { field, value, min: 1, max: i64::from(most) })
     }
 
     /// What Kafka says now is known to the front when this returns, and to the cells' cores soon.
@@ -182,6 +194,7 @@ fn refusal(error: &TopicError, name: &TopicName) -> Refusal {
     match error {
         TopicError::Exists => Refusal::TopicExists { topic: name.clone() },
         TopicError::NotFound => Refusal::TopicNotFound { topic: name.clone() },
+        TopicError::Unsupported(what) => Refusal::Unsupported { what: what.clone() },
         TopicError::Refused(why) => Refusal::StorageUnavailable {
             error: StorageError::Failed(format!("Kafka refuses it: {why}")),
             applied: Applied::Nothing,

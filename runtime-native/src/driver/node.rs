@@ -54,7 +54,7 @@ impl Driver {
         known.collect()
     }
 
-    /// The logs of which a request needs to know how far they reach.
+    /// The logs of which a request needs to know how far they reach, each once.
     pub(crate) fn logs_touched(&self, request: &Request) -> Vec<LogId> {
         let state = self.lock();
         let core = &state.core;
@@ -90,7 +90,8 @@ impl Driver {
             }
             Request::SetOffsets { group, offsets, .. } => {
                 let named = offsets.iter().filter_map(|at| one((&at.topic, at.partition)));
-                named.chain(of_group(group)).collect()
+                // Most of what is set was committed before.
+                named.chain(of_group(group)).collect::<BTreeSet<_>>().into_iter().collect()
             }
             Request::Consume { consumer, .. }
             | Request::SeekPlace { consumer, .. }

@@ -16,8 +16,11 @@ use takhin_tests::{
     api::values,
     broker::{Broker, Options, program, run_to_its_end},
     client::Client,
+    local_only,
 };
 use tempfile::TempDir;
+
+const WHY_LOCAL: &str = "a backup of records in Kafka is Kafka's business";
 
 fn takhin(directory: &TempDir, arguments: &[&str]) -> (ExitStatus, String) {
     run_to_its_end(Command::new(program()).args(arguments), &directory.path().join("printed"))
@@ -46,6 +49,7 @@ fn restored(directory: &TempDir, file: &str) -> Broker {
 
 #[test]
 fn what_is_restored_is_what_was_there() {
+    local_only!(WHY_LOCAL);
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::start(Options::default());
     let client = broker.client();
@@ -105,6 +109,7 @@ impl Drop for StopAtEnd<'_> {
 
 #[test]
 fn a_backup_under_load_has_no_offset_beyond_its_records() {
+    local_only!(WHY_LOCAL);
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::start(Options::quick());
     let client = broker.client();
@@ -149,6 +154,7 @@ fn a_backup_under_load_has_no_offset_beyond_its_records() {
 
 #[test]
 fn what_is_deleted_while_a_backup_is_taken_is_in_it() {
+    local_only!(WHY_LOCAL);
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::start(Options::quick());
     let client = broker.client();
@@ -199,6 +205,7 @@ fn unchunked(answer: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_directory_is_backed_up_too_and_none_is_overwritten() {
+    local_only!(WHY_LOCAL);
     let directory = TempDir::new().expect("a directory");
     let mut broker = Broker::start(Options::quick());
     let client = broker.client();
@@ -222,6 +229,7 @@ fn a_directory_is_backed_up_too_and_none_is_overwritten() {
 
 #[test]
 fn a_damaged_archive_is_an_error_that_names_the_place() {
+    local_only!(WHY_LOCAL);
     let directory = TempDir::new().expect("a directory");
     let broker = Broker::start(Options::quick());
     let client = broker.client();
@@ -250,6 +258,7 @@ fn a_damaged_archive_is_an_error_that_names_the_place() {
 
 #[test]
 fn records_damaged_before_the_backup_are_told_and_can_be_taken_along() {
+    local_only!(WHY_LOCAL);
     let directory = TempDir::new().expect("a directory");
     let mut broker = Broker::start(Options::quick());
     let client = broker.client();

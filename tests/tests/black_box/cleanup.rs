@@ -10,7 +10,10 @@ use takhin_tests::{
     api::offsets,
     broker::{Broker, Options},
     client::Client,
+    local_only,
 };
+
+const WHY_LOCAL: &str = "when segments end and old records go, and how small segments can be, is Kafka's to say";
 
 fn broker(settings: &Value) -> (Broker, Client) {
     let arguments = vec!["--cleanup-interval-ms=10".into()];
@@ -51,6 +54,7 @@ fn wait_for_start(client: &Client, at_least: u64) -> u64 {
 
 #[test]
 fn records_go_with_age_and_readers_are_told() {
+    local_only!(WHY_LOCAL);
     let (mut broker, client) = broker(&json!({}));
     fill(&client, 60_000);
     let late = client.subscribe("late", &["t"], &json!({}));
@@ -69,6 +73,7 @@ fn records_go_with_age_and_readers_are_told() {
 
 #[test]
 fn records_go_with_size() {
+    local_only!(WHY_LOCAL);
     let (_broker, client) = broker(&json!({"retention_bytes": 2048}));
     fill(&client, 0);
     let start = wait_for_start(&client, 5);
@@ -78,6 +83,7 @@ fn records_go_with_size() {
 
 #[test]
 fn records_of_a_topic_that_only_compacts_do_not_go_with_age_or_size() {
+    local_only!(WHY_LOCAL);
     let (_broker, client) = broker(&json!({"cleanup": "compact", "retention_ms": 0, "retention_bytes": 0}));
     fill(&client, 60_000);
     thread::sleep(Duration::from_millis(100));
@@ -86,6 +92,7 @@ fn records_of_a_topic_that_only_compacts_do_not_go_with_age_or_size() {
 
 #[test]
 fn of_each_key_the_latest_stays_at_its_offset_across_restarts() {
+    local_only!(WHY_LOCAL);
     let (mut broker, client) = broker(&json!({"cleanup": "compact", "compression": "lz4"}));
     for n in 0..120 {
         let record = json!({"key": format!("k{}", n % 4), "value": format!("{n} ").repeat(40)});
@@ -126,6 +133,7 @@ fn fill_segments(client: &Client, key: &str) {
 
 #[test]
 fn a_segment_is_written_to_for_so_long_and_no_longer() {
+    local_only!(WHY_LOCAL);
     // What is still being written is never compacted: so that it is says that a new segment was begun.
     let (_broker, client) = broker(&json!({"cleanup": "compact", "segment_bytes": 134_217_728, "segment_ms": 1000}));
     client.produce("t", &json!([{"key": "k", "value": "old"}]));
@@ -139,6 +147,7 @@ fn a_segment_is_written_to_for_so_long_and_no_longer() {
 
 #[test]
 fn what_is_younger_than_the_lag_is_not_replaced() {
+    local_only!(WHY_LOCAL);
     let (_broker, client) = broker(&json!({"cleanup": "compact", "min_compaction_lag_ms": 3_600_000}));
     fill_segments(&client, "k");
     thread::sleep(Duration::from_millis(200));
@@ -151,6 +160,7 @@ fn what_is_younger_than_the_lag_is_not_replaced() {
 
 #[test]
 fn a_record_without_a_value_goes_once_it_is_old_enough() {
+    local_only!(WHY_LOCAL);
     let (_broker, client) = broker(&json!({"cleanup": "compact", "delete_retention_ms": 3_600_000}));
     client.produce("t", &json!([{"key": "gone", "value": "x".repeat(2000)}]));
     client.produce("t", &json!([{"key": "gone", "value": null}]));

@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use takhin_tests::{
     broker::{free_port, program},
+    engine::Engine,
     keyed::Keyed,
     shell::{takhin, texts},
 };
@@ -37,7 +38,9 @@ fn each_command_takes_the_same_options() {
         "key list",
         &format!("backup -o {archive}"),
     ];
-    for line in lines {
+    // A backup of records in Kafka is Kafka's business.
+    let has_backups = |line: &&str| Engine::of_this_run() == Engine::Local || !line.starts_with("backup");
+    for line in lines.into_iter().filter(has_backups) {
         let said = format!("{line} --server {server} --api-key {admin} --tls-ca {}", path("cert.pem"));
         let (stdout, stderr) = succeeded(&mut takhin(&said));
         assert!(!stdout.is_empty(), "{line}: {stderr}");

@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 use takhin_tests::{
     broker::{Broker, Options},
     client::Client,
+    local_only,
 };
+
+const WHY_LOCAL: &str =
+    "durability is about a disk; nodes that are killed under load have tests of their own (cluster::faults)";
 
 const PARTITIONS: u32 = 3;
 const PRODUCERS: usize = 4;
@@ -197,16 +201,19 @@ fn finish(client: &Client, consumers: &[String], known: &Known) {
 
 #[test]
 fn what_was_acknowledged_survives_kills_when_each_write_is_synced() {
+    local_only!(WHY_LOCAL);
     survives("fsync");
 }
 
 #[test]
 fn what_was_acknowledged_survives_kills_when_writes_are_synced_now_and_then() {
+    local_only!(WHY_LOCAL);
     survives("interval:20");
 }
 
 #[test]
 fn what_was_acknowledged_survives_kills_when_the_system_syncs() {
+    local_only!(WHY_LOCAL);
     survives("os");
 }
 

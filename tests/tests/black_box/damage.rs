@@ -8,7 +8,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use takhin_tests::broker::{Broker, Options};
+use takhin_tests::{
+    broker::{Broker, Options},
+    local_only,
+};
+
+/// Of a node of a cluster nothing lies there.
+const WHY_LOCAL: &str = "it is about the files in a data directory";
 
 const RECORDS: u64 = 600;
 
@@ -118,6 +124,7 @@ fn written(path: &Path) -> usize {
 
 #[test]
 fn the_journal_ends_in_half_a_frame() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     fixture.broker.kill9();
     let journal = fixture.newest("journal");
@@ -133,6 +140,7 @@ fn the_journal_ends_in_half_a_frame() {
 
 #[test]
 fn the_journal_is_cut_in_its_last_frame() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     fixture.broker.kill9();
     let journal = fixture.newest("journal");
@@ -149,6 +157,7 @@ fn the_journal_is_cut_in_its_last_frame() {
 
 #[test]
 fn a_segment_has_lost_its_tail_and_the_journal_has_it() {
+    local_only!(WHY_LOCAL);
     for lost in [1, 100, 5_000, 50_000] {
         let mut fixture = Fixture::new();
         fixture.broker.kill9();
@@ -161,6 +170,7 @@ fn a_segment_has_lost_its_tail_and_the_journal_has_it() {
 
 #[test]
 fn a_segment_is_gone_and_the_journal_has_it() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     fixture.broker.kill9();
     fs::remove_file(fixture.segment("log")).expect("there was a segment");
@@ -170,6 +180,7 @@ fn a_segment_is_gone_and_the_journal_has_it() {
 
 #[test]
 fn garbage_follows_the_last_batch_of_a_segment() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     fixture.broker.kill9();
     let garbage: Vec<u8> = (0..=255).cycle().take(3_000).collect();
@@ -181,6 +192,7 @@ fn garbage_follows_the_last_batch_of_a_segment() {
 
 #[test]
 fn a_byte_of_a_segment_is_flipped_and_the_journal_has_it() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     fixture.broker.kill9();
     let segment = fixture.segment("log");
@@ -192,6 +204,7 @@ fn a_byte_of_a_segment_is_flipped_and_the_journal_has_it() {
 /// After a clean stop the journal is no longer needed, so what is damaged then is lost; but only that.
 #[test]
 fn a_byte_of_a_segment_is_flipped_and_nobody_has_it() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     assert!(fixture.broker.terminate().success());
     fixture.broker.restart();
@@ -245,6 +258,7 @@ fn a_byte_of_a_segment_is_flipped_and_nobody_has_it() {
 
 #[test]
 fn indexes_are_made_anew() {
+    local_only!(WHY_LOCAL);
     for clean in [true, false] {
         for extensions in [&["index"][..], &["timeindex"], &["index", "timeindex"]] {
             let mut fixture = Fixture::new();
@@ -266,6 +280,7 @@ fn indexes_are_made_anew() {
 
 #[test]
 fn indexes_that_hold_nonsense_lead_nobody_astray() {
+    local_only!(WHY_LOCAL);
     for extension in ["index", "timeindex"] {
         for damage in
             [|path: &Path| cut_off(path, 3), |path: &Path| append(path, &[0xff; 24]), |path: &Path| flip(path, 5)]
@@ -281,6 +296,7 @@ fn indexes_that_hold_nonsense_lead_nobody_astray() {
 
 #[test]
 fn the_snapshot_before_a_damaged_one_is_used() {
+    local_only!(WHY_LOCAL);
     for damage in [
         |path: &Path| cut_off(path, 30),
         |path: &Path| flip(path, 40),
@@ -301,6 +317,7 @@ fn the_snapshot_before_a_damaged_one_is_used() {
 
 #[test]
 fn what_was_not_finished_is_removed_and_strangers_are_moved_aside() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     assert!(fixture.broker.terminate().success());
     let leftovers =
@@ -329,6 +346,7 @@ fn refused(fixture: &Fixture) -> String {
 
 #[test]
 fn one_directory_is_served_by_one_server() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     let said = refused(&fixture);
     let directory = fixture.broker.data_dir();
@@ -338,6 +356,7 @@ fn one_directory_is_served_by_one_server() {
 
 #[test]
 fn a_format_from_the_future_is_refused() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     assert!(fixture.broker.terminate().success());
     let manifest = fixture.path("takhin.json");
@@ -352,6 +371,7 @@ fn a_format_from_the_future_is_refused() {
 
 #[test]
 fn a_manifest_that_is_missing_or_damaged_is_told() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     assert!(fixture.broker.terminate().success());
     let manifest = fixture.path("takhin.json");
@@ -367,6 +387,7 @@ fn a_manifest_that_is_missing_or_damaged_is_told() {
 
 #[test]
 fn without_any_snapshot_a_server_does_not_pretend_to_be_empty() {
+    local_only!(WHY_LOCAL);
     let mut fixture = Fixture::new();
     for _ in 0..3 {
         assert!(fixture.broker.terminate().success());

@@ -10,8 +10,11 @@ use takhin_tests::{
     api::{offsets, values},
     broker::{Broker, Options},
     client::Client,
+    local_only,
 };
 use tempfile::TempDir;
+
+const WHY_LOCAL: &str = "it is about the disk with the data directory";
 
 /// Runs the test of this name anew, in its own mount namespace, or `test` if it is there already.
 fn with_mounts_of_its_own(name: &str, test: impl FnOnce()) {
@@ -163,11 +166,13 @@ fn goes_on_when_there_is_room_again(durability: &str) {
 
 #[test]
 fn writes_go_on_when_there_is_room_again() {
+    local_only!(WHY_LOCAL);
     with_mounts_of_its_own("writes_go_on_when_there_is_room_again", || goes_on_when_there_is_room_again("fsync"));
 }
 
 #[test]
 fn writes_that_the_system_syncs_go_on_when_there_is_room_again() {
+    local_only!(WHY_LOCAL);
     with_mounts_of_its_own("writes_that_the_system_syncs_go_on_when_there_is_room_again", || {
         goes_on_when_there_is_room_again("os");
     });
@@ -176,6 +181,7 @@ fn writes_that_the_system_syncs_go_on_when_there_is_room_again() {
 /// A commit can't be kept either; it is refused, and not kept waiting.
 #[test]
 fn what_must_be_kept_is_refused_while_there_is_no_room() {
+    local_only!(WHY_LOCAL);
     with_mounts_of_its_own("what_must_be_kept_is_refused_while_there_is_no_room", || {
         let disk = SmallDisk::new(90);
         let broker = disk.broker("fsync");
@@ -203,6 +209,7 @@ fn what_must_be_kept_is_refused_while_there_is_no_room() {
 /// serves what it has. With room it is as it was.
 #[test]
 fn a_start_without_room_harms_nothing() {
+    local_only!(WHY_LOCAL);
     with_mounts_of_its_own("a_start_without_room_harms_nothing", || {
         let disk = SmallDisk::new(90);
         let mut broker = disk.broker("fsync");
@@ -226,6 +233,7 @@ fn a_start_without_room_harms_nothing() {
 /// Stopping needs room for a last note. Without it the server ends all the same, and nothing is lost.
 #[test]
 fn a_stop_without_room_loses_nothing() {
+    local_only!(WHY_LOCAL);
     with_mounts_of_its_own("a_stop_without_room_loses_nothing", || {
         let disk = SmallDisk::new(90);
         let mut broker = disk.broker("fsync");

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use takhin_tests::broker::{Broker, Options};
+use takhin_tests::{
+    broker::{Broker, Options},
+    local_only,
+};
 
 /// Every sample, by its name with its labels.
 fn samples(text: &str) -> BTreeMap<String, f64> {
@@ -17,6 +20,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 
 #[test]
 fn what_happened_is_counted_and_what_is_there_is_told() {
+    local_only!("it shows the figures of a disk, too, which a node has none of");
     let broker = Broker::start(Options::default());
     let client = broker.client();
     client.post("/api/topics", &json!({"name": "orders", "partitions": 2}));

@@ -53,18 +53,19 @@ fn everything_is_paused_where_nothing_is_named() {
 fn what_cannot_be_paused_is_refused() {
     let (_broker, client, consumer) = broker();
     for verb in ["pause", "resume"] {
+        let other = format!("not-subscribed-to-{verb}");
         let ask = |body| {
             let (status, answer) = client.post(&format!("{consumer}/{verb}"), &body);
             (status, answer["code"].as_str().unwrap_or_default().to_owned())
         };
         assert_eq!(ask(json!({"partitions": {"t": [2]}})), (404, "partition_not_found".to_owned()));
-        assert_eq!(ask(json!({"partitions": {"u": [0]}})), (404, "topic_not_found".to_owned()));
+        assert_eq!(ask(json!({"partitions": {&other: [0]}})), (404, "topic_not_found".to_owned()));
         assert_eq!(ask(json!({"partitions": {"t": [-1]}})), (422, "out_of_range".to_owned()));
         assert_eq!(ask(json!({"partitions": {}})), (422, "empty".to_owned()));
         assert_eq!(ask(json!({"topics": {"t": [0]}})), (400, "unknown_field".to_owned()));
-        client.create_topic("u", 1);
-        assert_eq!(ask(json!({"partitions": {"u": [0]}})), (409, "partition_not_assigned".to_owned()));
-        assert_eq!(client.delete("/api/topics/u").0, 200);
+        client.create_topic(&other, 1);
+        assert_eq!(ask(json!({"partitions": {&other: [0]}})), (409, "partition_not_assigned".to_owned()));
+        assert_eq!(client.delete(&format!("/api/topics/{other}")).0, 200);
         let nobody = "/api/consumers/00000000-0000-0000-0000-000000000000";
         assert_eq!(client.post(&format!("{nobody}/{verb}"), &json!({})).1["code"], "consumer_not_found");
     }

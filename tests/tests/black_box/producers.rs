@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use takhin_tests::{
     broker::{Broker, Options},
     client::{Client, Whole},
+    local_only,
 };
+
+const WHY_LOCAL: &str = "Kafka has no means to recognise a producer's or a request's records";
 
 const PRODUCE: &str = "/api/topics/t/produce";
 
@@ -45,6 +48,7 @@ fn end(client: &Client, partition: usize) -> Value {
 
 #[test]
 fn a_record_is_appended_where_it_is_expected_or_not_at_all() {
+    local_only!("Kafka has no means for an expected offset");
     let (_broker, client) = broker(Options::quick(), 2);
     let at = |offset: i64| client.post(PRODUCE, &json!({"records": [{"partition": 1}], "expected_offset": offset}));
     assert_eq!(place(at(0)), (0, false));
@@ -57,6 +61,7 @@ fn a_record_is_appended_where_it_is_expected_or_not_at_all() {
 
 #[test]
 fn of_many_writers_at_one_offset_exactly_one_wins() {
+    local_only!("Kafka has no means for an expected offset");
     let (broker, client) = broker(Options::default(), 1);
     for offset in 0..10 {
         let body = json!({"records": [{"value": "v"}], "expected_offset": offset});
@@ -73,6 +78,7 @@ fn of_many_writers_at_one_offset_exactly_one_wins() {
 
 #[test]
 fn a_batch_that_comes_again_is_recognised_before_and_after_a_kill() {
+    local_only!(WHY_LOCAL);
     for durability in ["fsync", "os"] {
         let options = Options { durability: Some(durability.into()), ..Options::default() };
         let (mut broker, client) = broker(options, 2);
@@ -97,6 +103,7 @@ fn a_batch_that_comes_again_is_recognised_before_and_after_a_kill() {
 
 #[test]
 fn a_newer_epoch_fences_the_older() {
+    local_only!(WHY_LOCAL);
     let (mut broker, client) = broker(Options::quick(), 1);
     assert_eq!(place(send(&client, 7, 0, 0, &["a"])), (0, false));
     assert_eq!(place(send(&client, 7, 1, 0, &["b"])), (1, false));
@@ -108,6 +115,7 @@ fn a_newer_epoch_fences_the_older() {
 
 #[test]
 fn an_idempotency_key_makes_one_request_safe_to_repeat() {
+    local_only!(WHY_LOCAL);
     let (mut broker, client) = broker(Options::quick(), 4);
     // Without keys and partitions: a repetition has to find the partition again.
     let body = json!({"records": [{"value": "a"}, {"value": "b"}, {"value": "c", "partition": 3}]});
@@ -145,6 +153,7 @@ fn ends(client: &Client) -> Vec<Value> {
 
 #[test]
 fn an_idempotency_key_used_for_something_else_is_refused_whole() {
+    local_only!(WHY_LOCAL);
     let (mut broker, client) = broker(Options::quick(), 4);
     let to = |partitions: &[u32]| {
         let records: Vec<_> =
@@ -177,6 +186,7 @@ fn an_idempotency_key_used_for_something_else_is_refused_whole() {
 
 #[test]
 fn a_key_whose_records_would_go_elsewhere_by_now_is_refused() {
+    local_only!(WHY_LOCAL);
     let (_broker, client) = broker(Options::quick(), 1);
     let body = json!({"records": (0..20).map(|n| json!({"key": format!("k{n}")})).collect::<Vec<_>>()});
     assert_eq!(keyed(&client, "k", &body).status, 200);
@@ -189,6 +199,7 @@ fn a_key_whose_records_would_go_elsewhere_by_now_is_refused() {
 
 #[test]
 fn a_request_that_was_half_done_is_done_when_it_is_repeated() {
+    local_only!(WHY_LOCAL);
     let (broker, client) = broker(Options::quick(), 2);
     assert_eq!(client.patch("/api/topics/t", &json!({"segment_bytes": 1024})).0, 200);
     let filling = json!({"records": [{"value": "x".repeat(2000), "partition": 1}]});
@@ -220,6 +231,7 @@ fn a_request_that_was_half_done_is_done_when_it_is_repeated() {
 
 #[test]
 fn many_repetitions_at_once_append_once() {
+    local_only!(WHY_LOCAL);
     let (broker, client) = broker(Options::default(), 1);
     let body = json!({"records": [{"value": "once"}]});
     let answers: Vec<Whole> = thread::scope(|scope| {

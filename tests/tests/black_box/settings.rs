@@ -3,7 +3,10 @@
 use std::process::Command;
 
 use serde_json::json;
-use takhin_tests::broker::{self, Broker, Options};
+use takhin_tests::{
+    broker::{self, Broker, Options},
+    local_only,
+};
 use tempfile::TempDir;
 
 fn with_environment(variables: &[(&str, &str)]) -> Options {
@@ -21,6 +24,7 @@ fn subscribed_to_nothing(auto_create: &str) -> (u16, Option<usize>) {
 
 #[test]
 fn a_variable_without_a_value_is_as_good_as_none() {
+    local_only!("a node has no durability of its own to tell of");
     let names = ["TAKHIN_LISTEN", "TAKHIN_DATA_DIR", "TAKHIN_DURABILITY", "TAKHIN_AUTO_CREATE_TOPICS", "TAKHIN_LOG"];
     let broker = Broker::start(with_environment(&names.map(|name| (name, ""))));
     assert!(broker.log().contains("synced to disk before each answer (fsync)"), "{}", broker.log());

@@ -10,6 +10,7 @@ use takhin_tests::{
     api::values,
     broker::{Broker, Options},
     client::Client,
+    local_only,
 };
 
 fn started(partitions: u32) -> (Broker, Client) {
@@ -125,6 +126,7 @@ fn what_stands_before_a_wrong_line_is_stored_and_nothing_behind_it() {
 
 #[test]
 fn an_upload_sent_again_stores_what_was_not_stored() {
+    local_only!("Kafka has no means to recognise a producer's records");
     let (mut broker, client) = started(3);
     let line = |n: u32| {
         if n.is_multiple_of(2) {
@@ -156,6 +158,7 @@ fn an_upload_sent_again_stores_what_was_not_stored() {
 
 #[test]
 fn an_upload_of_one_partition_goes_on_where_it_was_told_that_it_is() {
+    local_only!("Kafka has no means to recognise a producer's records");
     let (_broker, client) = started(2);
     let text = |from: u32, to: u32| (from..to).map(|n| n.to_string() + "\n").collect::<String>();
     let query = |sequence: u32| format!("?value_format=line&partition=1&producer_id=3&sequence={sequence}");
@@ -197,6 +200,7 @@ fn a_slow_feed_is_stored_as_it_comes_and_an_unfinished_line_never() {
 
 #[test]
 fn a_client_that_reads_nothing_while_it_writes_gets_its_answer() {
+    local_only!("60,000 appends one after the other take minutes there");
     let (_broker, client) = started(1);
     let mut live = Live::begin(&client, "?value_format=line&batch_records=1");
     let many = "x\n".repeat(1_000);
@@ -253,6 +257,7 @@ fn what_is_wrong_with_an_upload_is_said_before_it_begins() {
 
 #[test]
 fn a_line_that_is_too_large_is_no_duplicate() {
+    local_only!("Kafka has no means to recognise a producer's records");
     let (_broker, client) = started(1);
     let large = "x".repeat((1 << 20) + 1);
     for producer in ["", "&producer_id=7&sequence=0&partition=0"] {

@@ -10,3 +10,4 @@ mod first_steps;
 mod load;
 mod lost_answers;
 mod nodes;
+mod topic_prefix;

@@ -1,11 +1,17 @@
 //! Some nodes of a cluster of its own.
 
-use std::{env, thread, time::Duration};
+use std::{
+    env,
+    process::{Command, ExitStatus},
+    thread,
+    time::Duration,
+};
 
 use takhin_tests::{
-    broker::{Broker, Options, free_port},
+    broker::{Broker, Options, free_port, program, run_to_its_end},
     client::Client,
 };
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::door::Door;
@@ -33,6 +39,19 @@ pub(crate) fn brokers() -> String {
 impl Nodes {
     /// Starts so many, of a cluster that nobody had before, and returns once each has its share of the cells.
     pub(crate) fn start(count: usize) -> Self {
+        Self::start_of(count, options)
+    }
+
+    /// The same, and the cluster has topics of its own: those that begin with [`Self::topic_prefix`].
+    pub(crate) fn start_with_prefix(count: usize) -> Self {
+        Self::start_of(count, |name| {
+            let mut options = options(name);
+            options.arguments.push(format!("--topic-prefix={name}."));
+            options
+        })
+    }
+
+    fn start_of(count: usize, options: impl Fn(&str) -> Options) -> Self {
         let name = format!("test-{}", Uuid::new_v4().simple());
         let all: Vec<Options> = (0..count).map(|_| options(&name, free_port())).collect();
         Self::of(name, all)
@@ -53,6 +72,21 @@ impl Nodes {
         let nodes = Self { nodes: all.into_iter().map(Broker::start).collect(), name };
         nodes.settle();
         nodes
+    }
+
+    /// What the topics of a cluster with a prefix begin with in Kafka.
+    pub(crate) fn topic_prefix(&self) -> String {
+        format!("{}.", self.name)
+    }
+
+    /// Starts another node of the cluster, with this argument unless it is empty, which is to end by itself; and gives how it
+    /// did, and what it printed.
+    pub(crate) fn start_another(&self, argument: &str) -> (ExitStatus, String) {
+        let directory = TempDir::new().expect("a temporary directory can be made");
+        let mut command = Command::new(program());
+        command.args(["serve", "--listen=127.0.0.1:0", "--data-dir"]).arg(directory.path().join("data"));
+        command.args(options(&self.name).arguments).args(Some(argument).filter(|argument| !argument.is_empty()));
+        run_to_its_end(&mut command, &directory.path().join("log"))
     }
 
     /// Waits until each node has its share of the cells.

@@ -10,3 +10,4 @@ mod losing_way;
 mod producing;
 mod readme;
 mod server;
+mod unnumbered;

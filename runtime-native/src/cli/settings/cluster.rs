@@ -3,6 +3,10 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
+use takhin_core::TopicName;
+
+/// Something is to be left for the names of topics, of which Kafka takes 249 bytes.
+const MAX_TOPIC_PREFIX_BYTES: usize = 100;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "A cluster on Kafka")]
@@ -24,6 +28,11 @@ pub(in crate::cli) struct ClusterSettings {
     /// the names of all topics do that no client sees. Clusters with different ones can share a Kafka
     #[arg(long, env = "TAKHIN_CLUSTER_PREFIX", default_value = "__takhin.", value_name = "PREFIX")]
     cluster_prefix: String,
+
+    /// What is put before the names of clients' topics in Kafka, as in shop.: the topic orders is shop.orders there, and only
+    /// topics that begin with it are seen. It is the same for all nodes, and can't be changed once the cluster is made
+    #[arg(long, env = "TAKHIN_TOPIC_PREFIX", value_name = "PREFIX")]
+    topic_prefix: Option<String>,
 
     /// Over how many cells groups are spread, when the cluster is made. It can't be changed later
     #[arg(
@@ -123,11 +132,28 @@ impl ClusterSettings {
         if !self.cluster_prefix.starts_with("__") {
             conflicts.push(format!("cluster-prefix is {}, and is to begin with __", self.cluster_prefix));
         }
+        conflicts.extend(self.wrong_with_topic_prefix());
         if kafka && self.cell_lease_ms >= self.node_timeout_ms {
             let (lease, timeout) = (self.cell_lease_ms, self.node_timeout_ms);
             conflicts.push(format!("cell-lease-ms is {lease}, and is to be less than node-timeout-ms, {timeout}"));
         }
         conflicts
+    }
+
+    fn wrong_with_topic_prefix(&self) -> Option<String> {
+        let prefix = self.topic_prefix.as_ref().filter(|prefix| !prefix.is_empty())?;
+        let wrong = if self.engine == EngineKind::Local {
+            "is set, and engine is local".to_owned()
+        } else if prefix.starts_with("__") {
+            format!("is {prefix}: topics that begin with __ are hidden")
+        } else if prefix.len() > MAX_TOPIC_PREFIX_BYTES {
+            format!("has {} bytes, and {MAX_TOPIC_PREFIX_BYTES} is the most", prefix.len())
+        } else {
+            // With a letter behind it, it is a name.
+            let error = TopicName::new(&format!("{prefix}t")).err()?;
+            format!("is {prefix:?}: {error}")
+        };
+        Some(format!("topic-prefix {wrong}"))
     }
 }
 
@@ -153,6 +179,7 @@ mod node {
             let kafka = KafkaConfig {
                 brokers: self.brokers.clone().unwrap_or_default(),
                 properties: self.properties()?,
+                topic_prefix: self.topic_prefix.clone().unwrap_or_default(),
                 own_topics: self.cluster_prefix.clone(),
                 cache_bytes: self.kafka_cache_bytes,
                 replication: self.replication,

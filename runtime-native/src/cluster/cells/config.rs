@@ -21,6 +21,9 @@ pub struct CellsConfig {
     pub client: ClientConfig,
     /// What the names of the cluster's own topics and group begin with, such as `takhin.`.
     pub prefix: String,
+    /// What is before the names of clients' topics in Kafka. The cluster keeps what it was made with, and a node that is told
+    /// otherwise is none of it.
+    pub topic_prefix: String,
     /// How many cells the cluster is made with, at least 1. One that is there has as many as it was made with.
     pub cells: u32,
     /// On how many brokers each of the topics is kept; [`None`] for three, or as many as there are. Counts only when the
@@ -71,6 +74,14 @@ pub enum CellsError {
     /// The cluster was made by a later version.
     #[error("the cluster's settings are of version {0}, which this node does not know")]
     Version(u32),
+    /// The cluster's topics have other names.
+    #[error("the cluster was made with the topic prefix {made:?}, and this node is given {given:?}")]
+    TopicPrefix {
+        /// What it was made with.
+        made: String,
+        /// What this node was told.
+        given: String,
+    },
     /// The system gave no thread, no randomness.
     #[error("{0}")]
     System(String),

@@ -3,7 +3,7 @@
 //! ```text
 //!   node-6f1c..   {"v":1,"address":"http://10.0.0.1:9080","date":1790000000000}    every 10 s; no value: it has stopped
 //!   cell-12       {"v":1,"epoch":812,"node":"6f1c.."}                              whenever a node takes a cell over
-//!   settings      {"v":1,"secret":".."}                                            the first one counts
+//!   settings      {"v":1,"secret":"..","topic_prefix":"shop."}                     the first one counts
 //! ```
 //!
 //! It is where to ask first and nothing more: who owns a cell is decided by its journal.
@@ -67,11 +67,14 @@ struct CellRecord {
 pub(super) struct Settings {
     pub(super) v: u32,
     pub(super) secret: String,
+    /// What is before the names of clients' topics in Kafka.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) topic_prefix: String,
 }
 
 impl Settings {
-    pub(super) fn new(secret: String) -> Self {
-        Self { v: VERSION, secret }
+    pub(super) fn new(secret: String, topic_prefix: String) -> Self {
+        Self { v: VERSION, secret, topic_prefix }
     }
 
     pub(super) fn is_known(&self) -> bool {

@@ -103,7 +103,7 @@ impl Cells {
         let (queue, messages) = channel();
         let mut outbox = Outbox::start(config.producer_client(), &names, queue.clone())?;
         let following = follow(&config, node, cells, &queue)?;
-        let settings = settings(&following.known, &mut outbox, config.timeout)?;
+        let settings = settings(&following.known, &mut outbox, &config)?;
 
         let awaited = Arc::new(Awaited::new(cells));
         let (leases, stats) = (Arc::new(Leases::new(cells)), Arc::new(CellsStats::default()));
@@ -274,18 +274,27 @@ fn spawn(name: &str, what: impl FnOnce() + Send + 'static) -> Result<(), CellsEr
 }
 
 /// The settings of the cluster: the first that anybody wrote. Whoever finds none draws some, and goes by what comes first.
-fn settings(known: &Receiver<Known>, outbox: &mut Outbox, timeout: Duration) -> Result<Settings, CellsError> {
+fn settings(known: &Receiver<Known>, outbox: &mut Outbox, config: &CellsConfig) -> Result<Settings, CellsError> {
+    let timeout = config.timeout;
     let late = |_| CellsError::Late("reading the settings of the cluster", timeout);
     let mut settings = known.recv_timeout(timeout).map_err(late)?;
     if settings.is_none() {
         let mut secret = [0_u8; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(|error| CellsError::System(format!("no randomness: {error}")))?;
-        outbox.notice(Notice::settings(&Settings::new(BASE64_URL_SAFE_NO_PAD.encode(secret))));
+        let mine = Settings::new(BASE64_URL_SAFE_NO_PAD.encode(secret), config.topic_prefix.clone());
+        outbox.notice(Notice::settings(&mine));
     }
     let until = Instant::now() + timeout;
     while settings.is_none() {
         settings = known.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(late)?;
     }
     let settings = settings.ok_or(CellsError::Late("reading the settings of the cluster", timeout))?;
-    if settings.is_known() { Ok(settings) } else { Err(CellsError::Version(settings.v)) }
+    if !settings.is_known() {
+        return Err(CellsError::Version(settings.v));
+    }
+    if settings.topic_prefix != config.topic_prefix {
+        let (made, given) = (settings.topic_prefix, config.topic_prefix.clone());
+        return Err(CellsError::TopicPrefix { made, given });
+    }
+    Ok(settings)
 }

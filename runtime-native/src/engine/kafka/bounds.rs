@@ -1,21 +1,22 @@
 //! Where logs begin and end, as their leaders say now: a few requests for any number of logs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     topic_partition_list::{Offset as ClientOffset, TopicPartitionListElem},
 };
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use rustc_hash::FxHashSet;
+use takhin_core::{LogId, Offset, response::Bounds};
 
-use super::{client::Context, error::KafkaError};
+use super::{client::Context, error::KafkaError, names::KafkaName};
 
 /// Asks for the first offset of each, and for the first that is not stable: records behind it may still be taken back with
 /// their transaction. Logs of which there is no answer are left out, unless there is none at all.
 pub(super) fn bounds(
     client: &BaseConsumer<Context>,
-    logs: &[(LogId, TopicName)],
+    logs: &[(LogId, KafkaName)],
     timeout: Duration,
 ) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
     // The end last: it is the one that moves, and what moved until then is seen.
@@ -25,10 +26,29 @@ pub(super) fn bounds(
     Ok(both.filter_map(|((log, _), (start, end))| Some((*log, Bounds { start: start?, end: end? }))).collect())
 }
 
+/// The same. If some don't answer, the client learns anew who leads them, for the next time: it may have heard last of the topic
+/// when it had fewer partitions, and would go by that for minutes.
+pub(super) fn bounds_anew(
+    client: &BaseConsumer<Context>,
+    logs: &[(LogId, KafkaName)],
+    timeout: Duration,
+) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+    let found = bounds(client, logs, timeout);
+    let known: FxHashSet<LogId> = found.iter().flatten().map(|(log, _)| *log).collect();
+    let missing: BTreeSet<&str> =
+        logs.iter().filter(|(log, _)| !known.contains(log)).map(|(_, name)| &**name).collect();
+    for name in missing {
+        if let Err(error) = client.fetch_metadata(Some(name), timeout) {
+            tracing::debug!(name, %error, "nothing is learnt of a topic; it may be gone");
+        }
+    }
+    found
+}
+
 /// Asks for the first offsets alone.
 pub(super) fn starts(
     client: &BaseConsumer<Context>,
-    logs: &[(LogId, TopicName)],
+    logs: &[(LogId, KafkaName)],
     timeout: Duration,
 ) -> Result<Vec<(LogId, Offset)>, KafkaError> {
     let starts = offsets(client, logs, ClientOffset::Beginning, timeout)?;
@@ -39,7 +59,7 @@ pub(super) fn starts(
 pub(super) fn at_time(
     client: &BaseConsumer<Context>,
     log: LogId,
-    name: &TopicName,
+    name: &KafkaName,
     timestamp_ms: i64,
     timeout: Duration,
 ) -> Result<Option<Offset>, KafkaError> {
@@ -51,7 +71,7 @@ pub(super) fn at_time(
 /// In the order of `logs`.
 fn offsets(
     client: &BaseConsumer<Context>,
-    logs: &[(LogId, TopicName)],
+    logs: &[(LogId, KafkaName)],
     wanted: ClientOffset,
     timeout: Duration,
 ) -> Result<Vec<Option<Offset>>, KafkaError> {

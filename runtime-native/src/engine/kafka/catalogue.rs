@@ -27,6 +27,7 @@ use super::{
     KafkaConfig, RecordsStats,
     client::Context,
     error::KafkaError,
+    names::{KafkaName, Names},
     native::{Described, describe_topics},
     settings,
 };
@@ -55,6 +56,7 @@ pub struct CatalogueTopic {
     pub partitions: u32,
     /// How its logs are kept, as far as that can be told in our words. The default where it could not be asked for.
     pub config: TopicConfig,
+    pub(super) in_kafka: KafkaName,
 }
 
 impl Catalogue {
@@ -93,12 +95,13 @@ impl Cataloguer {
     /// Looks once, and then in a thread of its own until it is told to stop.
     pub(super) fn start(
         config: &KafkaConfig,
+        names: Names,
         admin: Arc<AdminClient<Context>>,
         stats: Arc<RecordsStats>,
     ) -> Result<Self, KafkaError> {
         let mut look = Look {
             admin,
-            hidden: config.own_topics.clone(),
+            names,
             timeout: config.timeout,
             settings: HashMap::new(),
             missed: HashMap::new(),
@@ -164,7 +167,7 @@ pub(super) fn no_thread(error: &io::Error) -> KafkaError {
 /// The thread's own.
 struct Look {
     admin: Arc<AdminClient<Context>>,
-    hidden: String,
+    names: Names,
     timeout: Duration,
     settings: HashMap<TopicId, (TopicConfig, Instant)>,
     /// What is missing, and since when.
@@ -223,21 +226,21 @@ impl Look {
     fn look(&mut self, before: &Catalogue, changed: &[TopicName]) -> Result<Catalogue, KafkaError> {
         let metadata = self.admin.inner().fetch_metadata(None, self.timeout)?;
         let names: Vec<&str> =
-            metadata.topics().iter().map(MetadataTopic::name).filter(|name| self.shows(name)).collect();
+            metadata.topics().iter().map(MetadataTopic::name).filter(|name| self.names.shown(name).is_some()).collect();
         let (described, unclear) = if names.is_empty() {
             (Vec::new(), Vec::new())
         } else if self.is_mock {
-            let shown = metadata.topics().iter().filter(|topic| self.shows(topic.name()));
+            let shown = metadata.topics().iter().filter(|topic| self.names.shown(topic.name()).is_some());
             (shown.map(|topic| Described::without_id(topic.name(), topic.partitions().len())).collect(), Vec::new())
         } else {
             describe_topics(self.admin.inner(), &names, self.timeout)?
         };
         let mut topics = BTreeMap::new();
         for topic in described {
-            // What can't be named in a request can't be shown either.
-            let Ok(name) = TopicName::new(&topic.name) else { continue };
-            let id = topic_id(&topic.name, topic.uuid);
-            topics.insert(name, CatalogueTopic { id, partitions: topic.partitions, config: TopicConfig::default() });
+            let Some(name) = self.names.shown(&topic.name) else { continue };
+            let (id, in_kafka) = (topic_id(&topic.name, topic.uuid), KafkaName::from(topic.name.as_str()));
+            let (partitions, config) = (topic.partitions, TopicConfig::default());
+            topics.insert(name, CatalogueTopic { id, partitions, config, in_kafka });
         }
         self.keep_what_may_be_there(&mut topics, before, &unclear, changed);
         self.add_settings(&mut topics, changed);
@@ -258,7 +261,7 @@ impl Look {
             if topics.contains_key(name) {
                 continue;
             }
-            let is_unclear = unclear.iter().any(|it| **it == **name);
+            let is_unclear = unclear.iter().any(|it| **it == *topic.in_kafka);
             let since = self.missed.get(name).copied().unwrap_or(now);
             if is_unclear || now.duration_since(since) < EVERY {
                 topics.insert(name.clone(), topic.clone());
@@ -268,24 +271,18 @@ impl Look {
         self.missed = missed;
     }
 
-    fn shows(&self, name: &str) -> bool {
-        let own = !self.hidden.is_empty() && name.starts_with(&self.hidden);
-        !own && !name.starts_with("__") && TopicName::new(name).is_ok()
-    }
-
     fn add_settings(&mut self, topics: &mut BTreeMap<TopicName, CatalogueTopic>, changed: &[TopicName]) {
         let now = Instant::now();
         let is_due = |(name, topic): &(&TopicName, &CatalogueTopic)| {
             let known = self.settings.get(&topic.id);
             changed.contains(name) || known.is_none_or(|(_, asked)| now.duration_since(*asked) >= SETTINGS_EVERY)
         };
-        let due: Vec<TopicName> = topics.iter().filter(is_due).map(|(name, _)| name.clone()).collect();
-        for names in due.chunks(SETTINGS_AT_ONCE) {
-            let found = self.ask_settings(names);
-            for name in names {
-                let Some(topic) = topics.get(name) else { continue };
+        let due: Vec<&CatalogueTopic> = topics.iter().filter(is_due).map(|(_, topic)| topic).collect();
+        for some in due.chunks(SETTINGS_AT_ONCE) {
+            let found = self.ask_settings(some);
+            for topic in some {
                 let known = self.settings.get(&topic.id).map(|(config, _)| *config);
-                let config = found.get::<str>(name).copied().or(known).unwrap_or_default();
+                let config = found.get::<str>(&topic.in_kafka).copied().or(known).unwrap_or_default();
                 self.settings.insert(topic.id, (config, now));
             }
         }
@@ -300,11 +297,12 @@ impl Look {
         }
     }
 
-    fn ask_settings(&self, names: &[TopicName]) -> HashMap<String, TopicConfig> {
+    /// By their names in Kafka.
+    fn ask_settings(&self, topics: &[&CatalogueTopic]) -> HashMap<String, TopicConfig> {
         if self.is_mock {
             return HashMap::new();
         }
-        let specifiers: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let specifiers: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(&topic.in_kafka)).collect();
         let options = AdminOptions::new().request_timeout(Some(self.timeout));
         let asked = self.runtime.block_on(self.admin.describe_configs(&specifiers, &options));
         let resources = asked.unwrap_or_else(|error| {

@@ -10,11 +10,12 @@ use std::{
 };
 
 use rdkafka::error::RDKafkaErrorCode;
-use takhin_core::{LogId, Offset, TopicName};
+use takhin_core::{LogId, Offset};
 
 use super::{
     KafkaConfig, RecordsStats, bounds,
     client::{Fetching, reader},
+    names::KafkaName,
     native::{Message, Messages, Source, Stream},
     run::{Packer, Run},
 };
@@ -59,7 +60,7 @@ impl fmt::Debug for Pool {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) part: &'a ReadPart,
-    pub(super) name: &'a TopicName,
+    pub(super) name: &'a KafkaName,
     pub(super) stored: bool,
 }
 
@@ -143,7 +144,7 @@ struct Handle {
 #[derive(Debug)]
 struct Place {
     log: LogId,
-    name: TopicName,
+    name: KafkaName,
     source: Source,
     run: Run,
     /// Whether the run's end was the log's when it was reached.

@@ -41,6 +41,9 @@ pub enum TopicError {
     /// There is none of this name.
     #[error("there is no such topic")]
     NotFound,
+    /// It can't be done with a cluster, whatever its state: this can't.
+    #[error("{0} can't be had in Kafka")]
+    Unsupported(String),
     /// The cluster does not do it. These are its words.
     #[error("{0}")]
     Refused(String),

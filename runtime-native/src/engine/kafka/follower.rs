@@ -15,16 +15,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{consumer::BaseConsumer, error::RDKafkaErrorCode};
 use rustc_hash::FxHashMap;
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use takhin_core::{LogId, Offset, response::Bounds};
 
 use super::{
     Inner, RecordsStats, bounds,
     catalogue::{Cataloguer, no_thread},
-    client::Fetching,
+    client::{Context, Fetching},
     cold::Pool,
     error::KafkaError,
+    names::KafkaName,
     native::{Message, Messages, Source, Stream},
     run::Packer,
     tails::{Tail, Tails, Task},
@@ -41,9 +42,9 @@ const STARTS_EVERY: Duration = Duration::from_secs(5);
 const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// What the two threads share.
-#[derive(Debug)]
 pub(super) struct Follower {
     stream: Arc<Stream>,
+    questions: Arc<BaseConsumer<Context>>,
     tails: Arc<Tails>,
     cold: Arc<Pool>,
     catalogue: Cataloguer,
@@ -58,6 +59,7 @@ impl Follower {
     pub(super) fn start(records: &Inner, tasks: Receiver<Task>) -> Result<(), KafkaError> {
         let taking = Arc::new(Self {
             stream: Arc::clone(&records.stream),
+            questions: Arc::clone(&records.questions),
             tails: Arc::clone(&records.tails),
             cold: Arc::clone(&records.cold),
             catalogue: records.catalogue.clone(),
@@ -77,8 +79,10 @@ impl Follower {
         let mut messages = Messages::default();
         while !self.stopped.load(Ordering::Relaxed) {
             self.stream.poll(LOOK_UP, &mut messages);
-            // What its client says of brokers is heard by being asked for.
-            while self.stream.client().poll(Duration::ZERO).is_some() {}
+            // What clients say of brokers is heard by being asked for.
+            for client in [self.stream.client(), &*self.questions] {
+                while client.poll(Duration::ZERO).is_some() {}
+            }
             let mut moved = Vec::new();
             let mut rest = messages.iter().peekable();
             while let Some(first) = rest.peek() {
@@ -181,7 +185,7 @@ impl Follower {
                 known
             });
         }
-        let found = match bounds::bounds(self.stream.client(), &named, self.timeout) {
+        let found = match bounds::bounds(&self.questions, &named, self.timeout) {
             Ok(found) => found,
             Err(error) => {
                 tracing::debug!(%error, "logs can't be followed yet");
@@ -205,11 +209,11 @@ impl Follower {
         self.tails.moved(&begun);
     }
 
-    fn named(&self, logs: impl Iterator<Item = LogId>) -> Vec<(LogId, TopicName)> {
+    fn named(&self, logs: impl Iterator<Item = LogId>) -> Vec<(LogId, KafkaName)> {
         let catalogue = self.catalogue.now();
         let within = logs.filter_map(|log| {
-            let (name, topic) = catalogue.topic(log.topic)?;
-            (log.partition < topic.partitions).then(|| (log, name.clone()))
+            let (_, topic) = catalogue.topic(log.topic)?;
+            (log.partition < topic.partitions).then(|| (log, topic.in_kafka.clone()))
         });
         within.collect()
     }
@@ -254,8 +258,8 @@ impl Follower {
         for tail in &tails {
             self.end(tail);
         }
-        let named: Vec<(LogId, TopicName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
-        let found: FxHashMap<LogId, Bounds> = match bounds::bounds(self.stream.client(), &named, self.timeout) {
+        let named: Vec<(LogId, KafkaName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
+        let found: FxHashMap<LogId, Bounds> = match bounds::bounds(&self.questions, &named, self.timeout) {
             Ok(found) => found.into_iter().collect(),
             Err(error) => {
                 tracing::debug!(%error, "logs can't be followed again yet");
@@ -298,8 +302,8 @@ impl Follower {
 
     fn look_at_starts(&self) {
         let tails = self.tails.all();
-        let named: Vec<(LogId, TopicName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
-        match bounds::starts(self.stream.client(), &named, self.timeout) {
+        let named: Vec<(LogId, KafkaName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
+        match bounds::starts(&self.questions, &named, self.timeout) {
             Ok(starts) => {
                 let moved = starts.into_iter().filter_map(|(log, start)| {
                     let tail = self.tails.get(log)?;

@@ -25,6 +25,7 @@ mod client;
 mod cold;
 mod error;
 mod follower;
+mod names;
 mod native;
 mod producer;
 mod run;
@@ -37,11 +38,11 @@ mod topics;
 
 use std::{
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use rdkafka::{ClientConfig, admin::AdminClient};
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use rdkafka::{ClientConfig, admin::AdminClient, consumer::BaseConsumer};
+use takhin_core::{LogId, Offset, response::Bounds};
 use tokio::sync::watch;
 
 use self::{
@@ -49,6 +50,7 @@ use self::{
     client::Context,
     cold::{Pool, Wanted},
     follower::Follower,
+    names::{KafkaName, Names},
     native::Stream,
     producer::Appender,
     tails::{Tails, Task},
@@ -64,6 +66,10 @@ pub use self::{
 
 /// How long a read at the end of a log waits for the thread that follows before it asks for itself.
 const WAIT_FOR_FOLLOWER: Duration = Duration::from_millis(300);
+/// How long logs may be without a leader until they are taken for logs that have none.
+const WAIT_FOR_LEADERS: Duration = Duration::from_secs(2);
+/// How long is waited until brokers are asked again who did not answer for all logs.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// What a look for a time reads at once.
 const LOOKUP_BYTES: usize = 256 << 10;
 
@@ -74,6 +80,9 @@ pub struct KafkaConfig {
     pub brokers: String,
     /// What is passed on to the client as it is: `security.protocol`, `sasl.mechanism`, `ssl.ca.location` and so on.
     pub properties: Vec<(String, String)>,
+    /// What is put before the names of topics in Kafka. Only topics that begin with it are seen, and without it. Nothing: all
+    /// are seen, under their names.
+    pub topic_prefix: String,
     /// What the names of topics begin with that are our own, and are not shown. Nothing: there are none.
     pub own_topics: String,
     /// How much of the ends of logs is kept in memory.
@@ -101,12 +110,16 @@ pub struct Records {
 
 struct Inner {
     config: KafkaConfig,
+    names: Names,
     admin: Arc<AdminClient<Context>>,
     catalogue: Cataloguer,
     appender: Appender,
     tails: Arc<Tails>,
-    /// The client that follows, for questions.
+    /// The client that follows.
     stream: Arc<Stream>,
+    /// A client that fetches nothing: a broker answers one request of a connection after the other, so a question would wait
+    /// behind a fetch that waits for records.
+    questions: Arc<BaseConsumer<Context>>,
     cold: Arc<Pool>,
     stats: Arc<RecordsStats>,
 }
@@ -119,10 +132,10 @@ impl std::fmt::Debug for Inner {
 
 impl Inner {
     /// What the log's topic is called, and the largest batch that it takes.
-    fn target(&self, log: LogId) -> Option<(TopicName, i64)> {
+    fn target(&self, log: LogId) -> Option<(KafkaName, i64)> {
         let catalogue = self.catalogue.now();
-        let (name, topic) = catalogue.topic(log.topic)?;
-        (log.partition < topic.partitions).then(|| (name.clone(), topic.config.max_message_bytes))
+        let (_, topic) = catalogue.topic(log.topic)?;
+        (log.partition < topic.partitions).then(|| (topic.in_kafka.clone(), topic.config.max_message_bytes))
     }
 }
 
@@ -142,13 +155,16 @@ impl Records {
         let stats = Arc::new(RecordsStats::default());
         let admin: AdminClient<Context> = client::client_config(config).create_with_context(Context::default())?;
         let admin = Arc::new(admin);
-        let catalogue = Cataloguer::start(config, Arc::clone(&admin), Arc::clone(&stats))?;
+        let names = Names::new(&config.topic_prefix, &config.own_topics);
+        let catalogue = Cataloguer::start(config, names.clone(), Arc::clone(&admin), Arc::clone(&stats))?;
         let (tasks, to_do) = mpsc::channel();
         let tails = Arc::new(Tails::new(config.cache_bytes, tasks, Arc::clone(&stats)));
         let appender = Appender::new(config, Arc::clone(&tails), Arc::clone(&stats))?;
         let stream = Arc::new(Stream::new(Arc::new(client::reader(config, follower::FETCHING)?))?);
+        let questions = Arc::new(client::reader(config, follower::FETCHING)?);
         let cold = Arc::new(Pool::new(config, Arc::clone(&stats)));
-        let inner = Inner { config: config.clone(), admin, catalogue, appender, tails, stream, cold, stats };
+        let config = config.clone();
+        let inner = Inner { config, names, admin, catalogue, appender, tails, stream, questions, cold, stats };
         Follower::start(&inner, to_do)?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -269,8 +285,7 @@ impl Records {
     /// As for [`Records::read`], except [`ReadError::WouldBlock`] and [`ReadError::Corrupt`].
     pub fn lookup_time(&self, log: LogId, timestamp_ms: i64, to: Offset) -> Result<Option<(Offset, i64)>, ReadError> {
         let name = self.name_now(log)?;
-        let client = self.inner.stream.client();
-        let found = bounds::at_time(client, log, &name, timestamp_ms, self.inner.config.timeout);
+        let found = bounds::at_time(&self.inner.questions, log, &name, timestamp_ms, self.inner.config.timeout);
         // It may be a marker, or a record of a transaction that was aborted.
         let Some(mut from) = found.map_err(|error| ReadError::Failed(error.to_string()))? else { return Ok(None) };
         let mut chunk = Chunk::default();
@@ -298,12 +313,13 @@ impl Records {
     }
 
     /// Where logs begin and end, asked of the brokers now. The end is the last stable offset. Logs that are not there, or
-    /// have no leader now, are left out.
+    /// still have no leader after a moment, are left out: brokers learn of a new topic, or of a new leader, one after the
+    /// other.
     ///
     /// # Errors
     /// The brokers can't be asked.
     pub async fn bounds(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
-        let named = |records: &Self| -> Vec<(LogId, TopicName)> {
+        let named = |records: &Self| -> Vec<(LogId, KafkaName)> {
             logs.iter().filter_map(|log| Some((*log, records.name_of(*log)?))).collect()
         };
         let mut known = named(self);
@@ -311,9 +327,18 @@ impl Records {
             self.refresh().await?;
             known = named(self);
         }
-        let (stream, timeout) = (Arc::clone(&self.inner.stream), self.inner.config.timeout);
-        let asked = tokio::task::spawn_blocking(move || bounds::bounds(stream.client(), &known, timeout));
-        asked.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())))
+        let give_up = Instant::now() + WAIT_FOR_LEADERS;
+        let known: Arc<[_]> = known.into();
+        loop {
+            let (client, timeout) = (Arc::clone(&self.inner.questions), self.inner.config.timeout);
+            let logs = Arc::clone(&known);
+            let asked = tokio::task::spawn_blocking(move || bounds::bounds_anew(&client, &logs, timeout));
+            let found = asked.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
+            if found.as_ref().is_ok_and(|found| found.len() == known.len()) || Instant::now() >= give_up {
+                return found;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
 
     /// Somebody waits at the ends of these logs: they are followed for the next minute. Costs little for those that are
@@ -333,12 +358,12 @@ impl Records {
         &self.inner.stats
     }
 
-    fn name_of(&self, log: LogId) -> Option<TopicName> {
+    fn name_of(&self, log: LogId) -> Option<KafkaName> {
         self.inner.target(log).map(|(name, _)| name)
     }
 
     /// The same, looking again if it is unknown.
-    fn name_now(&self, log: LogId) -> Result<TopicName, ReadError> {
+    fn name_now(&self, log: LogId) -> Result<KafkaName, ReadError> {
         if let Some(name) = self.name_of(log) {
             return Ok(name);
         }

@@ -20,13 +20,14 @@ use rdkafka::{
     message::{DeliveryResult, Header, Message, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
 };
-use takhin_core::{LogId, Offset, TopicName};
+use takhin_core::{LogId, Offset};
 
 use super::{
     Appended, KafkaConfig, RecordsStats,
     catalogue::no_thread,
     client::{Context, client_config},
     error::KafkaError,
+    names::KafkaName,
     native::certainly_not_written,
     run::Block,
     tails::Tails,
@@ -109,7 +110,7 @@ impl Appender {
 
     /// Appends the batch to `log`, whose topic is called `name` and takes batches of so many bytes. `done` is called once,
     /// from another thread or this one.
-    pub(super) fn append(&self, log: LogId, (name, limit): (&TopicName, i64), batch: EncodedBatch, done: Done) {
+    pub(super) fn append(&self, log: LogId, (name, limit): (&KafkaName, i64), batch: EncodedBatch, done: Done) {
         let (bytes, count) = (batch.unpacked_bytes(), batch.records() as usize);
         if !self.shared.admit(bytes, count) {
             self.shared.stats.appends_overloaded.inc();
@@ -149,7 +150,7 @@ impl Line {
     }
 
     /// Hands the records over. How many were not taken, and why.
-    fn hand_over(&self, name: &TopicName, account: &Arc<Account>) -> Option<(usize, Failure)> {
+    fn hand_over(&self, name: &KafkaName, account: &Arc<Account>) -> Option<(usize, Failure)> {
         let mut client = match self.client() {
             Ok(client) => client,
             Err(error) => return Some((account.count, Failure::of(error.to_string()))),
@@ -248,7 +249,7 @@ impl From<&ClientError> for Failure {
 
 fn send(
     producer: &BaseProducer<Delivery>,
-    name: &TopicName,
+    name: &KafkaName,
     partition: i32,
     record: &RecordRef<'_>,
     account: &Arc<Account>,

@@ -8,11 +8,10 @@ use super::error::TopicError;
 /// What to set, all of it: what a topic is shown to have is what it has.
 ///
 /// # Errors
-/// [`TopicError::Refused`] if it asks for what is the cluster's to say.
+/// [`TopicError::Unsupported`] if it asks for what is the cluster's to say.
 pub(super) fn of_config(config: &TopicConfig) -> Result<Vec<(&'static str, String)>, TopicError> {
     if config.durability != TopicDurability::Server {
-        let why = "when an append is acknowledged is for the cluster to say: durability can't be set for a topic";
-        return Err(TopicError::Refused(why.to_owned()));
+        return Err(TopicError::Unsupported("the durability of a topic, which is the cluster's to say,".to_owned()));
     }
     let cleanup = match config.cleanup {
         Cleanup::Delete => "delete",

@@ -15,10 +15,11 @@ use std::{
 };
 
 use rustc_hash::FxHashMap;
-use takhin_core::{LogId, Offset, TopicName, response::Bounds};
+use takhin_core::{LogId, Offset, response::Bounds};
 
 use super::{
     RecordsStats,
+    names::KafkaName,
     native::Source,
     run::{Block, Run, Selection},
 };
@@ -43,7 +44,7 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) struct Tail {
     pub(super) log: LogId,
-    pub(super) name: TopicName,
+    pub(super) name: KafkaName,
     /// Until when, in milliseconds after the node's beginning.
     until_ms: AtomicU64,
     state: Mutex<State>,
@@ -172,7 +173,7 @@ impl Tails {
     }
 
     /// Begins to follow it at its end.
-    pub(super) fn insert(&self, log: LogId, name: TopicName, bounds: Bounds) -> Arc<Tail> {
+    pub(super) fn insert(&self, log: LogId, name: KafkaName, bounds: Bounds) -> Arc<Tail> {
         let tail = Arc::new(Tail {
             log,
             name,

@@ -11,6 +11,7 @@ use takhin_core::{TopicConfig, TopicName};
 use super::{
     Catalogue, Records,
     error::{KafkaError, TopicError},
+    names::KafkaName,
     native, settings,
 };
 
@@ -28,11 +29,11 @@ impl Records {
         partitions: u32,
         config: &TopicConfig,
     ) -> Result<(), TopicError> {
-        let pairs = settings::of_config(config)?;
+        let (pairs, in_kafka) = (settings::of_config(config)?, self.inner.names.in_kafka(name)?);
         let partitions =
             i32::try_from(partitions).map_err(|_| TopicError::Refused("too many partitions".to_owned()))?;
         let replication = self.inner.config.replication.map_or(-1, i32::from);
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replication));
+        let topic = NewTopic::new(&in_kafka, partitions, TopicReplication::Fixed(replication));
         let topic = pairs.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
         settle(self.inner.admin.create_topics([&topic], &self.options()).await)?;
         self.until(name, |catalogue| catalogue.topics.contains_key(name)).await
@@ -43,8 +44,9 @@ impl Records {
     /// # Errors
     /// [`TopicError`]
     pub async fn delete_topic(&self, name: &TopicName) -> Result<(), TopicError> {
+        let in_kafka = self.in_kafka(name)?;
         let was = self.inner.catalogue.now().topics.get(name).map(|topic| topic.id);
-        settle(self.inner.admin.delete_topics(&[name], &self.options()).await)?;
+        settle(self.inner.admin.delete_topics(&[&in_kafka], &self.options()).await)?;
         // Somebody may have made it anew in the meantime.
         self.until(name, |catalogue| catalogue.topics.get(name).is_none_or(|topic| Some(topic.id) != was)).await
     }
@@ -54,7 +56,8 @@ impl Records {
     /// # Errors
     /// [`TopicError`]
     pub async fn add_partitions(&self, name: &TopicName, total: u32) -> Result<(), TopicError> {
-        let partitions = NewPartitions::new(name, total as usize);
+        let in_kafka = self.in_kafka(name)?;
+        let partitions = NewPartitions::new(&in_kafka, total as usize);
         settle(self.inner.admin.create_partitions([&partitions], &self.options()).await)?;
         self.until(name, |catalogue| catalogue.topics.get(name).is_none_or(|topic| topic.partitions >= total)).await
     }
@@ -65,7 +68,7 @@ impl Records {
     /// [`TopicError`]
     pub async fn configure_topic(&self, name: &TopicName, config: &TopicConfig) -> Result<(), TopicError> {
         let pairs = settings::of_config(config)?;
-        let (inner, topic) = (self.inner.clone(), name.clone());
+        let (inner, topic) = (self.inner.clone(), self.in_kafka(name)?);
         let asked = tokio::task::spawn_blocking(move || {
             native::alter_topic(inner.admin.inner(), &topic, &pairs, inner.config.timeout)
         });
@@ -75,6 +78,11 @@ impl Records {
         }
         let wanted = *config;
         self.until(name, |catalogue| catalogue.topics.get(name).is_none_or(|topic| topic.config == wanted)).await
+    }
+
+    /// What a topic is called that may be there.
+    fn in_kafka(&self, name: &TopicName) -> Result<KafkaName, TopicError> {
+        self.inner.names.in_kafka(name).map_err(|_| TopicError::NotFound)
     }
 
     fn options(&self) -> AdminOptions {
@@ -124,6 +132,10 @@ fn refusal(code: RDKafkaErrorCode, why: String) -> TopicError {
         | RDKafkaErrorCode::NotController
         | RDKafkaErrorCode::BrokerNotAvailable
         | RDKafkaErrorCode::NetworkException => TopicError::Unavailable(why),
+        RDKafkaErrorCode::InvalidConfig
+        | RDKafkaErrorCode::InvalidPartitions
+        | RDKafkaErrorCode::InvalidTopic
+        | RDKafkaErrorCode::PolicyViolation => TopicError::Unsupported(format!("this, of which Kafka says {why:?},")),
         _ => TopicError::Refused(why),
     }
 }

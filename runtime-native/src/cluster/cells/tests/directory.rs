@@ -72,7 +72,7 @@ fn nodes_of_long_ago_are_not_taken_for_nodes_that_are_there() {
 
 #[test]
 fn the_first_settings_count_and_are_what_compaction_leaves() {
-    let [first, second] = ["one", "two"].map(|secret| Settings::new(secret.to_owned()));
+    let [first, second] = ["one", "two"].map(|secret| Settings::new(secret.to_owned(), String::new()));
     let mut folding = Folding::new(FIRST, 1);
     took(&mut folding, 0, &Notice::settings(&first));
     assert_eq!(folding.take_again(), []);

@@ -70,14 +70,14 @@ fn a_topic_is_made_changed_and_removed_and_every_node_gives_it_the_same_id() {
 
     block_on(records.add_partitions(name, 5)).unwrap();
     assert_eq!(now(&records).unwrap().partitions, 5);
-    assert!(matches!(block_on(records.add_partitions(name, 1)), Err(TopicError::Refused(_))));
+    assert!(matches!(block_on(records.add_partitions(name, 1)), Err(TopicError::Unsupported(_))));
 
     let changed = TopicConfig { compression: Compression::Zstd, retention_ms: -1, ..config };
     block_on(records.configure_topic(name, &changed)).unwrap();
     assert_eq!(now(&records).unwrap().config, changed);
     let impossible = TopicConfig { segment_bytes: 1, ..config };
     let refused = block_on(records.configure_topic(name, &impossible));
-    assert!(matches!(&refused, Err(TopicError::Refused(why)) if why.contains("segment.bytes")), "{refused:?}");
+    assert!(matches!(&refused, Err(TopicError::Unsupported(why)) if why.contains("segment.bytes")), "{refused:?}");
 
     append(&records, topic.log(4), keyed("old")).unwrap();
     block_on(records.delete_topic(name)).unwrap();
@@ -209,7 +209,7 @@ fn records_that_were_compacted_away_leave_holes_that_reads_get_over() {
         append(&records, log, batch).unwrap();
     }
     // What the active segment holds is not compacted, and it is rolled when something comes.
-    let give_up = std::time::Instant::now() + PATIENCE * 3;
+    let give_up = Instant::now() + PATIENCE * 3;
     let mut end = 100;
     loop {
         std::thread::sleep(Duration::from_secs(2));
@@ -223,7 +223,7 @@ fn records_that_were_compacted_away_leave_holes_that_reads_get_over() {
         if all.iter().filter(|(offset, _)| *offset < 100).count() == 2 {
             break;
         }
-        assert!(std::time::Instant::now() < give_up, "the cluster has not compacted it");
+        assert!(Instant::now() < give_up, "the cluster has not compacted it");
     }
     // A read that ends within the hole gets to its end.
     assert_eq!(read_all(&connect(), log, 0, 50), []);

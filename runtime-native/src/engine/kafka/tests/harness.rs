@@ -29,6 +29,7 @@ pub(super) fn config(brokers: &str) -> KafkaConfig {
     KafkaConfig {
         brokers: brokers.to_owned(),
         properties: Vec::new(),
+        topic_prefix: String::new(),
         own_topics: "ours.".to_owned(),
         cache_bytes: 4 << 20,
         replication: None,

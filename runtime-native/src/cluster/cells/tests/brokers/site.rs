@@ -158,6 +158,7 @@ pub(super) fn config(prefix: &str, cells: u32) -> CellsConfig {
     CellsConfig {
         client,
         prefix: prefix.to_owned(),
+        topic_prefix: String::new(),
         cells,
         replication: None,
         // Nobody asks there, but no two have the same.

@@ -100,6 +100,7 @@ fn configurations_that_make_no_sense_are_refused() {
         super::super::super::CellsConfig {
             client,
             prefix,
+            topic_prefix: String::new(),
             cells,
             replication,
             address,
