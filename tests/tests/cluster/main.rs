@@ -7,4 +7,5 @@ mod broker_faults;
 mod faults;
 mod first_steps;
 mod load;
+mod migration;
 mod nodes;
