@@ -401,6 +401,9 @@ pub struct SetOffset {
     pub partition: u32,
     /// Where its members shall begin.
     pub to: OffsetTarget,
+    /// What is to be remembered with it, at most [`MAX_METADATA_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Arc<str>>,
 }
 
 /// Where members of a group shall begin in a partition.

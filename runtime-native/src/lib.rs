@@ -10,7 +10,8 @@
 //!   record    Kafka's record batch, which all of them hand on
 //! ```
 //!
-//! Beside them stand `keys` and `limits`, which http asks who may do what, and how much of it.
+//! Beside them stand `keys` and `limits`, which http asks who may do what, and how much of it; and `migrate`, which moves what
+//! one engine has to the other.
 
 pub mod broker;
 #[cfg(feature = "kafka")]
@@ -20,6 +21,8 @@ pub mod engine;
 pub mod http;
 pub mod keys;
 pub mod limits;
+#[cfg(feature = "kafka")]
+pub mod migrate;
 #[cfg(test)]
 mod near_misses;
 #[cfg(feature = "otel")]

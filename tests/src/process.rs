@@ -70,6 +70,11 @@ impl Process {
         self.wait()
     }
 
+    /// Waits until it ends by itself, for as long as that takes, and returns how it did.
+    pub fn ends(mut self) -> ExitStatus {
+        self.child.wait().expect("a child can be waited for")
+    }
+
     /// Waits until it ends by itself, and returns how it did.
     ///
     /// # Panics

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Error, Group, GroupSummary, Message, OffsetReset, ResetTarget, Result, Topic, TopicPartition, TopicSettings,
+    CommitOffset, Error, Group, GroupSummary, Message, OffsetReset, ResetTarget, Result, Topic, TopicPartition,
+    TopicSettings,
     consumer_options::milliseconds,
     http::{Call, Http},
     message::{WireRecord, messages},
-    partitions::{lists, offset_map},
+    partitions::{ByPartition, lists, offset_map},
 };
 
 /// Topics, groups and single records, without being a consumer.
@@ -221,6 +222,27 @@ impl Admin {
             // Twice would be twice as far.
             call = call.give_up_after(Some(Duration::ZERO));
         }
+        Ok(self.http.send(call).await?.json::<Resets>()?.offsets)
+    }
+
+    /// Sets these offsets of a group that nobody is in, and what is remembered with them: all or none. Makes the group, if it
+    /// isn't there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Admin::reset_offsets`].
+    pub async fn set_offsets(&self, group: &str, offsets: &[CommitOffset]) -> Result<Vec<OffsetReset>> {
+        let (mut next, mut metadata) = (ByPartition::<u64>::new(), ByPartition::<&str>::new());
+        for CommitOffset { at, metadata: text } in offsets {
+            let TopicPartition { topic, partition } = &at.partition;
+            next.entry(topic.clone()).or_default().insert(*partition, at.offset);
+            if let Some(text) = text {
+                metadata.entry(topic.clone()).or_default().insert(*partition, text);
+            }
+        }
+        let body =
+            if metadata.is_empty() { json!({"offsets": next}) } else { json!({"offsets": next, "metadata": metadata}) };
+        let call = Call::new(Method::PUT, format!("{}/offsets", group_path(group))).json(&body)?;
         Ok(self.http.send(call).await?.json::<Resets>()?.offsets)
     }
 

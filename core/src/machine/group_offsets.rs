@@ -3,12 +3,14 @@
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 
 use super::Core;
 use crate::{
-    event::{OffsetTarget, SetOffset},
+    config::in_range,
+    event::{MAX_METADATA_BYTES, OffsetTarget, SetOffset},
     fact::Fact,
     ids::{FactSeq, GroupName, LogId, Offset, RequestId, TopicName},
     planted::planted,
@@ -18,15 +20,15 @@ use crate::{
 
 impl Core {
     pub(super) fn set_offsets(&mut self, request: RequestId, group: GroupName, offsets: &[SetOffset], dry_run: bool) {
-        let offsets = match self.may_set_offsets(&group, offsets) {
-            Ok(offsets) => offsets,
+        let (offsets, metadata) = match self.may_set_offsets(&group, offsets) {
+            Ok(checked) => checked,
             Err(refusal) => return self.refuse(request, refusal),
         };
         let changes = self.changes(&group, offsets.iter().map(|(log, offset)| (*log, Some(*offset))));
         let after = if dry_run && !planted!(self, DryRunIsReal) {
             self.groups.get(&group).map(|group| group.depends_on).unwrap_or_default()
         } else {
-            let fact = Fact::Committed { group: group.clone(), offsets, metadata: BTreeMap::new() };
+            let fact = Fact::Committed { group: group.clone(), offsets, metadata };
             let after = self.record(fact);
             self.note_empty(&group);
             self.depend(&group, after)
@@ -34,7 +36,13 @@ impl Core {
         self.reply_after(request, after, Response::OffsetsSet { group, dry_run, changes });
     }
 
-    fn may_set_offsets(&self, group: &GroupName, offsets: &[SetOffset]) -> Result<BTreeMap<LogId, Offset>, Refusal> {
+    /// The offsets, and what is to be remembered with some of them.
+    #[allow(clippy::type_complexity)]
+    fn may_set_offsets(
+        &self,
+        group: &GroupName,
+        offsets: &[SetOffset],
+    ) -> Result<(BTreeMap<LogId, Offset>, BTreeMap<LogId, Arc<str>>), Refusal> {
         self.may_write()?;
         Self::not_empty("offsets", offsets.is_empty())?;
         let limit = self.config.max_groups;
@@ -43,7 +51,7 @@ impl Core {
         } else if self.durable.groups.len() >= limit as usize {
             return Err(Refusal::TooMany { what: Bounded::Groups, limit });
         }
-        let target = |SetOffset { topic, partition, to }: &SetOffset| {
+        let target = |SetOffset { topic, partition, to, .. }: &SetOffset| {
             let log = self.find_log(topic, *partition)?;
             let bounds = self.logs[&log].bounds;
             let offset = match to {
@@ -58,7 +66,16 @@ impl Core {
             };
             Ok((log, offset))
         };
-        offsets.iter().map(target).collect()
+        let (mut valid, mut metadata) = (BTreeMap::new(), BTreeMap::new());
+        for entry in offsets {
+            let (log, offset) = target(entry)?;
+            valid.insert(log, offset);
+            if let Some(text) = &entry.metadata {
+                in_range("metadata", u32::try_from(text.len()).unwrap_or(u32::MAX), 0, MAX_METADATA_BYTES)?;
+                metadata.insert(log, Arc::clone(text));
+            }
+        }
+        Ok((valid, metadata))
     }
 
     pub(super) fn delete_offsets(&mut self, request: RequestId, group: GroupName, which: &[(TopicName, u32)]) {

@@ -6,6 +6,8 @@ mod client;
 mod config;
 mod key;
 mod listen;
+#[cfg(feature = "kafka")]
+mod migrate;
 mod observers;
 mod reload;
 mod replay;
@@ -53,6 +55,9 @@ enum Command {
     Backup(backup::Backup),
     /// Make a data directory of a backup, or look whether the backup is good
     Restore(backup::Restore),
+    /// Move what a data directory has to a cluster on Kafka: topics, records, groups and their offsets
+    #[cfg(feature = "kafka")]
+    Migrate(migrate::Migrate),
     /// Replay a trace, and show the first step that differs from what was recorded
     Replay(replay::Replay),
     #[command(flatten)]
@@ -76,6 +81,8 @@ pub(crate) fn run() -> ExitCode {
             Command::Simulate(simulate) => simulate.run(),
             Command::Backup(backup) => return Ok(client::exit_code(backup.run(leaf(&asked.matches)))),
             Command::Restore(restore) => return Ok(client::exit_code(restore.run())),
+            #[cfg(feature = "kafka")]
+            Command::Migrate(migrate) => return Ok(client::exit_code(migrate.run())),
             Command::Replay(replay) => replay.run(),
             Command::Client(client) => return Ok(client::exit_code(client.run(clap_command()))),
         }

@@ -102,7 +102,7 @@ mod tests {
 
     const CONSUMER: ConsumerId = ConsumerId(Uuid::from_u128(7));
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_answer_counts_as_arrived_only_once_it_is_known_to_be() {
         let fates = Fates::default();
         assert!(!fates.has_arrived(CONSUMER, RequestId(1)).await, "of which nothing is known");
@@ -118,7 +118,7 @@ mod tests {
         assert!(!fates.has_arrived(CONSUMER, RequestId(2)).await, "another one");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn an_answer_that_was_lost_is_told_until_there_is_another() {
         let fates = Fates::default();
         fates.leaves(CONSUMER, RequestId(1));

@@ -57,6 +57,8 @@ pub use fetch::Fetched;
 use fetch::Form;
 pub use flight::Flight;
 pub use snapshot::SnapshotError;
+#[cfg(feature = "kafka")]
+pub(crate) use start::Stored;
 pub use start::{DriverConfig, StartError, Started, TraceConfig};
 pub use takhin_core::TopicView;
 

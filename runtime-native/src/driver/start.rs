@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use takhin_core::{Config, Fact, FactSeq, LogId, Recovery, TopicId, durable::Durable, response::Bounds};
+use takhin_core::{Boot, Config, Fact, FactSeq, LogId, Recovery, TopicId, durable::Durable, response::Bounds};
 use takhin_simulation::auditor::NewLife;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     recording::Recording,
     snapshot::{self, SnapshotError},
 };
-use crate::engine::local::{DiskRoom, LocalConfig, LogSpec, OpenError, Opening, RecoveryReport};
+use crate::engine::local::{DiskRoom, LocalConfig, LocalEngine, LogSpec, OpenError, Opening, RecoveryReport};
 
 /// What a broker is started with.
 #[derive(Clone, Debug)]
@@ -88,17 +88,7 @@ impl Driver {
     /// See [`StartError`]. Nothing was changed then that a later start would miss.
     pub fn start(config: DriverConfig) -> Result<Started, StartError> {
         let (core_config, data_dir) = (config.core.clone(), config.engine.data_dir.clone());
-        let opening = Opening::open(config.engine)?;
-        let boot = opening.boot();
-        let (recovery, deleted) = recover(config.core, &opening)?;
-        let specs = recovery.logs().flat_map(|spec| {
-            let logs = (0..spec.partitions).map(move |partition| LogId { topic: spec.topic, partition });
-            logs.map(move |log| LogSpec { log, name: spec.name.clone(), config: spec.config })
-        });
-        let opening = opening.with_deleted(deleted);
-        let (engine, bounds, report) = opening.with_logs(&specs.collect::<Vec<_>>())?;
-        let bounds: BTreeMap<LogId, Bounds> =
-            bounds.iter().map(|log| (log.log, Bounds { start: log.start, end: log.end })).collect();
+        let Stored { boot, recovery, engine, bounds, report } = Stored::open(config.core, config.engine)?;
         let clock = Clock::start();
         let TraceConfig { flight_steps, record, audit } = config.trace;
         let at = clock.now();
@@ -123,6 +113,40 @@ impl Driver {
         };
         let driver = Self::live(life).map_err(StartError::Thread)?;
         Ok(Started { driver, report })
+    }
+}
+
+/// A data directory with its state and its logs, of which nothing runs yet.
+pub(crate) struct Stored {
+    /// Which start this is.
+    pub(crate) boot: Boot,
+    /// The state, to be finished.
+    pub(crate) recovery: Recovery,
+    /// The engine, which writes nothing and removes nothing before it is started.
+    pub(crate) engine: LocalEngine,
+    /// Where the logs begin and end.
+    pub(crate) bounds: BTreeMap<LogId, Bounds>,
+    /// What was found.
+    pub(crate) report: RecoveryReport,
+}
+
+impl Stored {
+    /// Opens the data directory and recovers what a crash has left of it.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing was changed then that a later start would miss.
+    pub(crate) fn open(core: Config, engine: LocalConfig) -> Result<Self, StartError> {
+        let opening = Opening::open(engine)?;
+        let boot = opening.boot();
+        let (recovery, deleted) = recover(core, &opening)?;
+        let specs = recovery.logs().flat_map(|spec| {
+            let logs = (0..spec.partitions).map(move |partition| LogId { topic: spec.topic, partition });
+            logs.map(move |log| LogSpec { log, name: spec.name.clone(), config: spec.config })
+        });
+        let opening = opening.with_deleted(deleted);
+        let (engine, bounds, report) = opening.with_logs(&specs.collect::<Vec<_>>())?;
+        let bounds = bounds.iter().map(|log| (log.log, Bounds { start: log.start, end: log.end })).collect();
+        Ok(Self { boot, recovery, engine, bounds, report })
     }
 }
 

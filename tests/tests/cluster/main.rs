@@ -9,5 +9,6 @@ mod faults;
 mod first_steps;
 mod load;
 mod lost_answers;
+mod migration;
 mod nodes;
 mod topic_prefix;

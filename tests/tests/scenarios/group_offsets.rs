@@ -26,8 +26,12 @@ fn date(script: &mut Script, now: i64) {
 }
 
 fn set(script: &mut Script, entries: &[(u32, OffsetTarget)], dry_run: bool) -> RequestId {
-    let entry =
-        |(partition, to): &(u32, OffsetTarget)| SetOffset { topic: topic("orders"), partition: *partition, to: *to };
+    let entry = |(partition, to): &(u32, OffsetTarget)| SetOffset {
+        topic: topic("orders"),
+        partition: *partition,
+        to: *to,
+        metadata: None,
+    };
     let offsets = entries.iter().map(entry).collect();
     script.ask(Request::SetOffsets { group: group("billing"), offsets, dry_run })
 }
@@ -61,6 +65,32 @@ fn targets_stay_within_the_log() {
     let outside = set(&mut script, &[(1, OffsetTarget::Earliest), (0, OffsetTarget::Offset(1))], false);
     assert!(matches!(script.refusal(outside), Refusal::OffsetOutOfRange { .. }));
     insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn what_is_remembered_with_an_offset_stays_until_the_next_one() {
+    let mut script = left_behind();
+    let entry = |partition, offset, metadata: Option<&str>| SetOffset {
+        topic: topic("orders"),
+        partition,
+        to: OffsetTarget::Offset(offset),
+        metadata: metadata.map(Into::into),
+    };
+    let mut remembered = |offsets: Vec<SetOffset>| {
+        let done = script.ask(Request::SetOffsets { group: group("billing"), offsets, dry_run: false });
+        changes(&mut script, done);
+        let asked = script.ask(Request::DescribeGroup { group: group("billing") });
+        let Response::Group(described) = script.answer(asked).expect("it is there") else { panic!() };
+        described.partitions.iter().map(|at| at.metadata.as_deref().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let both = remembered(vec![entry(0, 1, Some("one")), entry(1, 2, Some("two"))]);
+    assert_eq!(both, [Some("one".to_owned()), Some("two".to_owned())]);
+    assert_eq!(remembered(vec![entry(0, 2, None)]), [None, Some("two".to_owned())]);
+    let long = "x".repeat(4_097);
+    let offsets = vec![entry(1, 3, Some(&long))];
+    let refused = script.ask(Request::SetOffsets { group: group("billing"), offsets, dry_run: false });
+    assert!(matches!(script.refusal(refused), Refusal::OutOfRange { .. }));
+    assert_eq!(script.committed("billing"), [(0, 2), (1, 2)]);
 }
 
 #[test]

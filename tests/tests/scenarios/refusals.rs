@@ -79,7 +79,7 @@ fn every_refusal_is_reached() {
         script.ask(Request::DeleteGroup { group: group("billing") }),
         script.ask(Request::SetOffsets {
             group: group("audit"),
-            offsets: vec![SetOffset { topic: topic("orders"), partition: 0, to: OffsetTarget::By(-1) }],
+            offsets: vec![SetOffset { topic: topic("orders"), partition: 0, to: OffsetTarget::By(-1), metadata: None }],
             dry_run: true,
         }),
         script.describe(9),

@@ -57,7 +57,7 @@ impl Connection {
 
     /// A client for a command that goes on for long, and over restarts of the server; but one that can't be reached at
     /// all is said so at once.
-    pub(super) async fn lasting(&self) -> Result<Client, Failure> {
+    pub(in crate::cli) async fn lasting(&self) -> Result<Client, Failure> {
         match self.once()?.admin().health().await {
             Err(error @ (Error::Connection { .. } | Error::UnexpectedAnswer(_))) => Err(error.into()),
             // Whatever it says, it is there.

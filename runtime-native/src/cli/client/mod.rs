@@ -28,6 +28,8 @@ pub(super) use self::{
     failure::Failure,
     output::{OutputOptions, Table, print},
 };
+#[cfg(feature = "kafka")]
+pub(super) use self::{output::Output, stop::Stop};
 
 /// A command that talks to a server.
 #[derive(Debug, Subcommand)]

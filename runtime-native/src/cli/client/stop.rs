@@ -10,7 +10,7 @@ use tokio::{
 
 use super::failure::Failure;
 
-pub(super) struct Stop {
+pub(in crate::cli) struct Stop {
     interrupt: Signal,
     terminate: Signal,
     /// Where the output is a pipe or a terminal; a file has no end that could be closed.
@@ -19,7 +19,7 @@ pub(super) struct Stop {
 
 impl Stop {
     /// At a signal.
-    pub(super) fn at_signals() -> Result<Self, Failure> {
+    pub(in crate::cli) fn at_signals() -> Result<Self, Failure> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Self { interrupt, terminate, output: None })
     }
@@ -34,7 +34,7 @@ impl Stop {
     }
 
     /// Returns once the command shall end. May be dropped and asked again.
-    pub(super) async fn wanted(&mut self) {
+    pub(in crate::cli) async fn wanted(&mut self) {
         let output = &self.output;
         let closed = async {
             match output {

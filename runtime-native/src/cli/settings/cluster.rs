@@ -158,8 +158,11 @@ impl ClusterSettings {
 }
 
 #[cfg(feature = "kafka")]
+pub(in crate::cli) use node::properties;
+
+#[cfg(feature = "kafka")]
 mod node {
-    use std::{fs, time::Duration};
+    use std::{fs, path::Path, time::Duration};
 
     use takhin::{cluster::ClusterConfig, engine::kafka::KafkaConfig};
     use takhin_core::Config;
@@ -178,7 +181,7 @@ mod node {
         ) -> Result<ClusterConfig, String> {
             let kafka = KafkaConfig {
                 brokers: self.brokers.clone().unwrap_or_default(),
-                properties: self.properties()?,
+                properties: properties(self.kafka_properties.as_deref())?,
                 topic_prefix: self.topic_prefix.clone().unwrap_or_default(),
                 own_topics: self.cluster_prefix.clone(),
                 cache_bytes: self.kafka_cache_bytes,
@@ -197,20 +200,20 @@ mod node {
                 audit,
             })
         }
+    }
 
-        /// The properties in the file, if there is one.
-        fn properties(&self) -> Result<Vec<(String, String)>, String> {
-            let Some(path) = &self.kafka_properties else { return Ok(Vec::new()) };
-            let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let lines = (1..).zip(text.lines().map(str::trim));
-            let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-            let property = |(number, line): (usize, &str)| {
-                let (key, value) = line
-                    .split_once('=')
-                    .ok_or_else(|| format!("{}:{number}: expected a key, = and a value", path.display()))?;
-                Ok((key.trim().to_owned(), value.trim().to_owned()))
-            };
-            lines.map(property).collect()
-        }
+    /// The properties in the file, if there is one.
+    pub(in crate::cli) fn properties(path: Option<&Path>) -> Result<Vec<(String, String)>, String> {
+        let Some(path) = path else { return Ok(Vec::new()) };
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let lines = (1..).zip(text.lines().map(str::trim));
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let property = |(number, line): (usize, &str)| {
+            let (key, value) = line
+                .split_once('=')
+                .ok_or_else(|| format!("{}:{number}: expected a key, = and a value", path.display()))?;
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        };
+        lines.map(property).collect()
     }
 }

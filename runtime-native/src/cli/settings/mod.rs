@@ -22,6 +22,8 @@ use clap::{Arg, Args, Command};
 
 pub(super) use access::range_u32;
 pub(super) use cluster::EngineKind;
+#[cfg(feature = "kafka")]
+pub(super) use cluster::properties;
 pub(super) use file::{Problem, SettingsFile};
 pub(super) use observing::{LogFormat, Observing};
 pub(super) use origin::{Found, found};

@@ -23,10 +23,12 @@ mod bounds;
 mod catalogue;
 mod client;
 mod cold;
+mod copying;
 mod error;
 mod follower;
 mod names;
 mod native;
+mod outgoing;
 mod producer;
 mod run;
 mod settings;
@@ -60,6 +62,7 @@ use crate::record::EncodedBatch;
 
 pub use self::{
     catalogue::{Catalogue, CatalogueTopic},
+    copying::{Copier, CopyError, Flight},
     error::{KafkaError, TopicError},
     stats::{RecordsCounts, RecordsStats},
 };
@@ -351,6 +354,17 @@ impl Records {
     /// called from several threads, one at a time, and must neither wait nor call this function.
     pub fn on_moved(&self, moved: impl Fn(&[(LogId, Bounds)]) + Send + Sync + 'static) {
         self.inner.tails.listen(Box::new(moved));
+    }
+
+    /// The id that the cluster has given itself.
+    ///
+    /// # Errors
+    /// The brokers can't be asked.
+    pub async fn cluster_id(&self) -> Result<String, KafkaError> {
+        let (admin, timeout) = (Arc::clone(&self.inner.admin), self.inner.config.timeout);
+        let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_cluster_id(timeout)).await;
+        let id = asked.map_err(|error| KafkaError::Request(error.to_string()))?;
+        id.ok_or_else(|| KafkaError::Request("the cluster does not say which it is".to_owned()))
     }
 
     /// What has been done so far.

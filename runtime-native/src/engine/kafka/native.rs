@@ -339,14 +339,14 @@ pub(super) fn describe_topics(
 pub(super) fn alter_topic(
     client: &Client<Context>,
     name: &str,
-    settings: &[(&str, String)],
+    settings: &[(&str, Option<String>)],
     timeout: Duration,
 ) -> Result<Result<(), (RDKafkaErrorCode, String)>, KafkaError> {
     let nul = |_| KafkaError::Request("a NUL in a setting".to_owned());
     let name = CString::new(name).map_err(nul)?;
-    let pairs: Vec<(CString, CString)> = settings
+    let pairs: Vec<(CString, Option<CString>)> = settings
         .iter()
-        .map(|(name, value)| Ok((CString::new(*name)?, CString::new(value.as_str())?)))
+        .map(|(name, value)| Ok((CString::new(*name)?, value.as_deref().map(CString::new).transpose()?)))
         .collect::<Result<_, std::ffi::NulError>>()
         .map_err(nul)?;
     let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS;
@@ -357,9 +357,11 @@ pub(super) fn alter_topic(
             let topic = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
             let mut resource = sys::rd_kafka_ConfigResource_new(topic, name.as_ptr());
             for (name, value) in &pairs {
-                let set = sys::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
-                let error =
-                    sys::rd_kafka_ConfigResource_add_incremental_config(resource, name.as_ptr(), set, value.as_ptr());
+                use sys::rd_kafka_AlterConfigOpType_t::{
+                    RD_KAFKA_ALTER_CONFIG_OP_TYPE_DELETE as UNSET, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET as SET,
+                };
+                let (how, value) = value.as_ref().map_or((UNSET, ptr::null()), |value| (SET, value.as_ptr()));
+                let error = sys::rd_kafka_ConfigResource_add_incremental_config(resource, name.as_ptr(), how, value);
                 if !error.is_null() {
                     sys::rd_kafka_error_destroy(error);
                 }

@@ -17,8 +17,8 @@ use rdkafka::{
     ClientContext, Timestamp,
     config::{ClientConfig, RDKafkaLogLevel},
     error::{KafkaError as ClientError, RDKafkaErrorCode},
-    message::{DeliveryResult, Header, Message, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
+    message::{DeliveryResult, Message},
+    producer::{BaseProducer, Producer, ProducerContext},
 };
 use takhin_core::{LogId, Offset};
 
@@ -29,6 +29,7 @@ use super::{
     error::KafkaError,
     names::KafkaName,
     native::certainly_not_written,
+    outgoing::outgoing,
     run::Block,
     tails::Tails,
 };
@@ -254,20 +255,7 @@ fn send(
     record: &RecordRef<'_>,
     account: &Arc<Account>,
 ) -> Result<(), Failure> {
-    let mut wire = BaseRecord::with_opaque_to(name, Arc::clone(account)).partition(partition);
-    // The client takes a time of 0 for none, as it does one that is missing.
-    wire.timestamp = (record.timestamp_ms >= 0).then_some(record.timestamp_ms.max(1));
-    wire.key = record.key;
-    wire.payload = record.value;
-    if record.headers.len() > 0 {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (name, value) in record.headers.clone() {
-            let name = std::str::from_utf8(name).ok().filter(|name| !name.contains('\0'));
-            let key = name.ok_or_else(|| Failure::of("a header's name is no text that Kafka takes".to_owned()))?;
-            headers = headers.insert(Header { key, value });
-        }
-        wire.headers = Some(headers);
-    }
+    let wire = outgoing(name, partition, record, Arc::clone(account)).map_err(|why| Failure::of(why.to_owned()))?;
     producer.send(wire).map_err(|(error, _)| Failure::from(&error))
 }
 

@@ -67,17 +67,24 @@ impl Records {
     /// # Errors
     /// [`TopicError`]
     pub async fn configure_topic(&self, name: &TopicName, config: &TopicConfig) -> Result<(), TopicError> {
-        let pairs = settings::of_config(config)?;
+        let pairs = settings::of_config(config)?.into_iter().map(|(key, value)| (key, Some(value)));
+        self.alter(name, pairs.collect()).await?;
+        let wanted = *config;
+        self.until(name, |catalogue| catalogue.topics.get(name).is_none_or(|topic| topic.config == wanted)).await
+    }
+
+    /// Sets some of a topic's settings, in Kafka's words; without a value as Kafka has it where nothing is set.
+    pub(super) async fn alter(
+        &self,
+        name: &TopicName,
+        pairs: Vec<(&'static str, Option<String>)>,
+    ) -> Result<(), TopicError> {
         let (inner, topic) = (self.inner.clone(), self.in_kafka(name)?);
         let asked = tokio::task::spawn_blocking(move || {
             native::alter_topic(inner.admin.inner(), &topic, &pairs, inner.config.timeout)
         });
-        match asked.await.map_err(|error| TopicError::Unavailable(error.to_string()))?? {
-            Ok(()) => {}
-            Err((code, why)) => return Err(refusal(code, why)),
-        }
-        let wanted = *config;
-        self.until(name, |catalogue| catalogue.topics.get(name).is_none_or(|topic| topic.config == wanted)).await
+        let altered = asked.await.map_err(|error| TopicError::Unavailable(error.to_string()))??;
+        altered.map_err(|(code, why)| refusal(code, why))
     }
 
     /// What a topic is called that may be there.

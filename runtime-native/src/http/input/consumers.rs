@@ -3,13 +3,12 @@
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use takhin_core::{
-    BatchId, CommitOffset, ConsumerId, Generation, MAX_METADATA_BYTES, PollLimits, RecordFormat, Refusal, Request,
-    TopicName,
+    BatchId, CommitOffset, ConsumerId, Generation, PollLimits, RecordFormat, Refusal, Request, TopicName,
 };
 use uuid::Uuid;
 
 use super::{
-    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, with_metadata},
     one_of::OneOf,
 };
 use crate::http::{
@@ -101,23 +100,10 @@ fn commit_bounds(object: &mut Schema) {
 impl Commit {
     /// The commit that it asks for. No offsets at all is what was delivered.
     pub(crate) fn check(self, consumer: ConsumerId) -> Result<Request, ApiError> {
-        let entries = self.offsets.unwrap_or_default().check("offsets")?;
-        let mut offsets: Vec<CommitOffset> = Vec::with_capacity(entries.len());
-        let mut metadata = self.metadata.unwrap_or_default().check("metadata")?;
-        for OffsetEntry { topic, partition, offset } in entries {
-            let text = metadata.remove(&(topic.clone(), partition));
-            if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_METADATA_BYTES as usize) {
-                let field = format!("metadata.{topic}.{partition}");
-                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-                return Err(ApiError::out_of_range(&field, bytes, 0, MAX_METADATA_BYTES.into()));
-            }
-            offsets.push(CommitOffset { topic, partition, offset, metadata: text.map(Into::into) });
-        }
-        if let Some((topic, partition)) = metadata.into_keys().next() {
-            let field = format!("metadata.{topic}.{partition}");
-            let message = format!("{field}: there is no offset of that partition to be committed with it");
-            return Err(ApiError::unacceptable("metadata_without_offset", &field, message));
-        }
+        let entries = with_metadata(self.offsets.unwrap_or_default(), self.metadata.unwrap_or_default())?;
+        let offset =
+            |(OffsetEntry { topic, partition, offset }, metadata)| CommitOffset { topic, partition, offset, metadata };
+        let offsets: Vec<CommitOffset> = entries.into_iter().map(offset).collect();
         Ok(Request::Commit {
             consumer,
             offsets: (!offsets.is_empty()).then_some(offsets),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use takhin_core::{OffsetTarget, Refusal, SetOffset, TopicName};
 
 use super::{
-    offsets::{OffsetEntry, OffsetMap, PartitionMap, topic_names},
+    offsets::{OffsetEntry, OffsetMap, PartitionMap, TextMap, topic_names, with_metadata},
     one_of::OneOf,
 };
 use crate::http::{
@@ -33,6 +33,8 @@ pub(crate) struct Reset {
     timestamp_ms: Option<i64>,
     /// Each partition's own offset, as in `{"orders": {"0": 5}}`.
     offsets: Option<OffsetMap>,
+    /// What to remember with some of `offsets`, as in `{"orders": {"0": "text"}}`, at most 4,096 bytes each.
+    metadata: Option<TextMap>,
     /// All partitions of these topics. Without it, and without `partitions`, all that have a committed offset.
     #[schemars(with = "Option<Vec<TopicName>>")]
     topics: Option<Vec<String>>,
@@ -46,7 +48,7 @@ pub(crate) struct Reset {
 fn reset_shapes(object: &mut Schema) {
     by_default(object, "dry_run", false);
     property(object, "topics")["minItems"] = 1.into();
-    let mut shapes: Vec<Vec<&str>> = vec![vec!["offsets"]];
+    let mut shapes: Vec<Vec<&str>> = vec![vec!["offsets"], vec!["offsets", "metadata"]];
     for place in ["to", "offset", "by", "timestamp_ms"] {
         shapes.extend([vec![place], vec![place, "topics"], vec![place, "partitions"]]);
     }
@@ -115,18 +117,23 @@ impl Reset {
                 return Err(ApiError::malformed("missing_field", message).with("field", "to"));
             }
             (Some(first), Some(second)) => return Err(conflict(second, first)),
+            (Some(first), None) if first != "offsets" && self.metadata.is_some() => {
+                return Err(conflict("metadata", first));
+            }
             (Some(_), None) => {}
         }
         if let Some(offsets) = self.offsets {
             if let Some(field) = named(self.topics.is_some(), self.partitions.is_some()) {
                 return Err(conflict(field, "offsets"));
             }
-            let set = |OffsetEntry { topic, partition, offset }| SetOffset {
+            let set = |(OffsetEntry { topic, partition, offset }, metadata)| SetOffset {
                 topic,
                 partition,
                 to: OffsetTarget::Offset(offset),
+                metadata,
             };
-            return Ok((Where::Given(offsets.check("offsets")?.into_iter().map(set).collect()), self.dry_run));
+            let entries = with_metadata(offsets, self.metadata.unwrap_or_default())?;
+            return Ok((Where::Given(entries.into_iter().map(set).collect()), self.dry_run));
         }
         let which = which(self.topics, self.partitions)?;
         let to = match (self.to, self.offset, self.by, self.timestamp_ms) {
@@ -179,5 +186,17 @@ mod tests {
             let error = object::<Reset>(json!({"to": value}).to_string().as_bytes()).expect_err("no string");
             assert_eq!((error.code(), &error.details()["field"]), ("invalid_field", &json!("to")), "{value}");
         }
+    }
+
+    #[test]
+    fn metadata_goes_with_offsets_of_their_own_alone() {
+        let refused = |body: serde_json::Value| {
+            let reset = object::<Reset>(body.to_string().as_bytes()).expect("it has the right form");
+            reset.check().expect_err("it is refused").code().to_owned()
+        };
+        let metadata = json!({"orders": {"1": "invoice 17"}});
+        assert_eq!(refused(json!({"to": "earliest", "metadata": metadata})), "conflicting_fields");
+        let offsets = json!({"orders": {"0": 5}});
+        assert_eq!(refused(json!({"offsets": offsets, "metadata": metadata})), "metadata_without_offset");
     }
 }

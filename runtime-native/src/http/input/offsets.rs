@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     marker::PhantomData,
+    sync::Arc,
 };
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -84,6 +85,30 @@ impl OffsetMap {
         }
         Ok(entries)
     }
+}
+
+/// An offset, and what is to be remembered with it.
+pub(crate) type Noted = (OffsetEntry, Option<Arc<str>>);
+
+/// Offsets, and what is to be remembered with some of them; `metadata` is the field where that stands.
+pub(crate) fn with_metadata(offsets: OffsetMap, metadata: TextMap) -> Result<Vec<Noted>, ApiError> {
+    let mut metadata = metadata.check("metadata")?;
+    let mut entries = Vec::new();
+    for entry in offsets.check("offsets")? {
+        let text = metadata.remove(&(entry.topic.clone(), entry.partition));
+        if let Some(bytes) = text.as_ref().map(String::len).filter(|bytes| *bytes > MAX_METADATA_BYTES as usize) {
+            let field = format!("metadata.{}.{}", entry.topic, entry.partition);
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            return Err(ApiError::out_of_range(&field, bytes, 0, MAX_METADATA_BYTES.into()));
+        }
+        entries.push((entry, text.map(Into::into)));
+    }
+    if let Some((topic, partition)) = metadata.into_keys().next() {
+        let field = format!("metadata.{topic}.{partition}");
+        let message = format!("{field}: there is no offset of that partition to go with it");
+        return Err(ApiError::unacceptable("metadata_without_offset", &field, message));
+    }
+    Ok(entries)
 }
 
 impl PartitionMap {

@@ -68,13 +68,13 @@ pub(super) async fn set_offsets(
         }
         Where::Each(which, to) => {
             let partitions = app.which(&group, which, may_read).await?.into_iter();
-            partitions.map(|(topic, partition)| SetOffset { topic, partition, to }).collect()
+            partitions.map(|(topic, partition)| SetOffset { topic, partition, to, metadata: None }).collect()
         }
         Where::Time(which, timestamp_ms) => {
             let mut offsets = Vec::new();
             for (topic, partition) in app.which(&group, which, may_read).await? {
                 let to = OffsetTarget::Offset(app.offset_at(&topic, partition, timestamp_ms).await?);
-                offsets.push(SetOffset { topic, partition, to });
+                offsets.push(SetOffset { topic, partition, to, metadata: None });
             }
             offsets
         }

@@ -40,7 +40,7 @@ impl World {
         let (topic, partition) = self.some_partition()?;
         let by = i64::from(self.word.below(20)) - 8;
         let targets = [OffsetTarget::Earliest, OffsetTarget::Latest, OffsetTarget::Offset(by), OffsetTarget::By(by)];
-        Some(SetOffset { topic, partition, to: self.word.of(&targets)? })
+        Some(SetOffset { topic, partition, to: self.word.of(&targets)?, metadata: None })
     }
 
     pub(super) fn delete_offsets(&mut self) -> Result<(), Violation> {

@@ -198,7 +198,7 @@ fn records_that_were_compacted_away_leave_holes_that_reads_get_over() {
     native::alter_topic(
         records.inner.admin.inner(),
         &topic.name,
-        &settings.map(|(name, value)| (name, value.to_owned())),
+        &settings.map(|(name, value)| (name, Some(value.to_owned()))),
         PATIENCE,
     )
     .unwrap()

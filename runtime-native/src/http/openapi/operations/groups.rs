@@ -44,7 +44,7 @@ pub(crate) fn set_offsets() -> Operation {
         .body::<Reset>(&[
             ("All to the start", json!({"to": "earliest", "topics": ["orders"], "dry_run": true})),
             ("Ten records back", json!({"by": -10})),
-            ("Each its own", json!({"offsets": {"orders": {"0": 0}}})),
+            ("Each its own", json!({"offsets": {"orders": {"0": 0}}, "metadata": {"orders": {"0": "invoice 17"}}})),
         ])
         .answer(Answer::json::<OffsetChanges>(200, "What each offset was, and what it is."))
         .errors(codes::QUERY)
@@ -59,6 +59,7 @@ pub(crate) fn set_offsets() -> Operation {
             (422, "empty"),
             (422, "invalid_value"),
             (422, "invalid_partition"),
+            (422, "metadata_without_offset"),
             (422, "out_of_range"),
             (422, "offset_out_of_range"),
             (429, "too_many"),
