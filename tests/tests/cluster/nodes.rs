@@ -39,27 +39,22 @@ pub(crate) fn brokers() -> String {
 impl Nodes {
     /// Starts so many, of a cluster that nobody had before, and returns once each has its share of the cells.
     pub(crate) fn start(count: usize) -> Self {
-        Self::start_of(count, options)
+        let name = fresh_name();
+        let all = (0..count).map(|_| options(&name, free_port())).collect();
+        Self::of(name, all)
     }
 
     /// The same, and the cluster has topics of its own: those that begin with [`Self::topic_prefix`].
     pub(crate) fn start_with_prefix(count: usize) -> Self {
-        Self::start_of(count, |name| {
-            let mut options = options(name);
-            options.arguments.push(format!("--topic-prefix={name}."));
-            options
-        })
-    }
-
-    fn start_of(count: usize, options: impl Fn(&str) -> Options) -> Self {
-        let name = format!("test-{}", Uuid::new_v4().simple());
-        let all: Vec<Options> = (0..count).map(|_| options(&name, free_port())).collect();
+        let name = fresh_name();
+        let mut all: Vec<Options> = (0..count).map(|_| options(&name, free_port())).collect();
+        all.iter_mut().for_each(|options| options.arguments.push(format!("--topic-prefix={name}.")));
         Self::of(name, all)
     }
 
     /// The same, of which the first is behind a door.
     pub(crate) fn start_behind(door: &Door, count: usize) -> Self {
-        let name = format!("test-{}", Uuid::new_v4().simple());
+        let name = fresh_name();
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let mut all: Vec<Options> = ports.iter().map(|port| options(&name, *port)).collect();
         let others = ports[1..].iter().copied();
@@ -85,7 +80,9 @@ impl Nodes {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let mut command = Command::new(program());
         command.args(["serve", "--listen=127.0.0.1:0", "--data-dir"]).arg(directory.path().join("data"));
-        command.args(options(&self.name).arguments).args(Some(argument).filter(|argument| !argument.is_empty()));
+        command
+            .args(options(&self.name, free_port()).arguments)
+            .args(Some(argument).filter(|argument| !argument.is_empty()));
         run_to_its_end(&mut command, &directory.path().join("log"))
     }
 
@@ -124,6 +121,10 @@ impl Nodes {
     pub(crate) fn client(&self, node: usize) -> Client {
         self.nodes[node].client()
     }
+}
+
+fn fresh_name() -> String {
+    format!("test-{}", Uuid::new_v4().simple())
 }
 
 fn port_of(address: &str) -> u16 {
