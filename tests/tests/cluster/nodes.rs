@@ -48,7 +48,9 @@ impl Nodes {
     pub(crate) fn start_with_prefix(count: usize) -> Self {
         let name = fresh_name();
         let mut all: Vec<Options> = (0..count).map(|_| options(&name, free_port())).collect();
-        all.iter_mut().for_each(|options| options.arguments.push(format!("--topic-prefix={name}.")));
+        for options in &mut all {
+            options.arguments.push(format!("--topic-prefix={name}."));
+        }
         Self::of(name, all)
     }
 
@@ -58,7 +60,7 @@ impl Nodes {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let mut all: Vec<Options> = ports.iter().map(|port| options(&name, *port)).collect();
         let others = ports[1..].iter().copied();
-        let brokers = brokers().split(',').map(|broker| port_of(broker)).collect::<Vec<u16>>();
+        let brokers = brokers().split(',').map(port_of).collect::<Vec<u16>>();
         door.put_before(&mut all[0], ports[0], &brokers.into_iter().chain(others).collect::<Vec<u16>>());
         Self::of(name, all)
     }

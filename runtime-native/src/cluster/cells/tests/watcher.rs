@@ -36,7 +36,9 @@ fn the_nodes_that_stand_in_for_a_cell_do_so_one_behind_the_other() {
         assert!(stands_in.iter().all(|(cell, _)| cell % 5 != number), "of its own cells: {stands_in:?}");
         let first = stands_in.iter().filter(|(_, behind)| *behind == 0).count();
         assert!((6..=20).contains(&first), "shared out evenly enough: {first}");
-        stands_in.into_iter().for_each(|(cell, behind)| ranks[cell as usize].push(behind));
+        for (cell, behind) in stands_in {
+            ranks[cell as usize].push(behind);
+        }
     }
     for (cell, mut ranks) in ranks.into_iter().enumerate() {
         ranks.sort_unstable();
