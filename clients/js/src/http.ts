@@ -28,6 +28,8 @@ export interface Call {
   waitMs?: number;
   /** Instead of the connection's `retryForMs`; 0 is one attempt. */
   retryForMs?: number | undefined;
+  /** It can't be repeated after all, unless it is known that it came to nothing. */
+  once?: boolean;
 }
 
 export interface Answer<T> {
@@ -80,7 +82,8 @@ export class Http {
       if (outcome.error instanceof ApiError) outcome.error.repeated = repeated;
       repeated ||= !outcome.answered;
       const pause = backoffMs(attempt, outcome.retryAfterMs);
-      if (!outcome.again || Date.now() + pause > end) throw outcome.error;
+      const mayRepeat = outcome.again && (outcome.answered || !call.once);
+      if (!mayRepeat || Date.now() + pause > end) throw outcome.error;
       if (!outcome.answered) this.#at++;
       await sleep(pause, call.signal);
     }

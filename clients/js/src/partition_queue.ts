@@ -1,6 +1,9 @@
 /**
  * The records of one partition, in order, one request at a time, each request numbered: the server knows a repeated one
  * and gives it the offsets that it had, so a retry never doubles, loses or swaps records.
+ *
+ * A server whose records are in Kafka does not know producers, and refuses numbers. Then nothing is numbered, and what may
+ * have been stored is not sent again: its outcome is unknown.
  */
 
 import { ApiError, ConnectionError, OutcomeUnknownError } from "./errors.ts";
@@ -27,6 +30,8 @@ export class PartitionQueue {
   readonly #freed: (bytes: number) => void;
   #waiting: Outgoing[] = [];
   #waitingBytes = 0;
+  /** Whether the server knows producers, as far as it has not said otherwise. */
+  #isNumbered = true;
   #producerId = drawId();
   #sequence = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -108,6 +113,10 @@ export class PartitionQueue {
         batch[at]!.reject(error);
         return batch.filter((_, index) => index !== at);
       }
+      if (error.code === "unsupported" && this.#isNumbered && !error.repeated) {
+        this.#isNumbered = false;
+        return batch;
+      }
       if (error.code === "sequence_gap" && this.#sequence > 0 && !error.repeated) {
         // The server has forgotten this producer, and what it did know came before this batch's first attempt.
         this.#renew();
@@ -126,12 +135,13 @@ export class PartitionQueue {
 
   async #attempt(batch: readonly Outgoing[], retryForMs: number): Promise<void> {
     const { compression } = this.#options;
-    const head = `{"producer_id":${this.#producerId},"epoch":0,"sequence":${this.#sequence}`;
-    const stored = compression === undefined ? "" : `,"compression":${JSON.stringify(compression)}`;
+    const once = !this.#isNumbered;
+    const numbers = once ? "" : `"producer_id":${this.#producerId},"epoch":0,"sequence":${this.#sequence},`;
+    const stored = compression === undefined ? "" : `"compression":${JSON.stringify(compression)},`;
     const records = batch.map(({ json }) => `{"partition":${this.#partition},${json.slice(1)}`);
     const path = `/api/topics/${encodeURIComponent(this.#topic)}/produce`;
-    const body = `${head}${stored},"records":[${records.join(",")}]}`;
-    const answer = await this.#http.send<Produced>({ method: "POST", path, body, retryForMs });
+    const body = `{${numbers}${stored}"records":[${records.join(",")}]}`;
+    const answer = await this.#http.send<Produced>({ method: "POST", path, body, retryForMs, once });
     this.#sequence += batch.length;
     answer.body.offsets.forEach(({ partition, offset, timestamp }, at) => {
       batch[at]?.resolve({ topic: this.#topic, partition, offset, timestamp });

@@ -213,6 +213,26 @@ def test_without_idempotence_nothing_is_sent_twice() -> None:
         assert "producer_id" not in broker.produced[0]
 
 
+def test_a_broker_without_numbers_gets_none_and_nothing_is_sent_twice() -> None:
+    answers: list[Any] = ["ok", "ok", None, refusal(503, "storage_unavailable", {"applied": "unknown"}), "ok"]
+
+    def answer(body: Any) -> Any:
+        if "producer_id" in body:
+            return refusal(501, "unsupported", {"what": "recognising a producer's records"})
+        return answers.pop(0)
+
+    with ScriptedBroker(answer) as broker:
+        with Producer(bootstrap_servers=broker.address, retry_backoff_ms=1) as producer:
+            producer.send("t", b"a").result(30)
+            producer.send("t", b"b").result(30)
+            with pytest.raises(OutcomeUnknownError, match="may be written"):
+                producer.send("t", b"c").result(30)
+            assert results([producer.send("t", b"d")])[0].code == "storage_unavailable"
+            producer.send("t", b"e").result(30)
+        sent = [(body["records"][0]["value"], "producer_id" in body) for body in broker.produced]
+        assert sent == [("a", True), ("a", False), ("b", False), ("c", False), ("d", False), ("e", False)]
+
+
 def test_a_broker_that_is_away_fails_what_was_not_written() -> None:
     with ScriptedBroker(lambda _: "ok") as broker:
         producer = Producer(bootstrap_servers=broker.address, delivery_timeout_ms=300, retry_backoff_ms=10)

@@ -5,7 +5,8 @@ What keeps a record from being written twice, or out of order:
 * A batch that is sent again bears the same producer, epoch and sequence, by which the broker knows it.
 * Only the definite refusal of a batch lets the next one take its sequence.
 * A batch of which it will never be known whether it was written ends its epoch: if it still arrives, it is refused.
-* Without idempotence a batch is sent again only if the broker can't have taken it.
+* Without idempotence a batch is sent again only if the broker can't have taken it. So it is with a broker that refuses
+  numbers since its records are in Kafka.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Sender:
         self._config = config
         self._buffer = buffer
         self._producer_id = producer_id
+        #: Whether batches are numbered: until the broker says that it has no use for it.
+        self.numbered = config.idempotent
         self._calls = Calls(config)
 
     def run(self) -> None:
@@ -73,7 +76,7 @@ class Sender:
     def post(self, lot: Lot, batch: Batch, timeout_s: float) -> Any:
         """One attempt."""
         body: dict[str, Any] = {"records": batch.records}
-        if self._config.idempotent:
+        if self.numbered:
             body.update(producer_id=self._producer_id, epoch=lot.epoch, sequence=lot.sequence)
         if self._config.compression is not None:
             body["compression"] = self._config.compression
@@ -155,7 +158,7 @@ class _Delivering:
     def _lost(self, error: ConnectionLostError, deadline_s: float) -> bool:
         """Whether to try again after there was no answer."""
         self._may_be_written |= error.sent
-        if error.sent and not self._sender.config.idempotent:
+        if error.sent and not self._sender.numbered:
             unknown = OutcomeUnknownError(f"the answer was lost, and the records may be written: {error}")
             self._sender.fail(self._lot, self._batch, unknown)
             return False
@@ -167,6 +170,12 @@ class _Delivering:
         """Whether to try again after the broker said no."""
         if isinstance(error, SequenceGapError):
             return self._forgotten(error)
+        if error.code == "unsupported" and self._sender.numbered and not self._may_be_written:
+            logger.info(
+                "the broker does not recognise what it has seen: nothing is numbered, nor sent twice, from now on"
+            )
+            self._sender.numbered = False
+            return True
         if error.status == 413 and error.code != "record_too_large" and len(self._batch.records) > 1:
             rest = self._batch.split(len(self._batch.records) // 2)
             self._rest = rest if self._rest is None else _joined(rest, self._rest)
@@ -174,7 +183,7 @@ class _Delivering:
         if (wrong := self._wrong_record(error)) is not None:
             self._fail_one(wrong, error)
             return True
-        if not may_repeat(error, repeatable=self._sender.config.idempotent):
+        if not may_repeat(error, repeatable=self._sender.numbered):
             unknown = self._may_be_written or (error.may_be_applied and error.status >= 500)
             self._sender.fail(self._lot, self._batch, error)
             if unknown:
