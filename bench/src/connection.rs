@@ -10,6 +10,9 @@ use crate::{Failure, body::Body};
 /// How much of an answer's end is kept: what a poll says after its records fits.
 const TAIL_BYTES: usize = 4 << 10;
 
+/// An answer without a body, which need not say so.
+const NO_CONTENT: u16 = 204;
+
 /// A head longer than this is no answer of ours.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
@@ -170,6 +173,7 @@ fn parse_head(head: &[u8]) -> Option<(u16, Body)> {
     };
     let body = match field(b"content-length:") {
         Some(length) => Body::Bytes(number(length)?),
+        None if status == NO_CONTENT => Body::Bytes(0),
         None => field(b"transfer-encoding:").filter(|how| *how == b"chunked").map(|_| Body::in_chunks())?,
     };
     Some((status, body))

@@ -5,6 +5,7 @@
 
 mod all;
 mod bare;
+mod beside;
 mod body;
 mod connection;
 mod consume;
@@ -63,6 +64,8 @@ enum Command {
     Disk(disk::Disk),
     /// Measure producing beside other servers that keep logs, in turn; installs them
     Peers(peers::Peers),
+    /// Measure a node of a cluster beside Strimzi's Kafka Bridge, in turn; both run already, before the same brokers
+    Beside(beside::Beside),
     /// Start the servers, run everything alternately, and print a Markdown table
     All(all::All),
 }
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Instructions(instructions) => instructions.run(),
         Command::Disk(disk) => disk.run(),
         Command::Peers(peers) => peers.run(),
+        Command::Beside(beside) => beside.run(),
         Command::All(all) => all.run(),
     };
     match result {

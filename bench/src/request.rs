@@ -33,8 +33,13 @@ pub(crate) fn get_as(path: &str, media_type: &str) -> Vec<u8> {
 }
 
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
+    post_as(path, "application/json", body)
+}
+
+/// The same in this media type.
+pub(crate) fn post_as(path: &str, media_type: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -130,7 +130,8 @@ impl Wake {
             _ => None,
         };
         let produce = request::produce(&busy, &request::records(1, 1024));
-        let (acknowledged, woken) = self.rounds(&mut producer, &mut waiter, &produce, &poll)?;
+        let mut connections = [producer, waiter];
+        let (acknowledged, woken) = wake(self.rounds, &mut connections, &produce, &poll)?;
         drop(parked);
         Ok(Found { acknowledged, woken, cost })
     }
@@ -175,53 +176,52 @@ impl Wake {
         let cpu = Duration::from_nanos(cpu_ns(pid)? - cpu_before);
         Ok(Parked { polls: self.idle as u64, before_bytes, after_bytes, cpu, watched })
     }
+}
 
-    fn rounds(
-        &self,
-        producer: &mut Connection,
-        waiter: &mut Connection,
-        produce: &[u8],
-        poll: &[u8],
-    ) -> Result<(Latencies, Latencies), Failure> {
-        let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut latencies = [Latencies::new(), Latencies::new()];
-        let connections = [producer, waiter];
-        for (index, connection) in connections.iter().enumerate() {
-            connection.stream.set_nonblocking(true)?;
-            epoll::add(&poller, &connection.stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-        }
-        let (mut scratch, mut events) = (scratch(), Vec::with_capacity(2));
-        // What a consumer's first poll says beside records (its assignment) is not measured.
-        for round in 0..=self.rounds {
-            let sent_at = Instant::now();
-            connections[0].send(produce)?;
-            let mut waiting = [true, true];
-            while waiting != [false, false] {
-                events.clear();
-                epoll::wait(&poller, spare_capacity(&mut events), None)?;
-                for event in &events {
-                    let index = usize::try_from(event.data.u64())?;
-                    let Some(answer) = connections[index].receive(&mut scratch)? else { continue };
-                    let took = sent_at.elapsed();
-                    if !answer.is_good() {
-                        return Err(answer.text().into());
-                    }
-                    waiting[index] = false;
-                    if round > 0 {
-                        latencies[index].note(took);
-                    }
-                    if index == 1 && round == 0 && answer.tail.starts_with(b"{\"records\":[]") {
-                        waiting[index] = true;
-                        connections[1].send(poll)?;
-                    }
+/// Produces over the first connection, and polls over the second, so often: how long each took to be answered.
+pub(crate) fn wake(
+    rounds: usize,
+    connections: &mut [Connection; 2],
+    produce: &[u8],
+    poll: &[u8],
+) -> Result<(Latencies, Latencies), Failure> {
+    let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let mut latencies = [Latencies::new(), Latencies::new()];
+    for (index, connection) in connections.iter().enumerate() {
+        connection.stream.set_nonblocking(true)?;
+        epoll::add(&poller, &connection.stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+    }
+    let (mut scratch, mut events) = (scratch(), Vec::with_capacity(2));
+    // What a consumer's first polls say beside records (its assignment), or without any, is not measured.
+    for round in 0..=rounds {
+        let sent_at = Instant::now();
+        connections[0].send(produce)?;
+        let mut waiting = [true, true];
+        while waiting != [false, false] {
+            events.clear();
+            epoll::wait(&poller, spare_capacity(&mut events), None)?;
+            for event in &events {
+                let index = usize::try_from(event.data.u64())?;
+                let Some(answer) = connections[index].receive(&mut scratch)? else { continue };
+                let took = sent_at.elapsed();
+                if !answer.is_good() {
+                    return Err(answer.text().into());
+                }
+                waiting[index] = false;
+                if round > 0 {
+                    latencies[index].note(took);
+                }
+                if index == 1 && round == 0 && (answer.tail.starts_with(b"{\"records\":[]") || answer.tail == b"[]") {
+                    waiting[index] = true;
+                    connections[1].send(poll)?;
                 }
             }
-            connections[1].send(poll)?;
-            thread::sleep(PAUSE);
         }
-        let [acknowledged, woken] = latencies;
-        Ok((acknowledged, woken))
+        connections[1].send(poll)?;
+        thread::sleep(PAUSE);
     }
+    let [acknowledged, woken] = latencies;
+    Ok((acknowledged, woken))
 }
 
 /// Connects from the loopback address of that number.

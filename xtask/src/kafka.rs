@@ -18,7 +18,7 @@ use std::{
     process::ExitCode,
 };
 
-pub(crate) use self::testing::test;
+pub(crate) use self::testing::{share, test, test_share};
 use self::{
     arguments::{HELP, Task},
     configuration::{Cluster, MOST_BROKERS},

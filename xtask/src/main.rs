@@ -20,10 +20,10 @@ Usage: cargo xtask <task>
 
 Tasks:
   test    Everything that has to pass before a change is merged, in this order:
-          formatting, lints, the core without std, the server, all tests, the documentation, the clients for JavaScript and Python with the examples, the API,
-          the instructions that requests cost, the page.
+          formatting, lints, the core without std, the server, all tests, the documentation, a cluster on one Kafka broker, the clients for JavaScript and Python with
+          the examples, the API, the instructions that requests cost, the page.
           Stops at the first step that fails, with exit code 1.
-          With --kafka instead: what needs a real Kafka cluster, which it starts if none runs.
+          With --kafka instead: all that needs a real Kafka cluster, which it starts if none runs.
   api     Holds the description of the API against the server of `cargo build --release`, or of TAKHIN_BIN.
   kafka   A real Kafka cluster on this machine, for tests: `cargo xtask kafka help`.
   web     The page: its wasm, its package (runtime-wasm/pkg) and web-demo/dist.
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         ["kafka", ref words @ ..] => kafka::run(words),
         ["test"] => step::run_all(test::steps()),
         ["test", "--kafka"] => kafka::test(),
+        ["test-a-share-on-kafka"] => kafka::test_share(),
         ["web"] => web::build(),
         ["web-is-committed"] => web::is_committed(),
         ["help" | "--help" | "-h"] => {

@@ -6,7 +6,7 @@
 use std::{fs, io};
 
 use crate::{
-    api, instructions, javascript,
+    api, instructions, javascript, kafka,
     place::{cargo, root, server, target},
     python,
     step::Step,
@@ -30,7 +30,8 @@ pub(crate) fn steps() -> Vec<Step> {
         Step::new("tests", tests),
         Step::new("documents", docs),
     ];
-    let others = [javascript::steps(), python::steps(), api::steps(), instructions::steps(), web::steps()];
+    let others =
+        [kafka::share(), javascript::steps(), python::steps(), api::steps(), instructions::steps(), web::steps()];
     [rust].into_iter().chain(others).flatten().collect()
 }
 
