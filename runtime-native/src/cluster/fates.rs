@@ -20,8 +20,10 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use takhin_core::{ConsumerId, RequestId};
 use tokio::{sync::Notify, time::timeout};
+use uuid::Uuid;
 
 use super::recent::Recent;
 
@@ -37,16 +39,27 @@ enum Fate {
     Lost,
 }
 
+/// What has to be known of a consumer's polls before the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Before {
+    /// The last poll whose answer was here, if it was lost.
+    pub(super) lost: Option<RequestId>,
+    /// The last poll that was given up here before there was an answer, by its token.
+    pub(super) given_up: Option<Uuid>,
+}
+
 /// What became of the last answer to each consumer.
 #[derive(Debug)]
 pub(super) struct Fates {
     last: Mutex<Recent<ConsumerId, (RequestId, Fate)>>,
+    given_up: Mutex<Recent<ConsumerId, Uuid>>,
     changed: Notify,
 }
 
 impl Default for Fates {
     fn default() -> Self {
-        Self { last: Mutex::new(Recent::new(MAX_CONSUMERS)), changed: Notify::new() }
+        let (last, given_up) = (Recent::new(MAX_CONSUMERS), Recent::new(MAX_CONSUMERS));
+        Self { last: Mutex::new(last), given_up: Mutex::new(given_up), changed: Notify::new() }
     }
 }
 
@@ -71,9 +84,16 @@ impl Fates {
         }
     }
 
-    /// The last poll, if its answer was lost.
-    pub(super) fn lost(&self, consumer: ConsumerId) -> Option<RequestId> {
-        self.lock().get(&consumer).and_then(|(poll, fate)| (*fate == Fate::Lost).then_some(*poll))
+    /// A poll that another node was asked for is given up, and no answer has come.
+    pub(super) fn gives_up(&self, consumer: ConsumerId, token: Uuid) {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(consumer, token);
+    }
+
+    /// What is to be told with a consumer's next poll.
+    pub(super) fn before(&self, consumer: ConsumerId) -> Before {
+        let lost = self.lock().get(&consumer).and_then(|(poll, fate)| (*fate == Fate::Lost).then_some(*poll));
+        let given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner).get(&consumer).copied();
+        Before { lost, given_up }
     }
 
     /// Whether the answer to a poll arrived, as far as is known in a moment.
@@ -96,8 +116,6 @@ impl Fates {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     const CONSUMER: ConsumerId = ConsumerId(Uuid::from_u128(7));
@@ -114,7 +132,7 @@ mod tests {
             fates.ends(CONSUMER, RequestId(1), true);
         };
         assert!(tokio::join!(asked, ends).0);
-        assert_eq!(fates.lost(CONSUMER), None);
+        assert_eq!(fates.before(CONSUMER), Before::default());
         assert!(!fates.has_arrived(CONSUMER, RequestId(2)).await, "another one");
     }
 
@@ -124,9 +142,11 @@ mod tests {
         fates.leaves(CONSUMER, RequestId(1));
         fates.ends(CONSUMER, RequestId(1), false);
         assert!(!fates.has_arrived(CONSUMER, RequestId(1)).await);
-        assert_eq!(fates.lost(CONSUMER), Some(RequestId(1)));
+        assert_eq!(fates.before(CONSUMER).lost, Some(RequestId(1)));
         fates.leaves(CONSUMER, RequestId(2));
         fates.ends(CONSUMER, RequestId(1), false);
-        assert_eq!(fates.lost(CONSUMER), None, "the one before");
+        assert_eq!(fates.before(CONSUMER).lost, None, "the one before");
+        fates.gives_up(CONSUMER, Uuid::from_u128(9));
+        assert_eq!(fates.before(CONSUMER).given_up, Some(Uuid::from_u128(9)));
     }
 }

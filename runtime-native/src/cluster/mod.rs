@@ -68,7 +68,7 @@ struct Node {
     /// What became of polls that other nodes asked for.
     polls: Polls,
     /// What became of answers that this node took from others to clients.
-    fates: Fates,
+    fates: Arc<Fates>,
     /// The cells of consumers whose ids don't name them, as far as they were looked for.
     found: Mutex<FxHashMap<ConsumerId, u32>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -111,15 +111,16 @@ impl Cluster {
         });
         let host = Arc::clone(&home);
         let cells = Cells::start(cells, move |cell| Box::new(Seat::new(cell, Arc::clone(&host))))?;
+        let fates = Arc::<Fates>::default();
         let asker = Asker { node: cells.node(), address: home.config.address.clone() };
         let node = Arc::new(Node {
             cell_count: cells.count(),
-            peers: Peers::new(cells.secret(), asker),
+            peers: Peers::new(cells.secret(), asker, Arc::clone(&fates)),
             cells: RwLock::new(Some(cells)),
             home,
             found: Mutex::default(),
             polls: Polls::default(),
-            fates: Fates::default(),
+            fates,
             tasks: Mutex::default(),
         });
         let runtime = Handle::current();

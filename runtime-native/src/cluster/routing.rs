@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Ordering,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response, TopicName};
 use uuid::Uuid;
 
-use super::{Cluster, Node, cells::Directory, home::FRONT, seat::core_number};
+use super::{Cluster, Node, cells::Directory, fates::Before, home::FRONT, seat::core_number};
 use crate::{
     driver::{Answer, Bodies, Driver, node::RecordForm},
     record::partition_for_key,
@@ -157,7 +158,7 @@ impl Cluster {
         loop {
             let answer = match self.node.server(cell) {
                 Server::Here(driver) => {
-                    self.node.settle_before(cell, &request, self.node.peers.asker().node, None).await;
+                    self.node.settle_before(cell, &request, self.node.peers.asker().node, Before::default()).await;
                     self.node.ask_here(cell, &driver, request.clone(), form).await
                 }
                 Server::There(address) => self.ask_there(&address, cell, &request, form).await,
@@ -188,19 +189,11 @@ impl Cluster {
             _ => 0,
         };
         let patience = Duration::from_millis(waits) + self.node.home.config.kafka.timeout + PATIENCE;
-        let polls = if let Request::Consume { consumer, .. } = request { Some(*consumer) } else { None };
-        let lost = polls.and_then(|consumer| self.node.fates.lost(consumer));
-        let answer = tokio::select! {
-            answer = self.node.peers.ask(address, cell, request, form, lost) => answer,
+        tokio::select! {
+            answer = self.node.peers.ask(address, cell, request, form) => answer,
             () = self.node.moved_from(address, cell) => Err(Refusal::GroupMoving { applied: Applied::Unknown }),
             () = tokio::time::sleep(patience) => Err(Refusal::GroupMoving { applied: Applied::Unknown }),
-        };
-        if let (Ok(answer), Some(consumer)) = (&answer, polls)
-            && answer.records.is_some()
-        {
-            self.node.fates.leaves(consumer, answer.request);
         }
-        answer
     }
 
     /// A poll's answer was handed over.
@@ -351,21 +344,31 @@ impl Node {
     }
 
     /// A poll that does not say what arrived takes the answer before it as received. So before it is asked, it is looked at
-    /// what became of that answer, if it went by another node than this poll comes from.
-    pub(super) async fn settle_before(&self, cell: u32, request: &Request, from: Uuid, lost: Option<RequestId>) {
-        let Request::Consume { consumer, after_batch, .. } = request else { return };
-        let went_to = self.polls.went_to(*consumer);
-        if after_batch.is_some() {
-            return;
+    /// what became of that answer, if it went by another node than this poll comes from. That goes on if nobody waits for the
+    /// poll any more, or a client that waits for less long than it takes would never get its answer.
+    pub(super) async fn settle_before(self: &Arc<Self>, cell: u32, request: &Request, from: Uuid, before: Before) {
+        let Request::Consume { consumer, after_batch, .. } = *request else { return };
+        let went_to = self.polls.went_to(consumer);
+        if let Some(given_up) = before.given_up.and_then(|token| self.polls.hung_up(token)) {
+            self.undelivered_here(given_up.cell, given_up.poll, given_up.consumer);
         }
-        if let Some(lost) = lost {
-            self.undelivered_here(cell, lost, *consumer);
+        if let (Some(lost), None) = (before.lost, after_batch) {
+            self.undelivered_here(cell, lost, consumer);
         }
         let Some((poll, by)) = went_to else { return };
-        if by.node != from && !self.peers.has_arrived(&by, *consumer, poll).await {
-            tracing::info!(%consumer, by = by.address, "a poll's answer was lost with another node, and is given again");
-            self.undelivered_here(cell, poll, *consumer);
+        if after_batch.is_some() || by.node == from {
+            return self.polls.settled(consumer, poll);
         }
+        let node = Arc::clone(self);
+        let settles = self.home.runtime.spawn(async move {
+            if !node.peers.has_arrived(&by, consumer, poll).await {
+                tracing::info!(%consumer, by = by.address, "a poll's answer was lost with another node, and is given again");
+                node.undelivered_here(cell, poll, consumer);
+            }
+            node.polls.settled(consumer, poll);
+        });
+        // It ends early only with the node.
+        let _ = settles.await;
     }
 
     pub(super) fn undelivered_here(&self, cell: u32, request: RequestId, consumer: ConsumerId) {

@@ -80,6 +80,19 @@ fn an_answer_that_a_node_holds_while_it_stands_still_is_given_again() {
 
 #[test]
 #[ignore = "needs brokers"]
+fn an_answer_that_a_node_holds_is_given_again_to_a_client_that_never_waits_long() {
+    let (mut nodes, path, connection) = answered_to_one_that_stands_still("impatient");
+    let client = Client::with_timeout(&nodes.nodes[1].url(""), Duration::from_millis(200));
+    let answered =
+        (0..).find_map(|_| client.request("POST", &format!("{path}/consume"), Some(&json!({"timeout_ms": 0}))).ok());
+    let (status, polled) = answered.expect("there are attempts without end");
+    assert_eq!((status, &polled["records"][0]["value"]), (200, &json!("the only one")), "{polled}");
+    nodes.nodes[0].signal(Signal::CONT);
+    drop(connection);
+}
+
+#[test]
+#[ignore = "needs brokers"]
 fn an_answer_for_a_client_that_has_gone_is_given_again_at_any_node() {
     let nodes = Nodes::start(2);
     let topic = nodes.topic("gone");

@@ -1,6 +1,6 @@
 //! Asking another node.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderValue, Request as HttpRequest, StatusCode, header::CONTENT_TYPE};
 use bytes::Bytes;
@@ -15,7 +15,10 @@ use tokio::{runtime::Handle, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    super::finding::{Reach, Search},
+    super::{
+        fates::Fates,
+        finding::{Reach, Search},
+    },
     polls::Asker,
     wire::{self, Ask, HasArrived, OfConsumer, SECRET, path},
 };
@@ -36,17 +39,18 @@ pub(in crate::cluster) struct Peers {
     secret: HeaderValue,
     /// This node.
     asker: Asker,
+    fates: Arc<Fates>,
 }
 
 impl Peers {
     /// Nodes of a cluster that has this secret, for a node that asks them.
-    pub(in crate::cluster) fn new(secret: &str, asker: Asker) -> Self {
+    pub(in crate::cluster) fn new(secret: &str, asker: Asker, fates: Arc<Fates>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(MAX_IDLE).build(connector);
         let secret = HeaderValue::from_str(secret).expect("a secret is letters and digits");
-        Self { client, secret, asker }
+        Self { client, secret, asker, fates }
     }
 
     /// This node, as the others know it.
@@ -54,28 +58,28 @@ impl Peers {
         &self.asker
     }
 
-    /// Asks the core of a cell. To drop the future is to hang up: what a poll was to bring goes back. `last_lost` is the
-    /// consumer's last poll, if its answer went by this node and was lost.
+    /// Asks the core of a cell. To drop the future is to hang up: what a poll was to bring goes back.
     pub(in crate::cluster) async fn ask(
         &self,
         address: &str,
         cell: u32,
         request: &Request,
         form: RecordForm,
-        last_lost: Option<RequestId>,
     ) -> Result<Answer, Refusal> {
         let (token, asker) = (Uuid::new_v4(), self.asker.clone());
-        let ask = Ask { cell, stored: form == RecordForm::Stored, token, asker, lost: last_lost, request };
-        let polls = matches!(request, Request::Consume { .. });
-        let mut waiting = Waiting { to: polls.then(|| (self.clone(), address.to_owned())), token };
+        let polls = if let Request::Consume { consumer, .. } = request { Some(*consumer) } else { None };
+        let before = polls.map(|consumer| self.fates.before(consumer)).unwrap_or_default();
+        let ask = Ask { cell, stored: form == RecordForm::Stored, token, asker, before, request };
+        let mut waiting = Waiting { of: polls.map(|consumer| (self.clone(), address.to_owned(), consumer)), token };
         let bytes = self.send(address, path::ASK, &ask).await?;
-        match wire::decode(&bytes) {
-            Ok(answer) => {
-                waiting.to = None;
-                answer
-            }
-            Err(error) => Err(lost(address, &error)),
+        let answer = wire::decode(&bytes).map_err(|error| lost(address, &error))?;
+        waiting.of = None;
+        if let (Ok(answer), Some(consumer)) = (&answer, polls)
+            && answer.records.is_some()
+        {
+            self.fates.leaves(consumer, answer.request);
         }
+        answer
     }
 
     /// What that node knows of a consumer.
@@ -149,16 +153,19 @@ impl Peers {
     }
 }
 
-/// A poll at another node. Dropped before its answer is there, it tells that node.
+/// A poll at another node. Dropped before its answer is there, it tells that node; and so does the consumer's next poll from
+/// here, which may be there sooner.
 struct Waiting {
-    to: Option<(Peers, String)>,
+    of: Option<(Peers, String, ConsumerId)>,
     token: Uuid,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let (Some((peers, address)), Ok(runtime)) = (self.to.take(), Handle::try_current()) else { return };
+        let Some((peers, address, consumer)) = self.of.take() else { return };
         let token = self.token;
+        peers.fates.gives_up(consumer, token);
+        let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
             let told = timeout(SHORT, peers.send(&address, path::HUNG_UP, &token)).await;
             if !matches!(told, Ok(Ok(_))) {

@@ -71,9 +71,19 @@ impl Polls {
         self.went_to.lock().unwrap_or_else(PoisonError::into_inner).insert(consumer, Some((poll, asker)));
     }
 
-    /// A consumer polls anew: the poll before it, and which node its records went to. Told once.
+    /// A consumer polls anew: the poll before it, and which node its records went to, unless that is settled.
     pub(in crate::cluster) fn went_to(&self, consumer: ConsumerId) -> Option<(RequestId, Asker)> {
-        self.went_to.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&consumer)?.take()
+        self.went_to.lock().unwrap_or_else(PoisonError::into_inner).get(&consumer)?.clone()
+    }
+
+    /// What became of a poll's records counts no longer.
+    pub(in crate::cluster) fn settled(&self, consumer: ConsumerId, poll: RequestId) {
+        let mut went_to = self.went_to.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = went_to.get_mut(&consumer)
+            && last.as_ref().is_some_and(|(last, _)| *last == poll)
+        {
+            *last = None;
+        }
     }
 }
 
@@ -108,13 +118,15 @@ mod tests {
     }
 
     #[test]
-    fn where_an_answer_went_is_told_once() {
+    fn where_an_answer_went_is_told_until_it_is_settled() {
         let (polls, consumer) = (Polls::default(), ConsumerId(Uuid::from_u128(1)));
         let asker = Asker { node: Uuid::from_u128(2), address: "http://10.0.0.2:9080".to_owned() };
         assert_eq!(polls.went_to(consumer), None);
         polls.goes_to(consumer, RequestId(1), asker.clone());
         polls.goes_to(consumer, RequestId(2), asker.clone());
+        polls.settled(consumer, RequestId(1));
         assert_eq!(polls.went_to(consumer), Some((RequestId(2), asker)));
+        polls.settled(consumer, RequestId(2));
         assert_eq!(polls.went_to(consumer), None);
     }
 }

@@ -68,7 +68,7 @@ async fn ask(State(node): State<Peer>, Json(ask): Json<Ask>) -> HttpResponse {
     let consumer = if let Request::Consume { consumer, .. } = &ask.request { Some(*consumer) } else { None };
     let answer = match node.upgrade() {
         Some(node) => {
-            node.settle_before(cell, &ask.request, ask.asker.node, ask.lost).await;
+            node.settle_before(cell, &ask.request, ask.asker.node, ask.before).await;
             let answer = node.ask_for(cell, ask.request, form).await;
             if let (Ok(answer), Some(consumer)) = (&answer, consumer) {
                 if answer.records.is_some() {

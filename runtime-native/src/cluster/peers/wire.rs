@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use takhin_core::{ConsumerId, LogId, Refusal, Request, RequestId, Response};
 use uuid::Uuid;
 
-use super::polls::Asker;
+use super::{super::fates::Before, polls::Asker};
 use crate::{
     driver::{Answer, Fetched, node::RecordForm},
     engine::ReadOutcome,
@@ -35,8 +35,8 @@ pub(super) struct Ask<R = Request> {
     pub(super) token: Uuid,
     /// Who asks.
     pub(super) asker: Asker,
-    /// The consumer's last poll, if its answer went by the same node, and was lost.
-    pub(super) lost: Option<RequestId>,
+    /// What became of the consumer's polls before this one at the same node.
+    pub(super) before: Before,
     pub(super) request: R,
 }
 

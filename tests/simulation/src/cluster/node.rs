@@ -24,7 +24,8 @@ pub(super) struct Node {
     pub(super) core: Option<Core>,
     pub(super) paused: bool,
     config: Config,
-    /// Where its last announcement lies, as it was told.
+    /// Which announcement was its last, and where that lies, as it was told.
+    announcing: u32,
     announced: CellOffset,
     snapshot: Option<(Durable, FactSeq)>,
     recovery: Option<Recovery>,
@@ -57,6 +58,7 @@ impl Node {
             core: None,
             paused: false,
             config,
+            announcing: 0,
             announced: CellOffset::default(),
             snapshot: None,
             recovery: None,
@@ -79,7 +81,10 @@ impl Node {
     }
 
     pub(super) fn cell(&mut self, event: CellEvent<Facts>, around: &mut Around<'_>) -> Result<(), Violation> {
-        if let CellEvent::Announced { at: Some(at), .. } = event {
+        // One that it has given up may be heard of late.
+        if let CellEvent::Announced { number, at: Some(at) } = event
+            && number == self.announcing
+        {
             self.announced = at;
         }
         self.work(Work::Cell(event), around)
@@ -154,6 +159,7 @@ impl Node {
         let by = self.life;
         match command {
             CellCommand::Announce(announcement) => {
+                self.announcing = announcement.number;
                 let entry = Entry::Announced(announcement);
                 around.network.push(Message::Append { from: by, entry, tell: true });
             }

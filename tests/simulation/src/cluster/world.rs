@@ -22,8 +22,9 @@ use crate::tape::{Tape, Word};
 const LEASE: DurationMs = DurationMs(900);
 const KEEP_ALIVE: DurationMs = DurationMs(300);
 const PARTITIONS: u32 = 4;
-/// Rounds at the end, in each of which everything arrives, everybody polls and some time passes.
-const MAX_ROUNDS: u32 = 400;
+/// Rounds at the end, in each of which everything arrives, everybody polls and some time passes: enough for an owner that was
+/// overtaken again and again to wait for 32 leases, and then to recover the cell, of which it reads an entry a round.
+const MAX_ROUNDS: u32 = 1_000;
 const ROUND_MS: u64 = 100;
 
 /// A cluster with one cell.
