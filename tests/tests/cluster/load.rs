@@ -196,18 +196,29 @@ impl Load {
         });
         let (_, consumer) = self.insist(number, "POST", "/api/consumers/subscribe", &wish);
         let consumer = format!("/api/consumers/{}", consumer["consumer_id"].as_str().expect("an id"));
+        // The batch that arrived last: who gives up waiting has to say it, for nobody else can know.
+        let mut after = Value::Null;
         for round in 0_usize.. {
             if done.load(Ordering::Relaxed) {
                 return;
             }
             let committed = group.committed.lock().expect("nobody panicked").clone();
-            let poll = json!({"max_records": 20, "timeout_ms": 300});
+            let mut poll = json!({"max_records": 20, "timeout_ms": 300});
+            if !after.is_null() {
+                poll["after_batch"] = after.clone();
+            }
             let (status, answer) = self.insist(number + round, "POST", &format!("{consumer}/consume"), &poll);
             if status == 409 && answer["code"] == "poll_superseded" {
                 // One that it gave up waiting for was on its way until now.
                 continue;
             }
+            if status == 409 && answer["code"] == "batch_unknown" {
+                // It was given by an owner before this one: what is not known to have arrived comes again.
+                after = Value::Null;
+                continue;
+            }
             assert_eq!(status, 200, "{answer}");
+            after = answer["batch_id"].clone();
             let mut next: BTreeMap<u64, u64> = BTreeMap::new();
             for record in answer["records"].as_array().expect("records") {
                 let place = place_of(record);
