@@ -20,6 +20,7 @@ use crate::{
     figures::{Figures, Ms},
     machine::{Usage, description},
     produce::Produce,
+    rates::Rates,
     read::{Form, Read},
     request::Url,
     server::Server,
@@ -63,10 +64,12 @@ pub(crate) struct All {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
+    Raw,
     Bare,
     Takhin(&'static str),
 }
 
+const RAW: Target = Target::Raw;
 const BARE: Target = Target::Bare;
 const OS: Target = Target::Takhin("os");
 const FSYNC: Target = Target::Takhin("fsync");
@@ -92,13 +95,17 @@ impl All {
         allow_files(FILES)?;
         println!("{}; each figure the median of {} runs of {} s.", description(), self.runs, self.seconds);
         println!("`*`: other programs took more than {} % of the CPUs during a run.\n", self.others_percent);
-        println!("| | unit | bare | os | of bare | p99 ms | fsync | of bare | p99 ms |");
-        println!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+        println!("| | unit | raw TCP | bare | os | of bare | p99 ms | fsync | of bare | p99 ms |");
+        println!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|");
         for scenario in self.scenarios().iter().filter(|scenario| scenario.name.contains(&self.only)) {
             println!("{}", self.line(scenario)?);
         }
         if "parked".contains(&self.only) {
             self.parked()?;
+        }
+        if "rates".contains(&self.only) {
+            let (server, directory) = (self.server.clone(), self.directory.clone());
+            Rates { server, directory, runs: self.runs, seconds: self.seconds }.run()?;
         }
         if "disk".contains(&self.only) {
             println!();
@@ -121,12 +128,22 @@ impl All {
             all.push(Scenario {
                 name: format!("produce {records_per_request} x 1 KiB, {connections} connections"),
                 unit: if single { "requests/s" } else { "MB/s" },
-                targets: &[BARE, OS, FSYNC],
+                targets: &[RAW, BARE, OS, FSYNC],
                 measure: Box::new(move |url, target| {
-                    let (partitions, bare) = (1, target == BARE);
+                    let (partitions, bare) = (1, matches!(target, RAW | BARE));
                     let (record_bytes, threads) = (1024, 1);
-                    Produce { url, connections, records_per_request, record_bytes, partitions, seconds, threads, bare }
-                        .measure()
+                    Produce {
+                        url,
+                        connections,
+                        records_per_request,
+                        record_bytes,
+                        partitions,
+                        seconds,
+                        threads,
+                        rate: None,
+                        bare,
+                    }
+                    .measure()
                 }),
                 value: if single { Figures::requests_per_second } else { Figures::megabytes_per_second },
             });
@@ -135,9 +152,10 @@ impl All {
         all.push(Scenario {
             name: "consume 1 MiB answers, 4 connections".to_owned(),
             unit: "MB/s",
-            targets: &[BARE, OS],
+            targets: &[RAW, BARE, OS],
             measure: Box::new(move |url, target| {
-                let (connections, megabytes, record_bytes, threads, bare) = (4, 64, 1024, 1, target == BARE);
+                let (connections, megabytes, record_bytes, threads, bare) =
+                    (4, 64, 1024, 1, matches!(target, RAW | BARE));
                 Consume { url, connections, megabytes, record_bytes, seconds, threads, bare }.measure()
             }),
             value: Figures::megabytes_per_second,
@@ -150,10 +168,10 @@ impl All {
             all.push(Scenario {
                 name: name.to_owned(),
                 unit: "MB/s",
-                targets: &[BARE, OS],
+                targets: &[RAW, BARE, OS],
                 measure: Box::new(move |url, target| {
                     let (connections, megabytes, record_bytes, threads, bare) = (4, 64, 1024, 1, true);
-                    if target == BARE {
+                    if matches!(target, RAW | BARE) {
                         return Consume { url, connections, megabytes, record_bytes, seconds, threads, bare }.measure();
                     }
                     Read { url, form, connections, megabytes, record_bytes, seconds }.measure()
@@ -187,17 +205,17 @@ impl All {
         }
         let mut cells = vec![scenario.name.clone(), scenario.unit.to_owned()];
         let mut bare = None;
-        for target in [BARE, OS, FSYNC] {
+        for target in [RAW, BARE, OS, FSYNC] {
             let at = scenario.targets.iter().position(|candidate| *candidate == target);
             let Some(mut runs) = at.map(|at| std::mem::take(&mut runs[at])) else {
-                cells.extend(vec!["–".to_owned(); if target == BARE { 1 } else { 3 }]);
+                cells.extend(vec!["–".to_owned(); if matches!(target, RAW | BARE) { 1 } else { 3 }]);
                 continue;
             };
             let disturbed = runs.iter().any(|run| run.others_percent > self.others_percent);
             runs.sort_by(|a, b| a.value.total_cmp(&b.value));
             let Run { value, p99, .. } = runs[runs.len() / 2];
             let mark = if disturbed { "*" } else { "" };
-            if target == BARE {
+            if matches!(target, RAW | BARE) {
                 bare = Some(value);
                 cells.push(format!("{value:.0}{mark}"));
             } else {
@@ -246,6 +264,7 @@ impl All {
 
     fn server(&self, target: Target) -> Result<Server, Failure> {
         match target {
+            Target::Raw => Server::raw(&self.directory),
             Target::Bare => Server::bare(&self.directory),
             Target::Takhin(durability) => Server::takhin(&self.server, &self.directory, durability),
         }

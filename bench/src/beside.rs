@@ -1,4 +1,5 @@
-//! A node of a cluster beside Strimzi's Kafka Bridge, both before the same Kafka: what each does of the same.
+//! A node of a cluster beside Strimzi's Kafka Bridge, both before the same Kafka, and beside a server without Kafka: what
+//! each does of the same.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::Args;
 use crate::{
     Failure,
     connection::Connection,
-    figures::Figures,
+    figures::{Figures, Latencies},
     load::{Load, Round, Step, Worth},
     request::{self, Url},
     wake::wake,
@@ -31,6 +32,9 @@ pub(crate) struct Beside {
     /// The bridge
     #[arg(long)]
     bridge: Url,
+    /// A server that keeps its records itself, to see what the cluster costs
+    #[arg(long)]
+    local: Option<Url>,
     /// Runs of each kind, in turn, of which the median counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -93,75 +97,95 @@ impl Server {
 
 impl Beside {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let servers = [Server::Takhin(self.url), Server::Bridge(self.bridge)];
+        let local = self.local.map(Server::Takhin);
+        let servers: Vec<_> =
+            [Server::Takhin(self.url), Server::Bridge(self.bridge)].into_iter().chain(local).collect();
         let topic = |name: &str| format!("beside-{name}-{}", std::process::id());
-        for name in ["produce", "fetch", "wake-0", "wake-1"] {
-            Connection::open(self.url.0)?.ask(&request::create_topic(&topic(name), 1))?;
+        for Url(address) in [self.url].into_iter().chain(self.local) {
+            for name in ["produce", "fetch", "wake-0", "wake-1", "wake-2"] {
+                Connection::open(address)?.ask(&request::create_topic(&topic(name), 1))?;
+            }
         }
-        println!("| | Takhin | bridge | |\n|---|---:|---:|---:|");
+        println!("| | node | bridge | node / bridge | one server | node / one server |");
+        println!("|---|---:|---:|---:|---:|---:|");
         for (records, connections) in PRODUCES {
             let figures =
-                self.median(servers, |server| self.produce(server, &topic("produce"), records, connections))?;
+                self.median(&servers, |server| self.produce(server, &topic("produce"), records, connections))?;
             let what = format!("{records} x 1 KiB, {connections} connections, requests/s");
-            row(&what, figures.map(|figures| figures.requests_per_second()), 0);
+            row(&what, figures.iter().map(Figures::requests_per_second), 0);
         }
-        // The bridge gives only what is JSON.
-        let fill = servers[1].produce(&topic("fetch"), FETCHED.1);
-        let mut connection = Connection::open(self.bridge.0)?;
-        for _ in 0..FETCHED.0 / FETCHED.1 {
-            connection.ask(&fill)?;
+        // The bridge gives only what is JSON, so it writes what both read from Kafka.
+        for server in &servers[1..] {
+            let fill = server.produce(&topic("fetch"), FETCHED.1);
+            let mut connection = Connection::open(server.url().0)?;
+            for _ in 0..FETCHED.0 / FETCHED.1 {
+                connection.ask(&fill)?;
+            }
         }
-        for (at, connections) in FETCH_CONNECTIONS.into_iter().enumerate() {
-            let mut next = at * 1_000;
-            let figures = self.median(servers, |server| {
+        let mut next = 0;
+        for connections in FETCH_CONNECTIONS {
+            let figures = self.median(&servers, |server| {
                 next += connections;
                 self.fetch(server, &topic("fetch"), next, connections)
             })?;
-            row(
-                &format!("fetch of 1 MiB, {connections} consumers, MB/s"),
-                figures.map(|figures| figures.megabytes_per_second()),
-                0,
-            );
+            let what = format!("fetch of 1 MiB, {connections} consumers, MB/s");
+            row(&what, figures.iter().map(Figures::megabytes_per_second), 0);
         }
-        let mut woken = Vec::new();
-        for (at, server) in servers.into_iter().enumerate() {
-            let topic = topic(&format!("wake-{at}"));
-            let (poll, _) = server.consumer(&topic, 900_000, 60_000)?;
-            let mut connections = [Connection::open(server.url().0)?, Connection::open(server.url().0)?];
-            connections[1].send(&poll)?;
-            let produce = server.produce(&topic, 1);
-            woken.push(wake(self.rounds, &mut connections, &produce, &poll)?);
-        }
+        let woken = self.wake(&servers, |at| topic(&format!("wake-{at}")))?;
         for percent in [50.0, 99.0] {
-            let at = |latencies: &crate::figures::Latencies| latencies.at(percent).as_secs_f64() * 1e3;
-            let [of_takhin, of_bridge] = [0, 1].map(|server| (at(&woken[server].0), at(&woken[server].1)));
-            row(&format!("acknowledged, p{percent:.0}, ms"), [of_takhin.0, of_bridge.0], 2);
-            row(&format!("a waiting poll hears of it, p{percent:.0}, ms"), [of_takhin.1, of_bridge.1], 2);
+            let at = |latencies: &Latencies| latencies.at(percent).as_secs_f64() * 1e3;
+            row(&format!("acknowledged, p{percent:.0}, ms"), woken.iter().map(|(acknowledged, _)| at(acknowledged)), 2);
+            row(&format!("a waiting poll hears of it, p{percent:.0}, ms"), woken.iter().map(|(_, heard)| at(heard)), 2);
         }
         Ok(())
     }
 
+    /// How soon a produce is acknowledged, and how soon a poll hears of it, at each server, all runs together.
+    fn wake(
+        &self,
+        servers: &[Server],
+        topic: impl Fn(usize) -> String,
+    ) -> Result<Vec<(Latencies, Latencies)>, Failure> {
+        let mut waiting = Vec::new();
+        for (at, server) in servers.iter().enumerate() {
+            let (poll, _) = server.consumer(&topic(at), 900_000, 60_000)?;
+            let mut connections = [Connection::open(server.url().0)?, Connection::open(server.url().0)?];
+            connections[1].send(&poll)?;
+            waiting.push((connections, server.produce(&topic(at), 1), poll, (Latencies::new(), Latencies::new())));
+        }
+        for _ in 0..self.runs.max(1) {
+            for (connections, produce, poll, all) in &mut waiting {
+                let found = wake(self.rounds, connections, produce, poll)?;
+                all.0.merge(&found.0);
+                all.1.merge(&found.1);
+            }
+        }
+        Ok(waiting.into_iter().map(|(.., all)| all).collect())
+    }
+
     fn median(
         &self,
-        servers: [Server; 2],
+        servers: &[Server],
         mut measure: impl FnMut(Server) -> Result<Figures, Failure>,
-    ) -> Result<[Figures; 2], Failure> {
-        let mut runs = [Vec::new(), Vec::new()];
+    ) -> Result<Vec<Figures>, Failure> {
+        let mut runs = vec![Vec::new(); servers.len()];
         for _ in 0..self.runs.max(1) {
-            for (server, runs) in servers.into_iter().zip(&mut runs) {
-                let figures = measure(server)?;
+            for (server, runs) in servers.iter().zip(&mut runs) {
+                let figures = measure(*server)?;
                 eprintln!("{server:?}: {figures}");
                 runs.push(figures);
             }
         }
-        Ok(runs.map(|mut runs| {
+        let median = |mut runs: Vec<Figures>| {
             runs.sort_by_key(|figures| figures.bytes);
             runs.swap_remove(runs.len() / 2)
-        }))
+        };
+        Ok(runs.into_iter().map(median).collect())
     }
 
     fn load(&self, server: Server, rounds: Vec<Round>) -> Result<Figures, Failure> {
-        Load { address: server.url().0, duration: Duration::from_secs(self.seconds), threads: 1 }.run(rounds)
+        Load { address: server.url().0, duration: Duration::from_secs(self.seconds), threads: 1, rate: None }
+            .run(rounds)
     }
 
     fn produce(&self, server: Server, topic: &str, records: usize, connections: usize) -> Result<Figures, Failure> {
@@ -183,6 +207,11 @@ impl Beside {
     }
 }
 
-fn row(what: &str, [takhin, bridge]: [f64; 2], digits: usize) {
-    println!("| {what} | {takhin:.digits$} | {bridge:.digits$} | {:.2} |", takhin / bridge);
+/// What the node, the bridge and, if there is one, the single server have done.
+fn row(what: &str, values: impl Iterator<Item = f64>, digits: usize) {
+    let values: Vec<_> = values.collect();
+    let mut cells = vec![format!("{:.digits$}", values[0]), format!("{:.digits$}", values[1])];
+    cells.push(format!("{:.2}", values[0] / values[1]));
+    cells.extend(values.get(2).map(|local| format!("{local:.digits$} | {:.3}", values[0] / local)));
+    println!("| {what} | {} |", cells.join(" | "));
 }

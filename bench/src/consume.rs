@@ -78,7 +78,7 @@ impl Consume {
 
     pub(crate) fn measure(&self) -> Result<Figures, Failure> {
         let duration = Duration::from_secs(self.seconds);
-        let load = Load { address: self.url.0, duration, threads: self.threads };
+        let load = Load { address: self.url.0, duration, threads: self.threads, rate: None };
         if self.bare {
             let step = Step { request: request::get("/").into(), worth: Worth::Body };
             return load.run(vec![Round { steps: vec![step], rewind: None }; self.connections]);
@@ -118,7 +118,7 @@ impl Group {
             rounds.push(Round { steps, rewind: Some(request::rewind(consumer, &topic, &partitions).into()) });
         }
         let duration = Duration::from_secs(self.seconds);
-        Load { address: self.url.0, duration, threads: self.threads }.run(rounds)
+        Load { address: self.url.0, duration, threads: self.threads, rate: None }.run(rounds)
     }
 
     /// Has every member join, and poll until each has as many partitions as the others. Gives them.

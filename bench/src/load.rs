@@ -1,4 +1,5 @@
-//! A closed loop over many connections, on few threads: each connection goes round its steps.
+//! Load over many connections, on few threads: each connection goes round its steps, either in a closed loop or at a
+//! given rate.
 
 use std::{
     io,
@@ -18,6 +19,7 @@ use crate::{
     connection::{Answer, Connection, Scratch, scratch},
     consume::records_before,
     figures::Figures,
+    pace::{Resting, Timetable},
 };
 
 /// How long a load runs before it counts.
@@ -59,21 +61,26 @@ pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) duration: Duration,
     pub(crate) threads: usize,
+    /// How many requests a second all connections send together, however soon they are answered. Without it each sends
+    /// its next one when it has the answer to the one before.
+    pub(crate) rate: Option<f64>,
 }
 
 impl Load {
     /// Runs it, with a connection for each of `rounds`.
     pub(crate) fn run(self, rounds: Vec<Round>) -> Result<Figures, Failure> {
-        let threads = self.threads.clamp(1, rounds.len().max(1));
+        let (threads, connections) = (self.threads.clamp(1, rounds.len().max(1)), rounds.len());
         let mut shares = vec![Vec::new(); threads];
         for (index, round) in rounds.into_iter().enumerate() {
-            shares[index % threads].push(round);
+            shares[index % threads].push((index, round));
         }
         let barrier = Barrier::new(threads);
         thread::scope(|scope| {
             let barrier = &barrier;
-            let running: Vec<_> =
-                shares.into_iter().map(|share| scope.spawn(move || self.run_thread(share, barrier))).collect();
+            let running: Vec<_> = shares
+                .into_iter()
+                .map(|share| scope.spawn(move || self.run_thread(share, connections, barrier)))
+                .collect();
             let mut whole = Figures::new(Duration::ZERO);
             for thread in running {
                 whole.merge(&thread.join().map_err(|_| "a thread panicked")??);
@@ -82,8 +89,15 @@ impl Load {
         })
     }
 
-    fn run_thread(self, rounds: Vec<Round>, barrier: &Barrier) -> Result<Figures, Failure> {
-        let clients: io::Result<Vec<_>> = rounds.into_iter().map(|round| Client::open(self.address, round)).collect();
+    fn run_thread(
+        self,
+        rounds: Vec<(usize, Round)>,
+        connections: usize,
+        barrier: &Barrier,
+    ) -> Result<Figures, Failure> {
+        let numbers: Vec<_> = rounds.iter().map(|(number, _)| *number).collect();
+        let open = |(_, round)| Client::open(self.address, round);
+        let clients: io::Result<Vec<_>> = rounds.into_iter().map(open).collect();
         // Also after an error, or the others would wait for ever.
         barrier.wait();
         let mut clients = clients?;
@@ -92,12 +106,16 @@ impl Load {
         for (index, client) in clients.iter().enumerate() {
             epoll::add(&poller, &client.connection.stream, epoll::EventData::new_u64(index as u64), flags)?;
         }
-        let begin = Instant::now() + WARM_UP;
+        let first = Instant::now();
+        let begin = first + WARM_UP;
         let end = begin + self.duration;
         let mut figures = Figures::new(self.duration);
-        let mut scratch = scratch();
-        for client in &mut clients {
-            client.start()?;
+        let (mut scratch, mut resting) = (scratch(), Resting::default());
+        for (index, client) in clients.iter_mut().enumerate() {
+            client.timetable = self.rate.map(|rate| Timetable::new(first, rate, numbers[index], connections));
+            if let Some(due) = client.start()? {
+                resting.until(due, index);
+            }
         }
         let mut events = Vec::with_capacity(1024);
         loop {
@@ -105,12 +123,19 @@ impl Load {
             if now >= end {
                 return Ok(figures);
             }
-            let left = Timespec::try_from(end - now)?;
+            let wake = resting.first().map_or(end, |due| due.min(end));
+            let left = Timespec::try_from(wake.saturating_duration_since(now))?;
             events.clear();
             epoll::wait(&poller, spare_capacity(&mut events), Some(&left))?;
             for event in &events {
                 let index = usize::try_from(event.data.u64())?;
-                clients[index].proceed(&mut scratch, &mut figures, begin)?;
+                if let Some(due) = clients[index].proceed(&mut scratch, &mut figures, begin)? {
+                    resting.until(due, index);
+                }
+            }
+            let now = Instant::now();
+            while let Some(index) = resting.take_due(now) {
+                clients[index].send()?;
             }
         }
     }
@@ -123,7 +148,11 @@ struct Client {
     rewinding: bool,
     request: Arc<[u8]>,
     sent: usize,
+    /// When the request was sent, or was to be sent.
     sent_at: Instant,
+    timetable: Option<Timetable>,
+    /// Whether the next request isn't due yet.
+    rests: bool,
     records_before: u64,
 }
 
@@ -133,23 +162,40 @@ impl Client {
         connection.stream.set_nonblocking(true)?;
         let request = Arc::clone(&round.steps[0].request);
         let (sent_at, records_before) = (Instant::now(), 0);
-        Ok(Self { connection, round, next: 0, rewinding: false, request, sent: 0, sent_at, records_before })
+        let (next, rewinding, sent, timetable, rests) = (0, false, 0, None, true);
+        Ok(Self { connection, round, next, rewinding, request, sent, sent_at, timetable, rests, records_before })
     }
 
-    fn start(&mut self) -> io::Result<()> {
-        self.sent_at = Instant::now();
-        self.sent = self.connection.send(&self.request)?;
+    /// Sends the next request, or says when it is due.
+    fn start(&mut self) -> io::Result<Option<Instant>> {
+        let now = Instant::now();
+        self.sent = 0;
+        self.sent_at = match &mut self.timetable {
+            Some(timetable) => timetable.next(),
+            None => now,
+        };
+        self.rests = self.sent_at > now;
+        if self.rests {
+            return Ok(Some(self.sent_at));
+        }
+        self.send()?;
+        Ok(None)
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        self.rests = false;
+        self.sent += self.connection.send(&self.request[self.sent..])?;
         Ok(())
     }
 
-    /// Goes on as far as the socket allows.
-    fn proceed(&mut self, scratch: &mut Scratch, figures: &mut Figures, begin: Instant) -> io::Result<()> {
+    /// Goes on as far as the socket allows, or until the next request is due, which it says.
+    fn proceed(&mut self, scratch: &mut Scratch, figures: &mut Figures, begin: Instant) -> io::Result<Option<Instant>> {
         loop {
-            if self.sent < self.request.len() {
-                self.sent += self.connection.send(&self.request[self.sent..])?;
+            if !self.rests && self.sent < self.request.len() {
+                self.send()?;
             }
             let Some(answer) = self.connection.receive(scratch)? else {
-                return Ok(());
+                return Ok(None);
             };
             let now = Instant::now();
             let mut rewind = false;
@@ -179,10 +225,10 @@ impl Client {
                 }
                 _ => Arc::clone(&self.round.steps[self.next].request),
             };
-            self.start()?;
-            if self.sent == self.request.len() {
+            let due = self.start()?;
+            if due.is_some() || self.sent == self.request.len() {
                 // The answer can't be there yet, or the next event tells of it.
-                return Ok(());
+                return Ok(due);
             }
         }
     }

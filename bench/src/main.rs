@@ -1,7 +1,8 @@
 //! The load tool: how fast a server is, beside what HTTP, the disk and the core allow on the same machine.
 //!
-//! Load is a closed loop: each connection sends its next request when it has the answer to the one before. So
-//! latencies are those of that many clients that never pause, and no client's wait is hidden behind another's.
+//! Load is a closed loop unless a rate is given: each connection sends its next request when it has the answer to the one
+//! before. So latencies are those of that many clients that never pause. At a rate they are those of clients that come
+//! when they come, and count from when a request was due.
 
 mod all;
 mod bare;
@@ -18,8 +19,11 @@ mod fill;
 mod instructions;
 mod load;
 mod machine;
+mod pace;
 mod peers;
 mod produce;
+mod rates;
+mod raw;
 mod read;
 mod request;
 mod server;
@@ -44,6 +48,8 @@ struct Arguments {
 enum Command {
     /// Serve a handler that does nothing: the limit of HTTP
     Bare(bare::Bare),
+    /// Serve TCP with nothing read of what comes: the limit of this tool
+    Raw(raw::Raw),
     /// Produce over many connections
     Produce(produce::Produce),
     /// Fill a topic and consume it in big answers, each connection in a group of its own
@@ -60,11 +66,13 @@ enum Command {
     Curves(curves::Curves),
     /// Count the instructions of requests under valgrind, and hold them against what was recorded
     Instructions(instructions::Instructions),
+    /// Produce at given rates, below what the server can take: how soon answers come
+    Rates(rates::Rates),
     /// Append to a file and sync it: the limit of the disk
     Disk(disk::Disk),
     /// Measure producing beside other servers that keep logs, in turn; installs them
     Peers(peers::Peers),
-    /// Measure a node of a cluster beside Strimzi's Kafka Bridge, in turn; both run already, before the same brokers
+    /// Measure a node of a cluster beside Strimzi's Kafka Bridge and beside a server without Kafka, in turn; all run already
     Beside(beside::Beside),
     /// Start the servers, run everything alternately, and print a Markdown table
     All(all::All),
@@ -73,9 +81,11 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bare(bare) => bare.run(),
+        Command::Raw(raw) => raw.run(),
         Command::Produce(produce) => produce.run(),
         Command::Consume(consume) => consume.run(),
         Command::Group(group) => group.run(),
+        Command::Rates(rates) => rates.run(),
         Command::Read(read) => read.run(),
         Command::Wake(wake) => wake.run(),
         Command::Core(steps) => steps.run(),

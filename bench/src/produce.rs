@@ -35,6 +35,10 @@ pub(crate) struct Produce {
     /// Threads of the load tool
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
+    /// How many requests a second come, however soon they are answered; latencies count from when each was due. Without
+    /// it each client sends its next one when it has the answer to the one before
+    #[arg(long)]
+    pub(crate) rate: Option<u32>,
     /// Post to `/` instead of to a topic, as `bare` expects it
     #[arg(long)]
     pub(crate) bare: bool,
@@ -59,7 +63,8 @@ impl Produce {
         let records = self.records_per_request as u64;
         let worth = Worth::Sent { records, bytes: records * self.record_bytes as u64 };
         let round = Round { steps: vec![Step { request: request.into(), worth }], rewind: None };
-        let load = Load { address: self.url.0, duration: Duration::from_secs(self.seconds), threads: self.threads };
+        let (address, duration) = (self.url.0, Duration::from_secs(self.seconds));
+        let load = Load { address, duration, threads: self.threads, rate: self.rate.map(f64::from) };
         load.run(vec![round; self.connections])
     }
 }

@@ -67,7 +67,7 @@ impl Read {
     pub(crate) fn measure(&self) -> Result<Figures, Failure> {
         let topic = format!("read-{}", std::process::id());
         fill(self.url, &topic, 1, self.megabytes << 20, self.record_bytes)?;
-        let load = Load { address: self.url.0, duration: Duration::from_secs(self.seconds), threads: 1 };
+        let load = Load { address: self.url.0, duration: Duration::from_secs(self.seconds), threads: 1, rate: None };
         match self.form {
             Form::Batches => load.run(vec![self.batches(&topic)?; self.connections]),
             Form::Lines => load.run(vec![lines(&topic); self.connections]),

@@ -39,6 +39,15 @@ impl Server {
         })
     }
 
+    /// The one that reads nothing of what comes.
+    pub(crate) fn raw(directory: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        Self::start(directory, answers("/"), |address, _| {
+            command.args(["raw", "--listen", address]);
+            command
+        })
+    }
+
     /// Takhin, with an empty data directory.
     pub(crate) fn takhin(program: &Path, directory: &Path, durability: &str) -> Result<Self, Failure> {
         let mut command = Command::new(program);

@@ -12,7 +12,12 @@ use clap::Args;
 
 use self::programs::{Peer, Programs};
 use crate::{
-    Failure, connection::Connection, figures::Figures, machine::description, produce::Produce, request, server::Server,
+    Failure,
+    connection::Connection,
+    figures::Figures,
+    load::{Load, Round, Step, Worth},
+    machine::description,
+    server::Server,
 };
 
 const RECORD_BYTES: usize = 1024;
@@ -21,11 +26,13 @@ const CONNECTIONS: [usize; 3] = [1, 16, 64];
 const COUNTED: usize = 1_000;
 
 /// Those without a sync first, then those with.
-const PEERS: [Peer; 6] = [
+const PEERS: [Peer; 8] = [
     Peer::Takhin { durability: "os" },
+    Peer::DurableStreams { durability: "memory" },
     Peer::Nats { sync_interval: "\"2m\"" },
     Peer::Redis { appendfsync: "no" },
     Peer::Takhin { durability: "fsync" },
+    Peer::DurableStreams { durability: "wal" },
     Peer::Nats { sync_interval: "always" },
     Peer::Redis { appendfsync: "always" },
 ];
@@ -95,11 +102,11 @@ impl Peers {
         if let Some(wire) = peer.wire() {
             wire.append_one_by_one(server.url.0, &"x".repeat(RECORD_BYTES), COUNTED)?;
         } else {
+            let (create, append) = peer.requests(RECORD_BYTES);
             let mut connection = Connection::open(server.url.0)?;
-            connection.ask(&request::create_topic("orders", 1))?;
-            let produce = request::produce("orders", &request::records(1, RECORD_BYTES));
+            connection.ask(&create)?;
             for _ in 0..COUNTED {
-                connection.ask(&produce)?;
+                connection.ask(&append)?;
             }
         }
         Ok(count(&trace)? - before)
@@ -113,12 +120,15 @@ fn count(trace: &std::path::Path) -> Result<usize, Failure> {
 }
 
 fn measure(peer: Peer, server: &Server, connections: usize, seconds: u64) -> Result<Figures, Failure> {
+    let duration = Duration::from_secs(seconds);
     let figures = if let Some(wire) = peer.wire() {
-        load::append(wire, server.url.0, connections, RECORD_BYTES, Duration::from_secs(seconds))?
+        load::append(wire, server.url.0, connections, RECORD_BYTES, duration)?
     } else {
-        let (url, threads, partitions, bare) = (server.url, 1, 1, false);
-        let (records_per_request, record_bytes) = (1, RECORD_BYTES);
-        Produce { url, connections, records_per_request, record_bytes, partitions, seconds, threads, bare }.measure()?
+        let (create, append) = peer.requests(RECORD_BYTES);
+        Connection::open(server.url.0)?.ask(&create)?;
+        let worth = Worth::Sent { records: 1, bytes: RECORD_BYTES as u64 };
+        let round = Round { steps: vec![Step { request: append.into(), worth }], rewind: None };
+        Load { address: server.url.0, duration, threads: 1, rate: None }.run(vec![round; connections])?
     };
     match &figures.error {
         Some(error) => Err(format!("{}: {} errors, the first: {error}", peer.name(), figures.errors).into()),

@@ -27,6 +27,8 @@ mod delivery;
 mod dispatch;
 mod error;
 mod forgery;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod guard;
 mod handshake;
 mod in_flight;

@@ -40,6 +40,18 @@ fn a_topic_is_made_and_removed_and_so_is_the_group() {
 }
 
 #[test]
+fn records_come_at_the_rate_that_is_given() {
+    let shell = Shell::start();
+    let report = shell.json("bench produce -n 60 -b 10 -c 2 --rate 100 --output json");
+    assert_eq!(results(&report), [("produced", 60)]);
+    check(&report);
+    // Six batches, a tenth of a second apart.
+    assert!(report["results"][0]["seconds"].as_f64().unwrap() >= 0.5, "{report}");
+    let slow = shell.json("bench produce -b 100 -c 2 --rate 1 -d 1 --output json");
+    assert_eq!(results(&slow), [("produced", 100)], "the second batch would be due in 100 s");
+}
+
+#[test]
 fn a_named_topic_is_used_and_stays() {
     let shell = Shell::start();
     shell.run("topic create t -p 3");

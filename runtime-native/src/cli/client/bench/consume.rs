@@ -73,7 +73,7 @@ impl Consume {
         let budget = Arc::new(Budget::new(Some(count)));
         let senders = (0..topic.partitions as usize).map(|number| {
             let sender = Sender::new(&client, topic, number, batch, load.record_bytes, None);
-            sender.run(budget.clone(), bar.clone())
+            sender.run(budget.clone(), bar.clone(), None)
         });
         on_each(senders, &budget, None).await?;
         bar.finish_and_clear();

@@ -7,6 +7,7 @@ mod consume;
 mod figures;
 mod latency;
 mod load;
+mod pace;
 mod produce;
 mod topic;
 

@@ -1,4 +1,5 @@
-//! `takhin bench produce`: each connection sends a batch, waits until it is durable, and sends the next one.
+//! `takhin bench produce`: each connection sends a batch, waits until it is durable, and sends the next one, at once or
+//! when it is due.
 
 use std::{
     sync::Arc,
@@ -13,6 +14,7 @@ use super::{
     budget::Budget,
     figures::{Figures, Latencies, Report},
     load::{LoadOptions, Values, on_each},
+    pace::Pace,
     topic::BenchTopic,
 };
 use crate::cli::client::{failure::Failure, topic::CompressionArgument};
@@ -28,6 +30,11 @@ pub(in crate::cli) struct Produce {
     /// How many records a request has
     #[arg(short, long, default_value_t = 100, value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     batch: u64,
+
+    /// How many records a second all connections send together, however soon they are acknowledged, instead of as many as
+    /// they can. A batch that is late because the one before it was counts from when it was due
+    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    rate: Option<u64>,
 
     /// How the server stores the records, instead of as the topic is set
     #[arg(short = 'z', long, value_enum)]
@@ -67,8 +74,12 @@ impl Produce {
             let client = load.connection.lasting().await?;
             senders.push(Sender::new(&client, topic, number, self.batch, load.record_bytes, self.compression));
         }
-        let began = Instant::now();
-        let tasks = senders.into_iter().map(|sender| sender.run(budget.clone(), bar.clone()));
+        let (began, connections) = (Instant::now(), senders.len());
+        let tasks = senders.into_iter().enumerate().map(|(index, sender)| {
+            #[allow(clippy::cast_precision_loss)] // Far below 2^52.
+            let pace = self.rate.map(|rate| Pace::new(began, rate as f64, self.batch, index, connections));
+            sender.run(budget.clone(), bar.clone(), pace)
+        });
         let all = on_each(tasks, &budget, load.duration()).await?;
         let took = began.elapsed();
         bar.finish_and_clear();
@@ -107,14 +118,26 @@ impl Sender {
         Self { producer: producer.build(), topic: topic.name.clone(), partition, batch, values }
     }
 
-    pub(super) async fn run(mut self, budget: Arc<Budget>, bar: ProgressBar) -> Result<Sent, Failure> {
+    pub(super) async fn run(
+        mut self,
+        budget: Arc<Budget>,
+        bar: ProgressBar,
+        mut pace: Option<Pace>,
+    ) -> Result<Sent, Failure> {
         let mut sent = Sent { records: 0, latencies: Latencies::new() };
         loop {
+            let due = match &mut pace {
+                None => None,
+                Some(pace) => tokio::select! {
+                    due = pace.wait() => Some(due),
+                    () = budget.ended() => None,
+                },
+            };
             let count = budget.take(self.batch);
             if count == 0 {
                 return Ok(sent);
             }
-            let began = Instant::now();
+            let began = due.unwrap_or_else(Instant::now);
             let mut pending = Vec::new();
             for _ in 0..count {
                 let record = Record::new(&*self.topic).partition(self.partition).value(self.values.next());
