@@ -30,7 +30,7 @@ pub(super) struct Bounds {
 pub(super) fn kind(arg: &Arg) -> Kind {
     let parser = arg.get_value_parser().type_id();
     let is_one_of = |types: &[TypeId]| types.iter().any(|id| parser == *id);
-    if is_one_of(&[TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>()]) {
+    if is_one_of(&[TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>()]) {
         Kind::Integer
     } else if is_one_of(&[TypeId::of::<super::observing::SampleRatio>()]) {
         Kind::Number

@@ -33,6 +33,13 @@ fn what_is_no_toml_is_told_with_its_place() {
 }
 
 #[test]
+fn every_whole_number_is_written_as_one() {
+    let file = SettingsFile::parse(Path::new("t.toml"), "replication = 3\ncells = 8\nmax-connections = 100\n");
+    assert!(file.is_ok(), "{file:?}");
+    assert_eq!(problems("replication = 16\n"), ["t.toml:1:15: replication: 16 is not in 1..=15"]);
+}
+
+#[test]
 fn a_table_is_refused_since_settings_stand_in_none() {
     let expected = "t.toml:1:2: limits is a table: settings stand at the top of the file, in no table";
     assert_eq!(problems("[limits]\nmax-topics = 4\n"), [expected]);
