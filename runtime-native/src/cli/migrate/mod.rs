@@ -8,13 +8,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use clap::Args;
 use takhin::{
     driver::StartError,
-    engine::{kafka::KafkaConfig, local::OpenError},
+    engine::local::OpenError,
     migrate::{MigrateError, MigrateOptions, Report, Watch, migrate},
 };
 
 use super::{
     client::{Connection, Failure, OutputOptions, Stop},
-    settings::properties,
+    settings::KafkaSettings,
 };
 use progress::Progress;
 use tokio::sync::oneshot;
@@ -23,40 +23,21 @@ use tokio::sync::oneshot;
 const STATE_DIR: &str = "migration";
 /// Nothing is kept in memory to be read again.
 const CACHE_BYTES: usize = 1 << 20;
+/// Of records more is expected than of other things.
+const TIMEOUT_HELP: &str = "How long Kafka may take for an answer. For records it is waited as long as it takes";
 /// How often the progress is shown.
 const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
+#[command(mut_arg("brokers", |brokers| brokers.required(true)))]
+#[command(mut_arg("kafka_timeout_ms", |timeout| timeout.help(TIMEOUT_HELP)))]
 pub(super) struct Migrate {
     /// The data directory to move, of a server that has stopped. It stays as it is
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
 
-    /// The Kafka brokers to begin with, as in a:9092,b:9092
-    #[arg(long, env = "TAKHIN_BROKERS", value_name = "HOST:PORT,...")]
-    brokers: String,
-
-    /// File with properties that are passed on to librdkafka, each on a line: its name, = and its value
-    #[arg(long, env = "TAKHIN_KAFKA_PROPERTIES", value_name = "FILE")]
-    kafka_properties: Option<PathBuf>,
-
-    /// What the names of the topics begin with in Kafka, as it was said to the cluster's nodes
-    #[arg(long, env = "TAKHIN_TOPIC_PREFIX", value_name = "PREFIX", default_value = "")]
-    topic_prefix: String,
-
-    /// On how many brokers the topics are kept; else as Kafka is set
-    #[arg(long, env = "TAKHIN_REPLICATION", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=15))]
-    replication: Option<u16>,
-
-    /// How long Kafka may take for an answer to a question. For records it is waited as long as it takes
-    #[arg(
-        long,
-        env = "TAKHIN_KAFKA_TIMEOUT_MS",
-        default_value_t = 10_000,
-        value_name = "MS",
-        value_parser = clap::value_parser!(u64).range(1_000..=300_000)
-    )]
-    kafka_timeout_ms: u64,
+    #[command(flatten)]
+    kafka: KafkaSettings,
 
     /// Where to keep what is done so far, and which offset became which; `migration` in the data directory if nothing is said
     #[arg(long, value_name = "DIR")]
@@ -95,15 +76,10 @@ impl Migrate {
     }
 
     fn options(&self) -> Result<MigrateOptions, Failure> {
-        let kafka = KafkaConfig {
-            brokers: self.brokers.clone(),
-            properties: properties(self.kafka_properties.as_deref()).map_err(Failure::WrongUsage)?,
-            own_topics: String::new(),
-            topic_prefix: self.topic_prefix.clone(),
-            cache_bytes: CACHE_BYTES,
-            replication: self.replication,
-            timeout: Duration::from_millis(self.kafka_timeout_ms),
-        };
+        if let Some(wrong) = self.kafka.wrong_with_topic_prefix() {
+            return Err(Failure::WrongUsage(wrong));
+        }
+        let kafka = self.kafka.config(String::new(), CACHE_BYTES).map_err(Failure::WrongUsage)?;
         let state_dir = self.state.clone().unwrap_or_else(|| self.data_dir.join(STATE_DIR));
         Ok(MigrateOptions { data_dir: self.data_dir.clone(), state_dir, kafka, skip_damaged: self.skip_damaged })
     }
@@ -147,5 +123,21 @@ fn failure(error: MigrateError) -> Failure {
         MigrateError::Node(error) => error.into(),
         MigrateError::Conflicts(lines) => Failure::new(lines.join("\ntakhin: ")),
         error => Failure::Failed { message: error.to_string(), hint: (!hint.is_empty()).then_some(hint) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kafka_is_reached_as_a_node_reaches_it_and_brokers_are_needed() {
+        let command = Migrate::augment_args(clap::Command::new("migrate"));
+        let option = |name| command.get_arguments().find(|option| option.get_long() == Some(name)).expect("an option");
+        for name in ["kafka-properties", "topic-prefix", "replication", "kafka-timeout-ms"] {
+            assert!(!option(name).is_required_set(), "{name}");
+        }
+        assert!(option("brokers").is_required_set());
+        assert_eq!(option("kafka-timeout-ms").get_help().map(ToString::to_string).as_deref(), Some(TIMEOUT_HELP));
     }
 }

@@ -1,12 +1,10 @@
 //! Settings of a node of a cluster, whose records and groups are in Kafka.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
-use takhin_core::TopicName;
 
-/// Something is to be left for the names of topics, of which Kafka takes 249 bytes.
-const MAX_TOPIC_PREFIX_BYTES: usize = 100;
+use super::kafka::KafkaSettings;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "A cluster on Kafka")]
@@ -16,23 +14,13 @@ pub(in crate::cli) struct ClusterSettings {
     #[arg(long, env = "TAKHIN_ENGINE", default_value = "local", value_name = "local|kafka")]
     pub(in crate::cli) engine: EngineKind,
 
-    /// The Kafka brokers to begin with, as in a:9092,b:9092; for the engine kafka
-    #[arg(long, env = "TAKHIN_BROKERS", value_name = "HOST:PORT,...")]
-    brokers: Option<String>,
-
-    /// File with properties that are passed on to librdkafka, each on a line: its name, = and its value
-    #[arg(long, env = "TAKHIN_KAFKA_PROPERTIES", value_name = "FILE")]
-    kafka_properties: Option<PathBuf>,
+    #[command(flatten)]
+    kafka: KafkaSettings,
 
     /// What the names of the topics begin with in which the cluster keeps what it knows of groups. It begins with __, as
     /// the names of all topics do that no client sees. Clusters with different ones can share a Kafka
     #[arg(long, env = "TAKHIN_CLUSTER_PREFIX", default_value = "__takhin.", value_name = "PREFIX")]
     cluster_prefix: String,
-
-    /// What is put before the names of clients' topics in Kafka, as in shop.: the topic orders is shop.orders there, and only
-    /// topics that begin with it are seen. It is the same for all nodes, and can't be changed once the cluster is made
-    #[arg(long, env = "TAKHIN_TOPIC_PREFIX", value_name = "PREFIX")]
-    topic_prefix: Option<String>,
 
     /// Over how many cells groups are spread, when the cluster is made. It can't be changed later
     #[arg(
@@ -43,15 +31,6 @@ pub(in crate::cli) struct ClusterSettings {
         value_parser = clap::value_parser!(u32).range(1..=4_096)
     )]
     cells: u32,
-
-    /// On how many brokers the topics are kept that this cluster makes; else as Kafka is set
-    #[arg(
-        long,
-        env = "TAKHIN_REPLICATION",
-        value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..=15)
-    )]
-    replication: Option<u16>,
 
     /// Where other nodes of the cluster are answered. Not for clients
     #[arg(long, env = "TAKHIN_NODE_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDR")]
@@ -82,16 +61,6 @@ pub(in crate::cli) struct ClusterSettings {
     )]
     node_timeout_ms: u64,
 
-    /// How long Kafka may take for an answer before a request fails
-    #[arg(
-        long,
-        env = "TAKHIN_KAFKA_TIMEOUT_MS",
-        default_value_t = 10_000,
-        value_name = "MS",
-        value_parser = clap::value_parser!(u64).range(1_000..=300_000)
-    )]
-    kafka_timeout_ms: u64,
-
     /// How much of the latest records of partitions is kept in memory that somebody here waits for
     #[arg(
         long,
@@ -116,10 +85,10 @@ impl ClusterSettings {
     pub(super) fn conflicts(&self) -> Vec<String> {
         let mut conflicts = Vec::new();
         let kafka = self.engine == EngineKind::Kafka;
-        if kafka && self.brokers.is_none() {
+        if kafka && !self.kafka.is_named() {
             conflicts.push("engine is kafka, and brokers are not set".to_owned());
         }
-        if !kafka && self.brokers.is_some() {
+        if !kafka && self.kafka.is_named() {
             conflicts.push("brokers are set, and engine is local".to_owned());
         }
         if kafka && !cfg!(feature = "kafka") {
@@ -132,39 +101,23 @@ impl ClusterSettings {
         if !self.cluster_prefix.starts_with("__") {
             conflicts.push(format!("cluster-prefix is {}, and is to begin with __", self.cluster_prefix));
         }
-        conflicts.extend(self.wrong_with_topic_prefix());
+        if !kafka && self.kafka.has_topic_prefix() {
+            conflicts.push("topic-prefix is set, and engine is local".to_owned());
+        }
+        conflicts.extend(self.kafka.wrong_with_topic_prefix());
         if kafka && self.cell_lease_ms >= self.node_timeout_ms {
             let (lease, timeout) = (self.cell_lease_ms, self.node_timeout_ms);
             conflicts.push(format!("cell-lease-ms is {lease}, and is to be less than node-timeout-ms, {timeout}"));
         }
         conflicts
     }
-
-    fn wrong_with_topic_prefix(&self) -> Option<String> {
-        let prefix = self.topic_prefix.as_ref().filter(|prefix| !prefix.is_empty())?;
-        let wrong = if self.engine == EngineKind::Local {
-            "is set, and engine is local".to_owned()
-        } else if prefix.starts_with("__") {
-            format!("is {prefix}: topics that begin with __ are hidden")
-        } else if prefix.len() > MAX_TOPIC_PREFIX_BYTES {
-            format!("has {} bytes, and {MAX_TOPIC_PREFIX_BYTES} is the most", prefix.len())
-        } else {
-            // With a letter behind it, it is a name.
-            let error = TopicName::new(&format!("{prefix}t")).err()?;
-            format!("is {prefix:?}: {error}")
-        };
-        Some(format!("topic-prefix {wrong}"))
-    }
 }
 
 #[cfg(feature = "kafka")]
-pub(in crate::cli) use node::properties;
-
-#[cfg(feature = "kafka")]
 mod node {
-    use std::{fs, path::Path, time::Duration};
+    use std::time::Duration;
 
-    use takhin::{cluster::ClusterConfig, engine::kafka::KafkaConfig};
+    use takhin::cluster::ClusterConfig;
     use takhin_core::Config;
 
     use super::ClusterSettings;
@@ -179,15 +132,7 @@ mod node {
             flight_steps: usize,
             audit: Option<std::path::PathBuf>,
         ) -> Result<ClusterConfig, String> {
-            let kafka = KafkaConfig {
-                brokers: self.brokers.clone().unwrap_or_default(),
-                properties: properties(self.kafka_properties.as_deref())?,
-                topic_prefix: self.topic_prefix.clone().unwrap_or_default(),
-                own_topics: self.cluster_prefix.clone(),
-                cache_bytes: self.kafka_cache_bytes,
-                replication: self.replication,
-                timeout: Duration::from_millis(self.kafka_timeout_ms),
-            };
+            let kafka = self.kafka.config(self.cluster_prefix.clone(), self.kafka_cache_bytes)?;
             Ok(ClusterConfig {
                 core,
                 kafka,
@@ -200,20 +145,5 @@ mod node {
                 audit,
             })
         }
-    }
-
-    /// The properties in the file, if there is one.
-    pub(in crate::cli) fn properties(path: Option<&Path>) -> Result<Vec<(String, String)>, String> {
-        let Some(path) = path else { return Ok(Vec::new()) };
-        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let lines = (1..).zip(text.lines().map(str::trim));
-        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let property = |(number, line): (usize, &str)| {
-            let (key, value) = line
-                .split_once('=')
-                .ok_or_else(|| format!("{}:{number}: expected a key, = and a value", path.display()))?;
-            Ok((key.trim().to_owned(), value.trim().to_owned()))
-        };
-        lines.map(property).collect()
     }
 }

@@ -8,6 +8,7 @@ mod bounds;
 mod broker;
 mod cluster;
 mod file;
+mod kafka;
 mod kafka_rest;
 mod limits;
 mod listening;
@@ -22,9 +23,9 @@ use clap::{Arg, Args, Command};
 
 pub(super) use access::range_u32;
 pub(super) use cluster::EngineKind;
-#[cfg(feature = "kafka")]
-pub(super) use cluster::properties;
 pub(super) use file::{Problem, SettingsFile};
+#[cfg(feature = "kafka")]
+pub(super) use kafka::KafkaSettings;
 pub(super) use observing::{LogFormat, Observing};
 pub(super) use origin::{Found, found};
 pub(super) use template::template;
