@@ -15,7 +15,34 @@ use super::engine::NodeEngine;
 const MEMORY: Duration = Duration::from_mins(1);
 
 /// Which cores hear of each log, and until when.
-type Watched = FxHashMap<LogId, SmallVec<[Hears; 2]>>;
+#[derive(Debug, Default)]
+struct Watched {
+    by_log: FxHashMap<LogId, SmallVec<[Hears; 2]>>,
+    /// When all of them were last looked at.
+    swept: Option<Instant>,
+}
+
+impl Watched {
+    /// Forgets, once in a while, what nobody hears of any more: a log that is gone, or never grows, says nothing by itself.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.duration_since(swept) < MEMORY) {
+            return;
+        }
+        self.swept = Some(now);
+        self.retain(|it| it.until > now);
+    }
+
+    fn of_core(&mut self, log: &LogId, core: usize) -> Option<&mut Hears> {
+        self.by_log.get_mut(log)?.iter_mut().find(|it| it.core == core)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Hears) -> bool) {
+        self.by_log.retain(|_, cores| {
+            cores.retain(|it| keep(it));
+            !cores.is_empty()
+        });
+    }
+}
 
 /// That a core hears of a log.
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +75,21 @@ impl Watching {
         drop(engines);
         if is_gone {
             // Whoever is this core next knows nothing of what was heard.
-            self.logs().retain(|_, cores| {
-                cores.retain(|it| it.core != core);
-                !cores.is_empty()
-            });
+            self.logs().retain(|it| it.core != core);
         }
     }
 
     /// Somebody waits for these in a core.
     pub(super) fn watch(&self, core: usize, logs: &[LogId]) {
-        let until = Instant::now() + MEMORY;
+        self.watch_from(Instant::now(), core, logs);
+    }
+
+    fn watch_from(&self, now: Instant, core: usize, logs: &[LogId]) {
+        let until = now + MEMORY;
         let mut watched = self.logs();
+        watched.sweep(now);
         for log in logs {
-            let cores = watched.entry(*log).or_default();
+            let cores = watched.by_log.entry(*log).or_default();
             match cores.iter_mut().find(|it| it.core == core) {
                 Some(known) => known.until = until,
                 None => cores.push(Hears { core, until, told: false }),
@@ -72,8 +101,7 @@ impl Watching {
     pub(super) fn told(&self, core: usize, logs: impl Iterator<Item = LogId>) {
         let mut watched = self.logs();
         for log in logs {
-            let mut cores = watched.get_mut(&log).into_iter().flatten();
-            if let Some(known) = cores.find(|it| it.core == core) {
+            if let Some(known) = watched.of_core(&log, core) {
                 known.told = true;
             }
         }
@@ -83,7 +111,7 @@ impl Watching {
     pub(super) fn unwatched(&self, core: usize, logs: Vec<LogId>) -> Vec<LogId> {
         let (now, watched) = (Instant::now(), self.logs());
         let hears = |log: &LogId| {
-            let mut cores = watched.get(log).into_iter().flatten();
+            let mut cores = watched.by_log.get(log).into_iter().flatten();
             cores.any(|it| it.core == core && it.told && it.until > now)
         };
         logs.into_iter().filter(|log| !hears(log)).collect()
@@ -96,7 +124,7 @@ impl Watching {
         {
             let mut watched = self.logs();
             for (log, bounds) in moved {
-                let Some(cores) = watched.get_mut(log) else { continue };
+                let Some(cores) = watched.by_log.get_mut(log) else { continue };
                 cores.retain(|it| it.until > now);
                 for Hears { core, .. } in cores.iter() {
                     match by_core.iter_mut().find(|(it, _)| it == core) {
@@ -105,9 +133,10 @@ impl Watching {
                     }
                 }
                 if cores.is_empty() {
-                    watched.remove(log);
+                    watched.by_log.remove(log);
                 }
             }
+            watched.sweep(now);
         }
         for (core, logs) in by_core {
             self.tell(core, &logs);
@@ -124,5 +153,32 @@ impl Watching {
 
     fn logs(&self) -> MutexGuard<'_, Watched> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use takhin_core::TopicId;
+
+    use super::*;
+
+    fn log(topic: u64) -> LogId {
+        LogId { topic: TopicId(topic), partition: 0 }
+    }
+
+    fn known(watching: &Watching) -> Vec<LogId> {
+        let mut known: Vec<LogId> = watching.logs().by_log.keys().copied().collect();
+        known.sort_unstable();
+        known
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_forgotten_though_it_never_moves() {
+        let (watching, now) = (Watching::default(), Instant::now());
+        watching.watch_from(now, 1, &[log(1), log(2)]);
+        watching.watch_from(now + MEMORY / 2, 1, &[log(2)]);
+        assert_eq!(known(&watching), [log(1), log(2)]);
+        watching.watch_from(now + MEMORY, 2, &[log(3)]);
+        assert_eq!(known(&watching), [log(2), log(3)]);
     }
 }
