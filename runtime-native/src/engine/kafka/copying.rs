@@ -12,21 +12,19 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext,
-    config::RDKafkaLogLevel,
     error::KafkaError as ClientError,
     message::{DeliveryResult, Message},
-    producer::{BaseProducer, Producer as _, ProducerContext},
+    producer::{BaseProducer, Producer as _},
 };
 use takhin_core::{Cleanup, LogId, Offset, TopicConfig, TopicDurability, TopicName};
 
 use super::{
     Records,
     catalogue::no_thread,
-    client::{Context, client_config},
+    client::client_config,
     error::{KafkaError, TopicError},
     names::KafkaName,
-    outgoing::outgoing,
+    outgoing::{HearsOutcome, Outcomes, outgoing},
 };
 use crate::record::RecordRef;
 
@@ -74,7 +72,7 @@ pub struct Copier {
     client: Arc<Client>,
 }
 
-type Client = BaseProducer<Delivery>;
+type Client = BaseProducer<Outcomes<Account>>;
 
 /// Records of one log that are on their way.
 pub struct Flight {
@@ -120,8 +118,7 @@ impl Records {
             // What is under way is bounded by those who send.
             .set("queue.buffering.max.messages", "0")
             .set("queue.buffering.max.kbytes", "2097151");
-        let context = Delivery { context: Context::default(), trouble: Mutex::default() };
-        let client: Arc<Client> = Arc::new(settings.create_with_context(context)?);
+        let client: Arc<Client> = Arc::new(settings.create_with_context(Outcomes::default())?);
         let hearing = Arc::downgrade(&client);
         let hear = move || {
             while let Some(client) = hearing.upgrade() {
@@ -193,7 +190,7 @@ impl Copier {
 
     /// What the client has last complained of.
     pub fn trouble(&self) -> Option<String> {
-        self.client.context().trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.client.context().trouble()
     }
 }
 
@@ -250,32 +247,13 @@ impl Account {
     }
 }
 
-/// Hears of what was delivered.
-struct Delivery {
-    context: Context,
-    trouble: Mutex<Option<String>>,
-}
-
-impl ClientContext for Delivery {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.context.log(level, facility, message);
-    }
-
-    fn error(&self, error: ClientError, reason: &str) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-        self.context.error(error, reason);
-    }
-}
-
-impl ProducerContext for Delivery {
-    type DeliveryOpaque = Arc<Account>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, account: Arc<Account>) {
-        let mut heard = account.lock();
+impl HearsOutcome for Account {
+    fn heard(&self, result: &DeliveryResult<'_>) {
+        let mut heard = self.lock();
         match result {
             Ok(message) => {
                 // An idempotent producer is told of its records in their order.
-                let (expected, found) = (account.at.0 + heard.delivered, message.offset().unsigned_abs());
+                let (expected, found) = (self.at.0 + heard.delivered, message.offset().unsigned_abs());
                 if found != expected {
                     heard.misplaced.get_or_insert(found);
                 }
@@ -287,7 +265,7 @@ impl ProducerContext for Delivery {
             }
         }
         drop(heard);
-        account.changed.notify_all();
+        self.changed.notify_all();
     }
 }
 

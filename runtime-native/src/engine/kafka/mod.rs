@@ -19,6 +19,7 @@
 //!   made anew and the next look at the catalogue, at most a second later, its name stands for both.
 //! * Brokers may all be gone for a while. Reads and appends fail in their time, and it goes on when they are back.
 
+mod account;
 mod bounds;
 mod catalogue;
 mod client;

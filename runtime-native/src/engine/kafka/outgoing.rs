@@ -1,12 +1,20 @@
-//! A record as the client takes it, to be sent.
+//! A record as the client takes it, to be sent, and who hears what became of it.
+
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rdkafka::{
-    message::{Header, OwnedHeaders},
-    producer::BaseRecord,
+    ClientContext,
+    config::RDKafkaLogLevel,
+    error::KafkaError as ClientError,
+    message::{DeliveryResult, Header, OwnedHeaders},
+    producer::{BaseRecord, ProducerContext},
     util::IntoOpaque,
 };
 
-use super::names::KafkaName;
+use super::{client::Context, names::KafkaName};
 use crate::record::RecordRef;
 
 /// The record for this partition of the topic. The client takes a time of 0 for none, so the earliest is 1; a record without
@@ -33,4 +41,49 @@ pub(super) fn outgoing<'a, D: IntoOpaque>(
         wire.headers = Some(headers);
     }
     Ok(wire)
+}
+
+/// Keeps account of records that were handed over.
+pub(super) trait HearsOutcome: Send + Sync + 'static {
+    /// A record was delivered, or was not.
+    fn heard(&self, result: &DeliveryResult<'_>);
+}
+
+/// What a producing client says, and who hears of each of its records.
+pub(super) struct Outcomes<A> {
+    context: Context,
+    trouble: Mutex<Option<String>>,
+    of: PhantomData<fn(A)>,
+}
+
+impl<A> Default for Outcomes<A> {
+    fn default() -> Self {
+        Self { context: Context::default(), trouble: Mutex::default(), of: PhantomData }
+    }
+}
+
+impl<A> Outcomes<A> {
+    /// What the client has last complained of.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<A: HearsOutcome> ClientContext for Outcomes<A> {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.context.log(level, facility, message);
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        self.context.error(error, reason);
+    }
+}
+
+impl<A: HearsOutcome> ProducerContext for Outcomes<A> {
+    type DeliveryOpaque = Arc<A>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, account: Arc<A>) {
+        account.heard(result);
+    }
 }
