@@ -200,6 +200,9 @@ pub enum StorageError {
     /// It failed, and whether something was done is not known: it may be there after the next start, or not.
     #[error("{0}; whether it was written is not known")]
     Uncertain(String),
+    /// The records are such that storage takes none of them, however often they come; it says why. Nothing was done.
+    #[error("{0}")]
+    Unacceptable(String),
     /// It could have been done, and what the request asks for forbids it. Nothing was done.
     #[error(transparent)]
     Refused(AppendRefusal),

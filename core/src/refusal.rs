@@ -276,6 +276,16 @@ pub enum Refusal {
         /// The partition.
         partition: u32,
     },
+    /// Storage takes none of the records, now or later: they are not as it wants them. Nothing was appended.
+    #[error("{topic}/{partition} takes none of these records: {reason}")]
+    RecordsRefused {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: u32,
+        /// In storage's words.
+        reason: String,
+    },
     /// Storage can't take or give it now.
     #[error("storage is unavailable: {error}")]
     StorageUnavailable {

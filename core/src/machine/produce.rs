@@ -119,11 +119,18 @@ impl Core {
     /// How an append that was not done is told to a client.
     fn append_refusal(&self, topic: TopicId, batch: ProduceBatch, error: StorageError, applied: Applied) -> Refusal {
         let ProduceBatch { partition, expected_offset, producer, .. } = batch;
-        let (StorageError::Refused(refused), Some(record)) = (&error, self.durable.topics.get(&topic)) else {
+        let Some(topic) = self.durable.topics.get(&topic).map(|record| record.name.clone()) else {
             return Refusal::StorageUnavailable { error, applied };
         };
-        let topic = record.name.clone();
-        match (*refused, producer) {
+        let refused = match error {
+            StorageError::Refused(refused) => refused,
+            // Of a part it may not be known.
+            StorageError::Unacceptable(reason) if applied == Applied::Nothing => {
+                return Refusal::RecordsRefused { topic, partition, reason };
+            }
+            error => return Refusal::StorageUnavailable { error, applied },
+        };
+        match (refused, producer) {
             (AppendRefusal::OffsetMismatch { end }, _) => {
                 Refusal::OffsetMismatch { topic, partition, expected: expected_offset.unwrap_or_default(), end }
             }

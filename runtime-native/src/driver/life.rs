@@ -193,6 +193,7 @@ fn core_error(error: EngineError) -> StorageError {
     match error {
         EngineError::Full => StorageError::Full,
         EngineError::Uncertain(why) => StorageError::Uncertain(why),
+        EngineError::Unacceptable(why) => StorageError::Unacceptable(why),
         EngineError::Refused(refusal) => StorageError::Refused(refusal),
         EngineError::NoSuchLog | EngineError::Failed(_) => StorageError::Failed(error.to_string()),
     }

@@ -179,6 +179,9 @@ pub enum StorageError {
     /// It was written, but whether it is durable can't be told: it may be there after the next start, or not.
     #[error("the storage failed and the outcome is unknown: {0}")]
     Uncertain(String),
+    /// The records are not as the storage wants them, and it takes none of them however often they come. Nothing was written.
+    #[error("{0}")]
+    Unacceptable(String),
     /// The log is not in the state that the append asks for. Nothing was written.
     #[error(transparent)]
     Refused(AppendRefusal),

@@ -73,6 +73,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::SequenceGap { .. } => (StatusCode::CONFLICT, "sequence_gap"),
         Refusal::ProducerFenced { .. } => (StatusCode::CONFLICT, "producer_fenced"),
         Refusal::IdempotencyKeyReused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
+        Refusal::RecordsRefused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "records_refused"),
         Refusal::StorageUnavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable"),
         Refusal::GroupMoving { .. } => (StatusCode::SERVICE_UNAVAILABLE, "group_moving"),
         Refusal::Unsupported { .. } => (StatusCode::NOT_IMPLEMENTED, "unsupported"),
@@ -101,7 +102,11 @@ pub(super) fn not_produced(error: StorageError) -> ApiError {
 pub(super) fn storage_retry_after(error: &StorageError) -> u32 {
     match error {
         StorageError::Overloaded => SHORTLY,
-        StorageError::Full | StorageError::Failed(_) | StorageError::Uncertain(_) | StorageError::Refused(_) => LATER,
+        StorageError::Full
+        | StorageError::Failed(_)
+        | StorageError::Uncertain(_)
+        | StorageError::Unacceptable(_)
+        | StorageError::Refused(_) => LATER,
     }
 }
 
@@ -190,6 +195,7 @@ mod tests {
             ),
             no(Refusal::IdempotencyKeyReused { topic: t(), partition }, 422, "idempotency_key_reused"),
             no(Refusal::DataCorrupt { topic: t(), partition, offset: start, next: Offset(6) }, 409, "data_corrupt"),
+            no(Refusal::RecordsRefused { topic: t(), partition, reason: "too late".into() }, 422, "records_refused"),
             (storage(StorageError::Overloaded, Applied::Nothing), 503, "storage_unavailable", true, Some(SHORTLY)),
             (storage(StorageError::Full, Applied::Nothing), 503, "storage_unavailable", true, Some(LATER)),
             (

@@ -40,6 +40,7 @@ fn name(refusal: &Refusal) -> &'static str {
         Refusal::SequenceGap { .. } => "sequence_gap",
         Refusal::ProducerFenced { .. } => "producer_fenced",
         Refusal::IdempotencyKeyReused { .. } => "idempotency_key_reused",
+        Refusal::RecordsRefused { .. } => "records_refused",
         Refusal::StorageUnavailable { .. } => "storage_unavailable",
         Refusal::ShuttingDown => "shutting_down",
         // Given by runtimes alone.
@@ -115,6 +116,7 @@ fn every_refusal_is_reached() {
     script.close(3);
     refused.push(newer);
     refused.extend(idempotent_producers(&mut script));
+    refused.push(records_that_storage_never_takes(&mut script));
     refused.extend(reads_that_fail(&mut script));
     script.pass(30_000);
     refused.push(script.describe(1));
@@ -128,7 +130,7 @@ fn every_refusal_is_reached() {
     let mut distinct = names;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct.len(), 31, "{distinct:?}");
+    assert_eq!(distinct.len(), 32, "{distinct:?}");
 }
 
 /// A producer of an older epoch, and an idempotency key that came before with another request.
@@ -138,6 +140,18 @@ fn idempotent_producers(script: &mut Script) -> [takhin_core::RequestId; 2] {
     let keyed = |sequence| ProducerStamp { producer: ProducerId::keyed(1), epoch: 0, sequence };
     script.produce_stamped(keyed(1), 1);
     [fenced, script.produce_stamped(keyed(2), 1)]
+}
+
+fn records_that_storage_never_takes(script: &mut Script) -> takhin_core::RequestId {
+    script.hold(Work::Append);
+    let refused = script.produce("orders", 0, 1);
+    for command in script.take(Work::Append) {
+        let Command::Append { id, log, .. } = command else { continue };
+        let result = Err(StorageError::Unacceptable("their time is too far off".into()));
+        script.event(Event::Appended { id, log, result });
+    }
+    script.release(Work::Append);
+    refused
 }
 
 /// A poll over a damaged record, and a read of a trimmed one.

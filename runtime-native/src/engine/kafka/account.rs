@@ -25,9 +25,29 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Of a record that can't be sent, whatever comes.
+    pub(super) fn refused(why: &str) -> Self {
+        Self { code: Some(RDKafkaErrorCode::InvalidRecord), why: why.to_owned() }
+    }
+
     pub(super) fn of(why: String) -> Self {
         Self { code: None, why }
     }
+}
+
+/// Whether the records are refused for what they are: as many attempts as one likes come to the same.
+fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::InvalidTimestamp
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::PolicyViolation
+            | RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidMessageSize
+            | RDKafkaErrorCode::UnsupportedForMessageFormat
+            | RDKafkaErrorCode::UnsupportedCompressionType
+    )
 }
 
 impl From<&ClientError> for Failure {
@@ -198,6 +218,7 @@ impl Account {
                 | RDKafkaErrorCode::UnknownTopic
                 | RDKafkaErrorCode::UnknownPartition,
             ) => StorageError::NoSuchLog,
+            Some(code) if is_refusal(code) => StorageError::Unacceptable(failure.why),
             _ => StorageError::Failed(failure.why),
         })
     }

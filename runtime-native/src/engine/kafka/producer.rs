@@ -231,7 +231,7 @@ fn send(
     record: &RecordRef<'_>,
     account: &Arc<Account>,
 ) -> Result<(), Failure> {
-    let wire = outgoing(name, partition, record, Arc::clone(account)).map_err(|why| Failure::of(why.to_owned()))?;
+    let wire = outgoing(name, partition, record, Arc::clone(account)).map_err(Failure::refused)?;
     producer.send(wire).map_err(|(error, _)| Failure::from(&error))
 }
 

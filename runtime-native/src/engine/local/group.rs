@@ -119,7 +119,10 @@ impl Writer {
         match error {
             StorageError::Uncertain(why) => self.fail(format!("a write could not be undone: {why}")),
             StorageError::Full => self.set_state(StorageState::Full),
-            StorageError::Failed(_) | StorageError::NoSuchLog | StorageError::Refused(_) => {}
+            StorageError::Failed(_)
+            | StorageError::NoSuchLog
+            | StorageError::Unacceptable(_)
+            | StorageError::Refused(_) => {}
         }
         Put::TakenBack
     }

@@ -194,7 +194,10 @@ fn of_record(place: &Place, batches: &[ProducedBatch]) -> ApiResult<PartitionOff
         Err(error) => PartitionOffset {
             error_code: Some(match error {
                 StorageError::Overloaded | StorageError::Full => errors::RETRIABLE,
-                StorageError::Failed(_) | StorageError::Uncertain(_) | StorageError::Refused(_) => errors::KAFKA_ERROR,
+                StorageError::Failed(_)
+                | StorageError::Uncertain(_)
+                | StorageError::Unacceptable(_)
+                | StorageError::Refused(_) => errors::KAFKA_ERROR,
             }),
             error: Some(error.to_string()),
             ..PartitionOffset::default()

@@ -94,6 +94,11 @@ pub(crate) const CODES: &[(u16, &str, &str)] = &[
     ),
     (422, "invalid_idempotency_key", "The header `Idempotency-Key` is empty or too long."),
     (422, "idempotency_key_reused", "The same key came with another body before. `details`: topic, partition."),
+    (
+        422,
+        "records_refused",
+        "In a cluster: Kafka takes none of the records, since they are not as the topic is set to have them. `details`: topic, partition, reason.",
+    ),
     (422, "invalid_scope", "A key can't have that scope. `details`: field."),
     (
         429,

@@ -140,6 +140,7 @@ impl World {
                 | Refusal::SequenceGap { .. }
                 | Refusal::ProducerFenced { .. }
                 | Refusal::IdempotencyKeyReused { .. }
+                | Refusal::RecordsRefused { .. }
                 | Refusal::ShuttingDown)
         );
         let told: &[ProducedBatch] = if let Ok(Response::Produced(told)) = response { told } else { &[] };

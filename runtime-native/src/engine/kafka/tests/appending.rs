@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use takhin_core::{LogId, Offset, TopicId};
 
 use super::{super::*, harness::*};
@@ -87,8 +88,25 @@ fn a_header_that_kafka_has_no_name_for_is_refused() {
     let world = world(&["orders"]);
     let bad = Own { headers: vec![("a\0b".to_owned(), None)], ..own("x") };
     let result = append(&world.records, world.log("orders", 0), batch(&[bad]));
-    assert!(matches!(&result, Err(StorageError::Failed(why)) if why.contains("header")), "{result:?}");
+    assert!(matches!(&result, Err(StorageError::Unacceptable(why)) if why.contains("header")), "{result:?}");
     assert_eq!(append(&world.records, world.log("orders", 0), values(&["a"])).unwrap().at.base_offset, Offset(0));
+}
+
+#[test]
+fn what_the_cluster_refuses_for_what_it_is_is_refused_for_good_and_what_comes_next_is_taken() {
+    let world = world(&["orders"]);
+    let log = world.log("orders", 0);
+    for (code, name) in [
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, "Invalid timestamp"),
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD, "validate"),
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "olicy"),
+        (RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "too large"),
+    ] {
+        world.cluster.request_errors(RDKafkaApiKey::Produce, &[code]);
+        let result = append(&world.records, log, values(&["a"]));
+        assert!(matches!(&result, Err(StorageError::Unacceptable(why)) if why.contains(name)), "{code:?}: {result:?}");
+    }
+    assert_eq!(append(&world.records, log, values(&["a"])).unwrap().at.base_offset, Offset(0), "none of it is there");
 }
 
 #[test]

@@ -80,6 +80,7 @@ pub(crate) fn produce() -> Operation {
             (422, "invalid_batch"),
             (422, "invalid_idempotency_key"),
             (422, "idempotency_key_reused"),
+            (422, "records_refused"),
             (429, "too_many"),
             (400, "missing_parameter"),
             (503, "partly_produced"),
