@@ -29,6 +29,9 @@ const FETCHING: Fetching = Fetching { wait: Duration::from_millis(10), ahead_kib
 const KEPT_BYTES: usize = 4 << 20;
 /// A handle at a log's end would ask for more all the time.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long is waited for more of what is being fetched. A broker gives a megabyte at a time, so a read that may bring more takes
+/// several answers.
+const MORE: Duration = Duration::from_millis(100);
 /// How long is waited for what should be there and is not stable.
 const UNSTABLE: Duration = Duration::from_millis(500);
 
@@ -153,6 +156,16 @@ struct Place {
     broken: bool,
 }
 
+/// What came of a look for what was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absorbed {
+    Some,
+    /// Nothing yet.
+    Nothing,
+    /// Nothing, and there will be nothing.
+    NoMore,
+}
+
 /// Why a handle can't go on.
 enum Stuck {
     /// The log has no such offset.
@@ -196,10 +209,11 @@ impl Handle {
         let began = Instant::now();
         let mut wait = Duration::ZERO;
         loop {
+            let patient = !wait.is_zero();
             let took = match self.absorb(wait) {
                 Ok(took) => took,
                 // What came before is given first; the next read meets it again.
-                Err(_) if self.covers(part.from) => false,
+                Err(_) if self.covers(part.from) => Absorbed::NoMore,
                 Err(stuck) => {
                     self.leave();
                     return self.stuck(stuck, wanted, deadline, out);
@@ -208,7 +222,8 @@ impl Handle {
             let Some(place) = &mut self.place else {
                 return Err(ReadError::Failed("the reader has stopped".to_owned()));
             };
-            let enough = !took || place.run.suffices(part);
+            let over = took == Absorbed::NoMore || took == Absorbed::Nothing && patient;
+            let enough = over || place.ended || place.run.suffices(part);
             if enough && let Some(selection) = place.run.select(part) {
                 let outcome = selection.give(part, wanted.stored, out);
                 if outcome.next > part.from {
@@ -225,7 +240,7 @@ impl Handle {
                 self.leave();
                 return Err(ReadError::Failed("no broker has answered in time".to_owned()));
             }
-            wait = if took { Duration::ZERO } else { left.min(Duration::from_millis(100)) };
+            wait = left.min(MORE);
         }
     }
 
@@ -252,11 +267,13 @@ impl Handle {
         Ok(())
     }
 
-    /// Takes what has been fetched. Whether anything was.
-    fn absorb(&mut self, wait: Duration) -> Result<bool, Stuck> {
+    /// Takes what has been fetched, or is within this time.
+    fn absorb(&mut self, wait: Duration) -> Result<Absorbed, Stuck> {
         while self.stream.client().poll(Duration::ZERO).is_some() {}
         self.stream.poll(wait, &mut self.messages);
-        let Some(place) = self.place.as_mut().filter(|place| !place.broken) else { return Ok(false) };
+        let Some(place) = self.place.as_mut().filter(|place| !place.broken) else {
+            return Ok(Absorbed::NoMore);
+        };
         let mut packer = Packer::default();
         let (mut known_to, mut stuck) = (None, None);
         for message in self.messages.iter().filter(|message| message.source() == place.source) {
@@ -285,7 +302,8 @@ impl Handle {
         if let Some(known_to) = known_to.filter(|_| stuck.is_none()) {
             place.run.advance(known_to);
         }
-        stuck.map_or(Ok(!self.messages.is_empty()), Err)
+        let took = if self.messages.is_empty() { Absorbed::Nothing } else { Absorbed::Some };
+        stuck.map_or(Ok(took), Err)
     }
 
     /// What is answered where a log can't be read: what its leader says of it now.

@@ -127,3 +127,20 @@ fn a_read_from_brokers_that_are_away_fails_in_its_time_and_the_next_one_goes_on(
     world.cluster.broker_up(-1).unwrap();
     eventually("it can be read", || read(&world.records, &part(log, 0, 1), ReadMode::Blocking).is_ok());
 }
+
+#[test]
+fn a_read_of_many_large_records_brings_as_many_as_it_may() {
+    let world = world(&["orders"]);
+    let log = world.log("orders", 0);
+    let large = "x".repeat(900_000);
+    // All that the mock keeps.
+    for _ in 0..5 {
+        append(&world.records, log, values(&[&large])).unwrap();
+    }
+    let wanted = |max_bytes| ReadPart { max_bytes, ..part(log, 0, 5) };
+    let (all, outcome) = read(&world.records, &wanted(16 << 20), ReadMode::Blocking).unwrap();
+    assert_eq!((all.len(), outcome.next), (5, Offset(5)));
+    let elsewhere = Records::connect(&config(&world.cluster.bootstrap_servers())).unwrap();
+    let (some, outcome) = read(&elsewhere, &wanted(2 << 20), ReadMode::Blocking).unwrap();
+    assert_eq!((some.len(), outcome.next), (2, Offset(2)));
+}
