@@ -154,7 +154,7 @@ pub struct FetchedPart {
 pub struct AppendedAt {
     /// The first record's offset.
     pub base_offset: Offset,
-    /// The log's end after it.
+    /// The log's end after it, if all before that can be read; else something less, and the end is told as it moves.
     pub end: Offset,
     /// Whether they had been appended before, and nothing was done now.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]

@@ -143,6 +143,10 @@ impl NodeEngine {
                             }
                             all.insert(id, scattered);
                         }
+                        if !at.readable {
+                            // How far can be read is Kafka's to say, and asked before the next read.
+                            engine.0.watching.unsure(engine.0.core, log);
+                        }
                         at
                     });
                     engine.done(Completion::Appended { id, log, result });
@@ -270,4 +274,92 @@ fn free<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing is ever half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc::{Receiver, channel},
+        time::Duration,
+    };
+
+    use rdkafka::{
+        ClientConfig,
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _},
+    };
+    use takhin_core::{RequestId, TopicName};
+
+    use super::*;
+    use crate::{
+        engine::{AppendedAt as At, kafka::KafkaConfig},
+        record::{BatchBuilder, EncodedBatch},
+    };
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+    const CORE: usize = 0;
+
+    fn batch() -> EncodedBatch {
+        let mut builder = BatchBuilder::default();
+        builder.push(1_700_000_000_000, None, Some(b"a"), std::iter::empty()).expect("there is room");
+        builder.finish().expect("there is a record")
+    }
+
+    struct World {
+        cluster: MockCluster<'static, DefaultProducerContext>,
+        engine: NodeEngine,
+        watching: Arc<Watching>,
+        log: LogId,
+        done: Receiver<Completion>,
+    }
+
+    fn world() -> World {
+        let cluster = MockCluster::new(1).expect("a mock");
+        cluster.create_topic("orders", 1, 1).expect("a topic");
+        let config = KafkaConfig {
+            brokers: cluster.bootstrap_servers(),
+            properties: Vec::new(),
+            topic_prefix: String::new(),
+            own_topics: "__ours.".to_owned(),
+            cache_bytes: 1 << 20,
+            replication: None,
+            timeout: Duration::from_secs(20),
+        };
+        let records = Records::connect(&config).expect("connected");
+        let topic = records.catalogue().borrow().topics[&TopicName::new("orders").expect("a good name")].id;
+        let watching = Arc::new(Watching::default());
+        let mut engine = NodeEngine::new(records, Facts::Nowhere, Arc::clone(&watching), CORE);
+        let (sender, done) = channel();
+        let sink = move |batch: &mut Vec<Completion>| batch.drain(..).for_each(|one| drop(sender.send(one)));
+        engine.start(Box::new(sink)).expect("no thread is needed");
+        World { cluster, engine, watching, log: LogId { topic, partition: 0 }, done }
+    }
+
+    impl World {
+        fn append(&self) -> At {
+            let (id, log) = (AppendId { request: RequestId(1), partition: 0 }, self.log);
+            let op = WriteOp::Append { id, log, batch: batch(), expected_offset: None };
+            assert!(matches!(self.engine.submit(op), Ok(Submitted::First)));
+            self.engine.write();
+            match self.done.recv_timeout(PATIENCE).expect("an append ends") {
+                Completion::Appended { result, .. } => result.expect("it was appended"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_append_behind_what_was_not_heard_of_says_nothing_of_how_far_can_be_read() {
+        let world = world();
+        let other: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", world.cluster.bootstrap_servers()).create().expect("a client");
+        other.send(BaseRecord::<[u8], str>::to("orders").partition(0).payload("theirs")).expect("sent");
+        other.flush(PATIENCE).expect("delivered");
+        world.watching.watch(CORE, &[world.log]);
+        world.watching.told(CORE, [world.log].into_iter());
+        let at = world.append();
+        assert_eq!((at.base_offset, at.readable), (Offset(1), false));
+        let asked = world.watching.unwatched(CORE, vec![world.log]);
+        assert_eq!(asked, [world.log], "it is asked for before the next read");
+    }
 }

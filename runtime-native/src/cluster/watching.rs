@@ -107,6 +107,13 @@ impl Watching {
         }
     }
 
+    /// A core may know of more in this log than can be read yet: it is told anew before it is asked.
+    pub(super) fn unsure(&self, core: usize, log: LogId) {
+        if let Some(known) = self.logs().of_core(&log, core) {
+            known.told = false;
+        }
+    }
+
     /// Those of the logs of which a core does not hear by itself.
     pub(super) fn unwatched(&self, core: usize, logs: Vec<LogId>) -> Vec<LogId> {
         let (now, watched) = (Instant::now(), self.logs());
@@ -180,5 +187,16 @@ mod tests {
         assert_eq!(known(&watching), [log(1), log(2)]);
         watching.watch_from(now + MEMORY, 2, &[log(3)]);
         assert_eq!(known(&watching), [log(2), log(3)]);
+    }
+
+    #[test]
+    fn a_core_that_is_unsure_of_a_log_is_told_anew() {
+        let watching = Watching::default();
+        watching.watch(1, &[log(1)]);
+        assert_eq!(watching.unwatched(1, vec![log(1)]), [log(1)], "it was not told yet");
+        watching.told(1, [log(1)].into_iter());
+        assert_eq!(watching.unwatched(1, vec![log(1), log(2)]), [log(2)]);
+        watching.unsure(1, log(1));
+        assert_eq!(watching.unwatched(1, vec![log(1)]), [log(1)]);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use takhin_core::{AppendedAt, Core, Event, FactSeq, StorageError, StorageState, durable::Durable};
+use takhin_core::{AppendedAt, Core, Event, FactSeq, Offset, StorageError, StorageState, durable::Durable};
 use tokio::{runtime::Handle, sync::Notify};
 
 use super::{
@@ -154,8 +154,11 @@ enum Done {
 fn event(completion: Completion) -> Done {
     Done::Event(match completion {
         Completion::Appended { id, log, result } => {
-            let at =
-                |at: EngineAppendedAt| AppendedAt { base_offset: at.base_offset, end: at.end, duplicate: at.duplicate };
+            let at = |EngineAppendedAt { base_offset, end, duplicate, readable, .. }| {
+                // Or the core would look again and again for what stands behind somebody's open transaction.
+                let end = if readable { end } else { Offset::default() };
+                AppendedAt { base_offset, end, duplicate }
+            };
             let result = result.map(at).map_err(core_error);
             Event::Appended { id, log, result }
         }

@@ -147,6 +147,9 @@ pub struct AppendedAt {
     pub bytes: u64,
     /// Whether it was there already, and nothing was written.
     pub duplicate: bool,
+    /// Whether it is certain that it can be read at once. If not, how far the log can be read is told when it is known: others'
+    /// records may lie before it that aren't stable yet.
+    pub readable: bool,
 }
 
 /// Whether an engine can write.

@@ -168,8 +168,9 @@ impl Account {
             return;
         }
         let Some(done) = progress.done.take() else { return };
-        let result = self.outcome(&mut progress);
-        let (at, dense) = (progress.base, progress.scattered.is_none() && !progress.time_changed);
+        let mut result = self.outcome(&mut progress);
+        let (at, in_a_row) = (progress.base, progress.scattered.is_none());
+        let dense = in_a_row && !progress.time_changed;
         drop(progress);
         self.shared.release(self.bytes, self.count);
         let stats = &self.shared.stats;
@@ -180,6 +181,11 @@ impl Account {
             }
             Err(StorageError::Uncertain(_)) => drop(stats.appends_uncertain.inc()),
             Err(_) => drop(stats.appends_failed.inc()),
+        }
+        if let Ok(appended) = &mut result {
+            let tail = self.shared.tails.get(self.log);
+            // All before it is stable then, and so is it.
+            appended.at.readable = in_a_row && tail.is_some_and(|tail| tail.bounds().end >= at);
         }
         let moved = if result.is_ok() && dense { self.keep(at) } else { None };
         done(result);
@@ -197,7 +203,7 @@ impl Account {
                 offsets.into_boxed_slice()
             });
             let (base_offset, end) = (progress.base, progress.next);
-            let at = AppendedAt { base_offset, end, bytes: self.plain.len() as u64, duplicate: false };
+            let at = AppendedAt { base_offset, end, bytes: self.plain.len() as u64, duplicate: false, readable: false };
             // All may be there one behind the other after all.
             let scattered = scattered.filter(|offsets| end.0 - base_offset.0 != offsets.len() as u64);
             return Ok(Appended { at, scattered });

@@ -73,7 +73,7 @@ impl Placed {
     pub(super) fn appended_at(&self) -> AppendedAt {
         let header = &self.header;
         let (base_offset, end) = (header.base_offset, header.end_offset());
-        AppendedAt { base_offset, end, bytes: header.bytes as u64, duplicate: false }
+        AppendedAt { base_offset, end, bytes: header.bytes as u64, duplicate: false, readable: true }
     }
 }
 
@@ -174,7 +174,13 @@ impl Tail {
         match stamp.map(|stamp| self.producers.check(stamp, header.offsets(), now_ms)) {
             Some(Ok(Verdict::Duplicate { base_offset })) => {
                 let end = Offset(base_offset.0 + u64::from(header.offsets()));
-                return Some(Ok(AppendedAt { base_offset, end, bytes: header.bytes as u64, duplicate: true }));
+                return Some(Ok(AppendedAt {
+                    base_offset,
+                    end,
+                    bytes: header.bytes as u64,
+                    duplicate: true,
+                    readable: true,
+                }));
             }
             Some(Err(refusal)) => return refused(refusal),
             Some(Ok(Verdict::Append)) | None => {}

@@ -65,7 +65,7 @@ fn records_of_several_writers_are_told_apart() {
         ours.join().unwrap()
     });
     let read = texts(&read_all(&world.records, log, 0, batches * 100));
-    for Appended { at, scattered } in ours {
+    for Appended { at, scattered, .. } in ours {
         let dense = (at.base_offset.0..at.end.0).map(Offset).collect();
         let offsets = scattered.unwrap_or(dense);
         assert_eq!(offsets.len(), 50);

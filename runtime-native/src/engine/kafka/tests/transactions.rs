@@ -63,12 +63,12 @@ fn what_stands_behind_an_open_transaction_is_waited_for() {
     let ear = Ear::new(&records);
     records.watch([log]);
     ear.hears_end(log, 0);
-    append(&records, log, values(&["first"])).unwrap();
+    assert!(append(&records, log, values(&["first"])).unwrap().at.readable);
     ear.hears_end(log, 1);
     let producer = transactional(&topic.name);
     write(&producer, &topic.name, &["open"]);
     let behind = append(&records, log, values(&["behind"])).unwrap();
-    assert_eq!(behind.at.base_offset, Offset(2));
+    assert_eq!((behind.at.base_offset, behind.at.readable), (Offset(2), false));
     assert_eq!(topic.bounds(log), (0, 1));
     for node in [&records, &connect()] {
         let (none, outcome) = read(node, &part(log, 1, 3), ReadMode::Blocking).unwrap();
