@@ -5,6 +5,7 @@
 //! another node; so no request goes further than one hop.
 
 mod client;
+mod listener;
 mod polls;
 mod server;
 mod wire;

@@ -23,6 +23,7 @@ use super::{
         Node,
         finding::{Reach, Search},
     },
+    listener::{BoundedListener, MAX_CONNECTIONS},
     polls::Answered,
     wire::{Ask, HasArrived, OfConsumer, SECRET, encode, path},
 };
@@ -44,7 +45,7 @@ pub(in crate::cluster) async fn serve(listener: TcpListener, node: Peer) {
         .layer(middleware::from_fn_with_state(node.clone(), check_secret))
         .layer(DefaultBodyLimit::max(MAX_QUESTION_BYTES))
         .with_state(node);
-    if let Err(error) = axum::serve(listener, router).await {
+    if let Err(error) = axum::serve(BoundedListener::new(listener, MAX_CONNECTIONS), router).await {
         tracing::error!(%error, "other nodes are answered no longer");
     }
 }
