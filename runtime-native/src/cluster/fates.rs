@@ -116,6 +116,8 @@ impl Fates {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     const CONSUMER: ConsumerId = ConsumerId(Uuid::from_u128(7));
@@ -134,6 +136,14 @@ mod tests {
         assert!(tokio::join!(asked, ends).0);
         assert_eq!(fates.before(CONSUMER), Before::default());
         assert!(!fates.has_arrived(CONSUMER, RequestId(2)).await, "another one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_still_leaving_is_waited_for_as_long_as_said() {
+        let (fates, began) = (Fates::default(), Instant::now());
+        fates.leaves(CONSUMER, RequestId(1));
+        assert!(!fates.has_arrived(CONSUMER, RequestId(1)).await);
+        assert_eq!(began.elapsed(), PATIENCE);
     }
 
     #[tokio::test]

@@ -180,3 +180,39 @@ fn lost(address: &str, error: &impl ToString) -> Refusal {
     tracing::warn!(address, error = error.to_string(), "a node's answer was lost");
     Refusal::GroupMoving { applied: Applied::Unknown }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{net::TcpListener, time::Instant};
+
+    use super::*;
+
+    /// A node that takes connections and says nothing, as one that stands still does.
+    async fn silent() -> (TcpListener, Asker) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        (listener, Asker { node: Uuid::from_u128(2), address })
+    }
+
+    fn peers() -> Peers {
+        let asker = Asker { node: Uuid::from_u128(1), address: "http://127.0.0.1:1".to_owned() };
+        Peers::new("secret", asker, Arc::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_says_nothing_of_an_answer_is_waited_for_so_long_and_the_answer_counts_as_lost() {
+        let (_listener, by) = silent().await;
+        let began = Instant::now();
+        assert!(!peers().has_arrived(&by, ConsumerId(Uuid::from_u128(7)), RequestId(1)).await);
+        assert_eq!(began.elapsed(), SHORT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_gone_took_the_answer_along() {
+        let (listener, by) = silent().await;
+        drop(listener);
+        let began = Instant::now();
+        assert!(!peers().has_arrived(&by, ConsumerId(Uuid::from_u128(7)), RequestId(1)).await);
+        assert!(began.elapsed() < SHORT);
+    }
+}
