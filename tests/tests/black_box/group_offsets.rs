@@ -48,6 +48,25 @@ fn offsets_are_set_to_what_is_asked_for() {
 }
 
 #[test]
+fn metadata_is_set_with_the_offsets_and_kept_until_they_are_set_anew() {
+    let (mut broker, client) = broker();
+    let body = json!({"offsets": {"t": {"0": 4, "1": 2}}, "metadata": {"t": {"0": "page 7"}}});
+    assert_eq!(put(&client, &body), [(0, json!(3), json!(4)), (1, Value::Null, json!(2))]);
+    broker.restart();
+    let client = broker.client();
+    let metadata = |client: &Client| {
+        let (_, group) = client.get("/api/consumer-groups/g");
+        [0, 1].map(|partition| group["partitions"][partition]["metadata"].clone())
+    };
+    assert_eq!(metadata(&client), [json!("page 7"), Value::Null]);
+    let consumer = client.subscribe("g", &["t"], &json!({}));
+    assert_eq!(client.get(&format!("{consumer}/committed")).1["metadata"], json!({"t": {"0": "page 7"}}));
+    assert_eq!(client.delete(&consumer).0, 200);
+    assert_eq!(put(&client, &json!({"offsets": {"t": {"0": 1}}})), [(0, json!(4), json!(1))]);
+    assert_eq!(metadata(&client), [Value::Null, Value::Null]);
+}
+
+#[test]
 fn a_group_is_set_before_its_first_consumer_comes() {
     let (_broker, client) = broker();
     let (status, answer) = client.put("/api/consumer-groups/new/offsets", &json!({"to": "latest", "topics": ["t"]}));
