@@ -23,6 +23,7 @@ mod figures;
 mod finding;
 mod fresh;
 mod home;
+mod journaled;
 mod peers;
 mod places;
 mod recent;

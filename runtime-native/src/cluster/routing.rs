@@ -10,7 +10,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response, TopicName};
 use uuid::Uuid;
 
-use super::{Cluster, Node, cells::Directory, fates::Before, home::FRONT, seat::core_number};
+use super::{
+    Cluster, Node, cells::Directory, fates::Before, home::FRONT, journaled::may_be_journaled, seat::core_number,
+};
 use crate::{
     driver::{Answer, Bodies, Driver, node::RecordForm},
     record::partition_for_key,
@@ -86,6 +88,7 @@ impl Cluster {
     }
 
     async fn ask_in(&self, request: Request, form: RecordForm) -> Result<Answer, Refusal> {
+        may_be_journaled(&request)?;
         match whose(&request) {
             Whose::Topics => self.administer(request).await,
             Whose::Front => {

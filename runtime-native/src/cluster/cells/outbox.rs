@@ -24,7 +24,7 @@ use rdkafka::{
 use takhin_core::cell::{CellOffset, EntryNumber};
 
 use super::{
-    config::{CellsError, Names},
+    config::{CellsError, MAX_ENTRY_BYTES, Names},
     directory::Notice,
     logged,
     message::Message,
@@ -159,7 +159,16 @@ impl Outbox {
 
     /// Sends an entry for the journal of a cell. A [`Message::Delivered`] comes of it in any case.
     pub(super) fn append(&mut self, cell: u32, what: What, entry: Vec<u8>) {
-        let sent = Sent { what, bytes: entry.len(), since: Instant::now() };
+        let (bytes, most) = (entry.len(), MAX_ENTRY_BYTES);
+        if bytes > most {
+            tracing::error!(
+                cell,
+                bytes,
+                most,
+                "what was decided at once is more than a journal takes: the cell begins anew"
+            );
+        }
+        let sent = Sent { what, bytes, since: Instant::now() };
         let partition = i32::try_from(cell).unwrap_or(i32::MAX);
         let topic = Arc::clone(&self.journal);
         self.send(Outgoing { topic, partition, key: None, payload: Some(entry), sent });

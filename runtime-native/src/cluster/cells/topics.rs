@@ -16,6 +16,9 @@ use super::{
 
 /// Of how many brokers' copies each append is to be in before it is acknowledged, if there are enough.
 const BROKERS: usize = 3;
+/// The largest batch that a journal has to take: the largest entry, and what Kafka puts around it. Brokers take a million bytes
+/// unless a topic says otherwise.
+const MAX_BATCH_BYTES: usize = MAX_ENTRY_BYTES + (64 << 10);
 /// How long to wait between looks at topics that are being made.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// How often settings are looked at again that are not as they have to be: for a second or two.
@@ -115,6 +118,11 @@ fn check_settings(config: &CellsConfig, admin: &AdminClient<Logged>) -> Result<(
                 return Err(CellsError::Topic { topic: topic.clone(), wrong });
             }
         }
+        let takes = described.get("max.message.bytes").and_then(|entry| entry.value.as_deref()?.parse::<usize>().ok());
+        if let Some(takes) = takes.filter(|takes| *topic == names.journal && *takes < MAX_BATCH_BYTES) {
+            let wrong = format!("has max.message.bytes={takes}, and needs {MAX_BATCH_BYTES}");
+            return Err(CellsError::Topic { topic: topic.clone(), wrong });
+        }
     }
     Ok(())
 }
@@ -129,7 +137,7 @@ fn create(
     let cells = i32::try_from(journal.unwrap_or(config.cells as usize)).unwrap_or(i32::MAX);
     let copies = config.replication.map_or(brokers.clamp(1, BROKERS), usize::from);
     let in_sync = if copies >= BROKERS { "2" } else { "1" };
-    let max_bytes = (MAX_ENTRY_BYTES + (64 << 10)).to_string();
+    let max_bytes = MAX_BATCH_BYTES.to_string();
     let copies = i32::try_from(copies).unwrap_or(i32::MAX);
     let topic = |name, partitions| {
         NewTopic::new(name, partitions, TopicReplication::Fixed(copies))

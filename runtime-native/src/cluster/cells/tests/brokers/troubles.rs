@@ -10,7 +10,7 @@ use rdkafka::{
 use takhin_core::cell::StepDown;
 
 use super::{
-    super::super::{Cells, CellsError},
+    super::super::{Cells, CellsError, MAX_ENTRY_BYTES},
     site::{Site, config, prefix},
 };
 
@@ -39,6 +39,21 @@ fn a_journal_with_something_else_in_it_is_owned_by_nobody() {
         assert_eq!(second.on(0, |state| state.owned), 0);
         second.cells.stop();
     }
+}
+
+#[test]
+#[ignore = "needs brokers"]
+fn a_fact_as_large_as_an_entry_may_be_is_kept_and_read_again() {
+    let prefix = prefix("large");
+    let first = Site::start(config(&prefix, 1));
+    first.owns(0);
+    first.keep(0, &"x".repeat(MAX_ENTRY_BYTES - (64 << 10)));
+    let facts = first.facts(0);
+    first.cells.stop();
+    let second = Site::start(config(&prefix, 1));
+    second.owns(0);
+    assert!(second.facts(0) == facts, "it is what it was");
+    second.cells.stop();
 }
 
 fn blocking<T>(outcome: impl Future<Output = T>) -> T {
