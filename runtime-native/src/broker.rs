@@ -1,5 +1,7 @@
 //! The broker as HTTP sees it: one node with all of it, or one node of a cluster.
 
+use std::collections::BTreeSet;
+
 use prometheus_client::registry::Registry;
 use takhin_core::{ConsumerId, GroupName, Offset, Refusal, Request, RequestId, TopicName, TopicView, response::Bounds};
 
@@ -53,6 +55,17 @@ impl Broker {
             return Ok(self.front().topic(name));
         }
         Ok(known)
+    }
+
+    /// The partitions of a topic of which nobody says now how far they reach, in ascending order. What is shown of them is
+    /// what was heard last.
+    #[cfg_attr(not(feature = "kafka"), expect(unused_variables))]
+    pub fn leaderless(&self, topic: &TopicName) -> BTreeSet<u32> {
+        match self {
+            Self::Single(_) => BTreeSet::new(),
+            #[cfg(feature = "kafka")]
+            Self::Node(cluster) => cluster.leaderless(topic),
+        }
     }
 
     /// A look at what can be read of a partition.

@@ -21,7 +21,7 @@ use super::{
     observers::Observers,
     reload::Reload,
     running::Running,
-    settings::{ConfigFile, LogFormat, Observing, Settings},
+    settings::{ConfigFile, EngineKind, LogFormat, Observing, Settings},
 };
 
 /// File handles that are neither connections nor segments.
@@ -96,7 +96,7 @@ impl Serve {
 
     /// What the HTTP side is set to, where so many files may be open, and so many of them be segments.
     fn http_config(&self, files: u64, segments: usize, observers: &Observers) -> Result<HttpConfig, String> {
-        let Settings { listening, storage, broker, access, kafka_rest, limits, .. } = &self.settings;
+        let Settings { listening, storage, broker, cluster, access, kafka_rest, limits, .. } = &self.settings;
         let mut http = HttpConfig {
             auto_create_partitions: broker.auto_create_partitions(),
             kafka_rest: kafka_rest.config(),
@@ -104,7 +104,7 @@ impl Serve {
             tls_handshake_timeout: listening.tls_handshake_timeout(),
             cors: listening.cors(),
             trusted_proxies: listening.trusted_proxies(),
-            durability: storage.durability(),
+            durability: (cluster.engine == EngineKind::Local).then(|| storage.durability()),
             observers: observers.all(),
             ..limits.config()
         };

@@ -3,7 +3,7 @@
 //! Where somebody waits, the node follows a log, and its cores hear of every append. Of any other log they know what they
 //! heard last; so a request that begins at an end, or is checked against one, is preceded by a look.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use takhin_core::{Refusal, Request, TopicName};
 
@@ -24,8 +24,14 @@ impl Home {
             self.watching.watch(core, &logs);
             self.records.watch(logs.iter().copied());
         }
-        let bounds = self.records.bounds(&logs).await.map_err(|error| not_asked(error.to_string()))?;
+        let looks = only_looks(request);
+        let found = if looks { self.records.bounds_now(&logs).await } else { self.records.bounds(&logs).await };
+        let bounds = found.map_err(|error| not_asked(error.to_string()))?;
         driver.logs_moved(&bounds);
+        if looks {
+            // Of what has no leader now, it shows what it heard last.
+            return Ok(());
+        }
         if polls {
             // Of what has no leader now, it hears another time.
             self.watching.told(core, bounds.iter().map(|(log, _)| *log));
@@ -38,7 +44,26 @@ impl Home {
     }
 }
 
+/// Whether a request only shows what there is, and decides nothing by how far logs reach.
+fn only_looks(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::ListTopics
+            | Request::DescribeTopic { .. }
+            | Request::DescribeGroup { .. }
+            | Request::Describe { .. }
+            | Request::Committed { .. }
+    )
+}
+
 impl Cluster {
+    /// The partitions of a topic of which nobody says now how far they reach.
+    pub(crate) fn leaderless(&self, topic: &TopicName) -> BTreeSet<u32> {
+        let catalogue = self.node.home.records.catalogue();
+        let catalogue = catalogue.borrow();
+        catalogue.topics.get(topic).map(|topic| topic.leaderless.clone()).unwrap_or_default()
+    }
+
     /// Lets the front know of topics that others may have made.
     pub(crate) async fn look_for_topics(&self) -> Result<(), Refusal> {
         self.node.home.catch_up(self.front()).await

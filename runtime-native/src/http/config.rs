@@ -57,8 +57,9 @@ pub struct HttpConfig {
     pub cors: Option<Cors>,
     /// Which proxies are believed when they say who asks.
     pub trusted_proxies: TrustedProxies,
-    /// When an append is answered where its topic doesn't say, in the words in which it is set.
-    pub durability: String,
+    /// When an append is answered where its topic doesn't say, in the words in which it is set. [`None`] where that is not for
+    /// this server to say, as in a cluster.
+    pub durability: Option<String>,
     /// Who is told of each request.
     pub observers: Arc<[Arc<dyn Observer>]>,
 }
@@ -95,7 +96,7 @@ impl Default for HttpConfig {
             shutdown_grace: Duration::from_secs(4),
             cors: None,
             trusted_proxies: TrustedProxies::default(),
-            durability: "fsync".to_owned(),
+            durability: Some("fsync".to_owned()),
             observers: Arc::new([]),
         }
     }

@@ -16,11 +16,15 @@ fn broker() -> (Broker, Client) {
 
 /// What holds for a topic's logs where nothing was set.
 fn defaults() -> Value {
-    json!({
+    let everywhere = json!({
         "retention_ms": -1, "retention_bytes": -1, "segment_bytes": 134_217_728, "segment_ms": 604_800_000,
         "max_message_bytes": 1_048_576, "cleanup": "delete", "min_compaction_lag_ms": 0,
-        "delete_retention_ms": 86_400_000, "compression": "none", "durability": "os",
-    })
+        "delete_retention_ms": 86_400_000, "compression": "none",
+    });
+    match Engine::of_this_run() {
+        Engine::Local => with(everywhere, &json!({"durability": "os"})),
+        Engine::Kafka => everywhere,
+    }
 }
 
 /// `topic` with `more` added or replaced.

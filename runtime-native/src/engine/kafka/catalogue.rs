@@ -4,7 +4,7 @@
 //! made anew. Settings of a topic are asked for when it is first seen, after a change of our own, and twice a minute.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     sync::{
         Arc,
@@ -16,11 +16,11 @@ use std::{
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, ResourceSpecifier},
-    metadata::MetadataTopic,
+    metadata::{Metadata, MetadataTopic},
 };
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
-use takhin_core::{TopicConfig, TopicId, TopicName};
+use takhin_core::{LogId, TopicConfig, TopicId, TopicName};
 use tokio::sync::watch;
 
 use super::{
@@ -56,6 +56,9 @@ pub struct CatalogueTopic {
     pub partitions: u32,
     /// How its logs are kept, as far as that can be told in our words. The default where it could not be asked for.
     pub config: TopicConfig,
+    /// Partitions that had no leader when it was looked: nobody says how far they reach, and a question for all that
+    /// waits for them would wait in vain.
+    pub leaderless: BTreeSet<u32>,
     pub(super) in_kafka: KafkaName,
 }
 
@@ -69,6 +72,11 @@ impl Catalogue {
     /// What the topic with this id is called.
     pub fn name(&self, id: TopicId) -> Option<&TopicName> {
         self.names.get(&id)
+    }
+
+    /// Whether the log's partition had a leader when it was looked. A log that nobody knows is not known to have none.
+    pub fn has_leader(&self, log: LogId) -> bool {
+        self.topic(log.topic).is_none_or(|(_, topic)| !topic.leaderless.contains(&log.partition))
     }
 
     /// The topic with this id.
@@ -235,12 +243,14 @@ impl Look {
         } else {
             describe_topics(self.admin.inner(), &names, self.timeout)?
         };
+        let leaderless = leaderless(&metadata);
         let mut topics = BTreeMap::new();
         for topic in described {
             let Some(name) = self.names.shown(&topic.name) else { continue };
             let (id, in_kafka) = (topic_id(&topic.name, topic.uuid), KafkaName::from(topic.name.as_str()));
             let (partitions, config) = (topic.partitions, TopicConfig::default());
-            topics.insert(name, CatalogueTopic { id, partitions, config, in_kafka });
+            let leaderless = leaderless.get(&*topic.name).cloned().unwrap_or_default();
+            topics.insert(name, CatalogueTopic { id, partitions, config, leaderless, in_kafka });
         }
         self.keep_what_may_be_there(&mut topics, before, &unclear, changed);
         self.add_settings(&mut topics, changed);
@@ -316,6 +326,16 @@ impl Look {
         });
         known.collect()
     }
+}
+
+/// The partitions without a leader, by their topics' names in Kafka.
+fn leaderless(metadata: &Metadata) -> HashMap<&str, BTreeSet<u32>> {
+    let of_topic = |topic: &MetadataTopic| -> BTreeSet<u32> {
+        let without = topic.partitions().iter().filter(|partition| partition.leader() < 0);
+        without.filter_map(|partition| u32::try_from(partition.id()).ok()).collect()
+    };
+    let topics = metadata.topics().iter().map(|topic| (topic.name(), of_topic(topic)));
+    topics.filter(|(_, without)| !without.is_empty()).collect()
 }
 
 /// 63 bits of a hash of the cluster's own id; of the name, where brokers are too old to have one. The highest bit tells

@@ -185,7 +185,7 @@ impl Follower {
                 known
             });
         }
-        let found = match bounds::bounds(&self.questions, &named, self.timeout) {
+        let found = match bounds::bounds(&self.questions, &self.led(named.clone()), self.timeout) {
             Ok(found) => found,
             Err(error) => {
                 tracing::debug!(%error, "logs can't be followed yet");
@@ -216,6 +216,13 @@ impl Follower {
             (log.partition < topic.partitions).then(|| (log, topic.in_kafka.clone()))
         });
         within.collect()
+    }
+
+    /// Those that have a leader. One that has none would have the client wait, and with it all others.
+    fn led(&self, mut named: Vec<(LogId, KafkaName)>) -> Vec<(LogId, KafkaName)> {
+        let catalogue = self.catalogue.now();
+        named.retain(|(log, _)| catalogue.has_leader(*log));
+        named
     }
 
     /// Has it fetched from here on.
@@ -259,7 +266,7 @@ impl Follower {
             self.end(tail);
         }
         let named: Vec<(LogId, KafkaName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
-        let found: FxHashMap<LogId, Bounds> = match bounds::bounds(&self.questions, &named, self.timeout) {
+        let found: FxHashMap<LogId, Bounds> = match bounds::bounds(&self.questions, &self.led(named), self.timeout) {
             Ok(found) => found.into_iter().collect(),
             Err(error) => {
                 tracing::debug!(%error, "logs can't be followed again yet");
@@ -303,7 +310,7 @@ impl Follower {
     fn look_at_starts(&self) {
         let tails = self.tails.all();
         let named: Vec<(LogId, KafkaName)> = tails.iter().map(|tail| (tail.log, tail.name.clone())).collect();
-        match bounds::starts(&self.questions, &named, self.timeout) {
+        match bounds::starts(&self.questions, &self.led(named), self.timeout) {
             Ok(starts) => {
                 let moved = starts.into_iter().filter_map(|(log, start)| {
                     let tail = self.tails.get(log)?;

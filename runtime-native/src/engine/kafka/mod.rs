@@ -323,24 +323,42 @@ impl Records {
     /// # Errors
     /// The brokers can't be asked.
     pub async fn bounds(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
-        let named = |records: &Self| -> Vec<(LogId, KafkaName)> {
-            logs.iter().filter_map(|log| Some((*log, records.name_of(*log)?))).collect()
-        };
-        let mut known = named(self);
-        if known.len() < logs.len() {
+        self.bounds_within(logs, WAIT_FOR_LEADERS).await
+    }
+
+    /// The same, without waiting for leaders.
+    ///
+    /// # Errors
+    /// As for [`Records::bounds`].
+    pub async fn bounds_now(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+        self.bounds_within(logs, Duration::ZERO).await
+    }
+
+    async fn bounds_within(&self, logs: &[LogId], patience: Duration) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+        let named =
+            || -> Vec<(LogId, KafkaName)> { logs.iter().filter_map(|log| Some((*log, self.name_of(*log)?))).collect() };
+        if named().len() < logs.len() {
             self.refresh().await?;
-            known = named(self);
         }
-        let give_up = Instant::now() + WAIT_FOR_LEADERS;
-        let known: Arc<[_]> = known.into();
+        let give_up = Instant::now() + patience;
+        let mut looked = false;
         loop {
+            let (mut asked, catalogue) = (named(), self.inner.catalogue.now());
+            let known = asked.len();
+            // One that has none would have the client wait, and with it all others.
+            asked.retain(|(log, _)| catalogue.has_leader(*log));
             let (client, timeout) = (Arc::clone(&self.inner.questions), self.inner.config.timeout);
-            let logs = Arc::clone(&known);
-            let asked = tokio::task::spawn_blocking(move || bounds::bounds_anew(&client, &logs, timeout));
-            let found = asked.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
-            if found.as_ref().is_ok_and(|found| found.len() == known.len()) || Instant::now() >= give_up {
-                return found;
+            let answer = tokio::task::spawn_blocking(move || bounds::bounds_anew(&client, &asked, timeout));
+            let found = answer.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
+            let over = Instant::now() >= give_up;
+            match found {
+                Ok(found) if over || found.len() == known => return Ok(found),
+                Err(error) if over && looked => return Err(error),
+                // One may have lost its leader just now.
+                Err(_) => drop(self.refresh().await?),
+                Ok(_) => {}
             }
+            looked = true;
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }

@@ -1,5 +1,7 @@
 //! The answers of `/api/topics`.
 
+use std::collections::BTreeSet;
+
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -32,15 +34,17 @@ pub(crate) struct Topic<'a> {
     #[serde(flatten)]
     config: TopicConfig,
     /// When an append to it is answered: `fsync`, `os` or `interval:MS`. What the server is set to, unless the topic says
-    /// otherwise.
-    durability: &'a str,
+    /// otherwise. Not there in a cluster, where an append is always answered once all replicas in sync have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<&'a str>,
 }
 
 /// What is shown of the durability is not what can be set.
 fn shown(object: &mut Schema) {
     *property(object, "durability") = serde_json::json!({
         "type": "string", "pattern": "^(?:fsync|os|interval:[0-9]+)$",
-        "description": "When an append to it is answered: as it is set, or else as the server is.",
+        "description": "When an append to it is answered: as it is set, or else as the server is. Not there in a cluster, where \
+                        an append is always answered once all replicas in sync have it.",
     });
 }
 
@@ -53,13 +57,20 @@ struct PartitionBounds {
     start: Offset,
     /// The offset of the record that comes next.
     end: Offset,
+    /// Only in a cluster, and true: the partition has no leader now, so nobody says where it starts and ends. What is shown
+    /// is what the server heard last; 0 and 0 if it has heard of it at no time since it was started.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    leaderless: bool,
 }
 
 impl<'a> Topic<'a> {
-    /// A topic of a server that is set to `durability`.
-    pub(crate) fn new(topic: &'a TopicDescription, durability: &'a str) -> Self {
-        let bounds =
-            |(partition, bounds): (usize, &Bounds)| PartitionBounds { partition, start: bounds.start, end: bounds.end };
+    /// A topic of a server that is set to `durability`, if that is the server's to say, some of whose partitions have no
+    /// leader.
+    pub(crate) fn new(topic: &'a TopicDescription, durability: Option<&'a str>, leaderless: &BTreeSet<u32>) -> Self {
+        let bounds = |(partition, bounds): (usize, &Bounds)| {
+            let leaderless = u32::try_from(partition).is_ok_and(|number| leaderless.contains(&number));
+            PartitionBounds { partition, start: bounds.start, end: bounds.end, leaderless }
+        };
         Self {
             name: &topic.name,
             partitions: topic.partitions.len(),
@@ -67,8 +78,8 @@ impl<'a> Topic<'a> {
             config: TopicConfig { durability: TopicDurability::Server, ..topic.config },
             durability: match topic.config.durability {
                 TopicDurability::Server => durability,
-                TopicDurability::Fsync => "fsync",
-                TopicDurability::Os => "os",
+                TopicDurability::Fsync => Some("fsync"),
+                TopicDurability::Os => Some("os"),
             },
         }
     }
@@ -81,8 +92,8 @@ pub(crate) struct Topics<'a> {
 }
 
 impl<'a> Topics<'a> {
-    pub(crate) fn new(topics: &'a [TopicDescription], durability: &'a str) -> Self {
-        Self { topics: topics.iter().map(|topic| Topic::new(topic, durability)).collect() }
+    pub(crate) fn new(topics: Vec<Topic<'a>>) -> Self {
+        Self { topics }
     }
 }
 
@@ -219,6 +230,22 @@ mod tests {
     use takhin_core::StorageError;
 
     use super::*;
+
+    #[test]
+    fn a_topic_of_a_cluster_says_nothing_of_durability_and_which_partitions_have_no_leader() {
+        let topic = TopicDescription {
+            id: takhin_core::TopicId(1),
+            name: TopicName::new("orders").expect("a good name"),
+            partitions: vec![Bounds { start: Offset(2), end: Offset(5) }, Bounds::default()],
+            config: TopicConfig::default(),
+        };
+        let shown = json!(Topic::new(&topic, None, &[1].into()));
+        assert_eq!(shown.get("durability"), None);
+        let offsets =
+            json!([{"partition": 0, "start": 2, "end": 5}, {"partition": 1, "start": 0, "end": 0, "leaderless": true}]);
+        assert_eq!(shown["offsets"], offsets);
+        assert_eq!(json!(Topic::new(&topic, Some("os"), &BTreeSet::new()))["durability"], "os");
+    }
 
     const PLACES: [Place; 3] = [
         Place { batch: 0, index: 0, timestamp_ms: 5, has_own_timestamp: true },

@@ -28,7 +28,8 @@ use crate::{
 };
 
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> ApiResult {
-    json(&Topics::new(&app.topics(&caller).await?, &app.config.durability))
+    let topics = app.topics(&caller).await?;
+    json(&Topics::new(topics.iter().map(|topic| app.shown(topic)).collect()))
 }
 
 pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQuery, body: Received) -> ApiResult {
@@ -37,7 +38,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQue
     let Request::CreateTopic { name, .. } = &create else { return Err(ApiError::bug("this creates no topic")) };
     caller.may(Scope::Topics, Right::Admin, name)?;
     let topic = app.topic(create, |refusal| wanted.refused(refusal)).await?;
-    let mut response = json(&Topic::new(&topic, &app.config.durability))?;
+    let mut response = json(&app.shown(&topic))?;
     *response.status_mut() = StatusCode::CREATED;
     let place = HeaderValue::try_from(format!("/api/topics/{}", topic.name))
         .map_err(|error| ApiError::bug(format!("a topic's name fits no header: {error}")))?;
@@ -46,7 +47,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, caller: Caller, _: NoQue
 }
 
 pub(super) async fn describe(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {
-    json(&Topic::new(&app.describe_topic(name).await?, &app.config.durability))
+    json(&app.shown(&app.describe_topic(name).await?))
 }
 
 pub(super) async fn alter(
@@ -57,7 +58,7 @@ pub(super) async fn alter(
 ) -> ApiResult {
     let wanted = object::<TopicBody>(&body.bytes)?;
     let topic = app.topic(wanted.alter(name)?, |refusal| wanted.refused(refusal)).await?;
-    json(&Topic::new(&topic, &app.config.durability))
+    json(&app.shown(&topic))
 }
 
 pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPath, _: NoQuery) -> ApiResult {
@@ -68,6 +69,10 @@ pub(super) async fn delete(State(app): State<Arc<App>>, TopicPath(name): TopicPa
 }
 
 impl App {
+    fn shown<'a>(&'a self, topic: &'a TopicDescription) -> Topic<'a> {
+        Topic::new(topic, self.config.durability.as_deref(), &self.broker.leaderless(&topic.name))
+    }
+
     /// Those that whoever asks may read.
     pub(in crate::http) async fn topics(&self, caller: &Caller) -> Result<Vec<TopicDescription>, ApiError> {
         match self.broker.ask(Request::ListTopics).await?.response {

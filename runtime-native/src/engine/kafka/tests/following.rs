@@ -142,3 +142,35 @@ fn following_survives_that_all_brokers_are_away() {
     let read = texts(&read_all(&world.records, log, end - 1, end));
     assert_eq!(read, [(end - 1, "b".to_owned())]);
 }
+
+#[test]
+fn a_log_without_a_leader_keeps_nobody_from_the_others() {
+    let world = world(&["orders", "users"]);
+    let (led, leaderless) = (world.log("orders", 0), world.log("users", 1));
+    append(&world.records, led, values(&["a"])).unwrap();
+    world.cluster.partition_leader("users", 1, None).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        world.records.refresh().await.unwrap();
+        let found = world.records.bounds_now(&[led, leaderless]).await.unwrap();
+        assert_eq!(found, [(led, Bounds { start: Offset(0), end: Offset(1) })]);
+        assert_eq!(world.records.bounds_now(&[leaderless]).await.unwrap(), []);
+        assert_eq!(world.records.bounds(&[leaderless, led]).await.unwrap(), found);
+    });
+    let ear = Ear::new(&world.records);
+    world.records.watch([leaderless, led]);
+    ear.hears_end(led, 1);
+    assert_eq!(world.records.catalogue().borrow().topics["users"].leaderless, [1].into());
+    world.cluster.partition_leader("users", 1, Some(1)).unwrap();
+    ear.hears_end(leaderless, 0);
+}
+
+#[test]
+fn a_log_that_has_lost_its_leader_unnoticed_is_left_out_once_that_is_seen() {
+    let world = world_with(&["orders", "users"], |config| config.timeout = Duration::from_secs(2));
+    let (led, leaderless) = (world.log("orders", 0), world.log("users", 1));
+    world.cluster.partition_leader("users", 1, None).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let found = runtime.block_on(world.records.bounds_now(&[led, leaderless])).unwrap();
+    assert_eq!(found, [(led, Bounds { start: Offset(0), end: Offset(0) })]);
+}
