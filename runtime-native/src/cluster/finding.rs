@@ -5,10 +5,7 @@ use std::sync::PoisonError;
 use futures_util::future::join_all;
 use takhin_core::{Applied, ConsumerId, GroupName, Refusal, TopicName};
 
-use super::{
-    Cluster, Node,
-    routing::{Server, named_by},
-};
+use super::{Cluster, Node, naming::named_by, routing::Server};
 use crate::driver::Driver;
 
 /// Consumers of which it is remembered where they were found.

@@ -24,11 +24,13 @@ mod finding;
 mod fresh;
 mod home;
 mod journaled;
+mod naming;
 mod peers;
 mod places;
 mod recent;
 mod routing;
 mod seat;
+mod settling;
 mod topics;
 mod watching;
 

@@ -1,17 +1,18 @@
 //! Which core answers a request, and where it runs.
 
-use std::{
-    cmp::Ordering,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, RequestId, Response, TopicName};
-use uuid::Uuid;
+use takhin_core::{AppendId, Applied, ConsumerId, GroupName, Offset, Refusal, Request, Response, TopicName};
 
 use super::{
-    Cluster, Node, cells::Directory, fates::Before, home::FRONT, journaled::may_be_journaled, seat::core_number,
+    Cluster, Node,
+    cells::Directory,
+    fates::Before,
+    home::FRONT,
+    journaled::may_be_journaled,
+    naming::{named_by, naming},
+    seat::core_number,
 };
 use crate::{
     driver::{Answer, Bodies, Driver, node::RecordForm},
@@ -199,28 +200,6 @@ impl Cluster {
         }
     }
 
-    /// A poll's answer was handed over.
-    pub(crate) fn delivered(&self, request: RequestId, consumer: ConsumerId) {
-        self.node.fates.ends(consumer, request, true);
-    }
-
-    /// A poll's answer could not be handed over: what it brought goes back.
-    pub(crate) fn undelivered(&self, request: RequestId, consumer: ConsumerId) {
-        self.node.fates.ends(consumer, request, false);
-        let Some(cell) = self.node.cell_of_consumer(consumer) else { return };
-        match self.node.server(cell) {
-            Server::Here(driver) => driver.undelivered(request, consumer),
-            Server::There(address) => {
-                let node = self.clone();
-                self.node.home.runtime.spawn(async move {
-                    node.node.peers.undelivered(&address, cell, request, consumer).await;
-                });
-            }
-            // Its batch is open and unsure there, wherever it begins again.
-            Server::Nobody => {}
-        }
-    }
-
     /// All groups, of all cells.
     async fn list_groups(&self) -> Result<Answer, Refusal> {
         let asked = (0..self.node.cell_count).map(|cell| self.ask_cell(cell, Request::ListGroups, RecordForm::Records));
@@ -344,70 +323,5 @@ impl Node {
             Server::Here(driver) => self.ask_here(cell, &driver, request, form).await,
             Server::There(_) | Server::Nobody => Err(Refusal::GroupMoving { applied: Applied::Nothing }),
         }
-    }
-
-    /// A poll that does not say what arrived takes the answer before it as received. So before it is asked, it is looked at
-    /// what became of that answer, if it went by another node than this poll comes from. That goes on if nobody waits for the
-    /// poll any more, or a client that waits for less long than it takes would never get its answer.
-    pub(super) async fn settle_before(self: &Arc<Self>, cell: u32, request: &Request, from: Uuid, before: Before) {
-        let Request::Consume { consumer, after_batch, .. } = *request else { return };
-        let went_to = self.polls.went_to(consumer);
-        if let Some(given_up) = before.given_up.and_then(|token| self.polls.hung_up(token)) {
-            self.undelivered_here(given_up.cell, given_up.poll, given_up.consumer);
-        }
-        if let (Some(lost), None) = (before.lost, after_batch) {
-            self.undelivered_here(cell, lost, consumer);
-        }
-        let Some((poll, by)) = went_to else { return };
-        if after_batch.is_some() || by.node == from {
-            return self.polls.settled(consumer, poll);
-        }
-        let node = Arc::clone(self);
-        let settles = self.home.runtime.spawn(async move {
-            if !node.peers.has_arrived(&by, consumer, poll).await {
-                tracing::info!(%consumer, by = by.address, "a poll's answer was lost with another node, and is given again");
-                node.undelivered_here(cell, poll, consumer);
-            }
-            node.polls.settled(consumer, poll);
-        });
-        // It ends early only with the node.
-        let _ = settles.await;
-    }
-
-    pub(super) fn undelivered_here(&self, cell: u32, request: RequestId, consumer: ConsumerId) {
-        if let Some(driver) = self.home.places.driver(cell) {
-            driver.undelivered(request, consumer);
-        }
-    }
-}
-
-/// An id that names a cell: its last two bytes do.
-fn naming(cell: u32) -> ConsumerId {
-    let mut bytes = Uuid::new_v4().into_bytes();
-    let [.., high, low] = cell.to_be_bytes();
-    (bytes[14], bytes[15]) = (high, low);
-    ConsumerId(Uuid::new_v8(bytes))
-}
-
-/// The cell that an id names, if it names one.
-pub(super) fn named_by(consumer: ConsumerId, cells: u32) -> Option<u32> {
-    let bytes = consumer.0.as_bytes();
-    let cell = u32::from(bytes[14]) << 8 | u32::from(bytes[15]);
-    let names = consumer.0.get_version_num() == 8 && cell.cmp(&cells) == Ordering::Less;
-    names.then_some(cell)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_names_its_cell() {
-        for cell in [0, 1, 63, 255, 256, 65_535] {
-            assert_eq!(named_by(naming(cell), 65_536), Some(cell));
-            assert_eq!(named_by(naming(cell), cell), None);
-        }
-        assert_ne!(naming(3), naming(3));
-        assert_eq!(named_by(ConsumerId(Uuid::new_v4()), 65_536), None);
     }
 }

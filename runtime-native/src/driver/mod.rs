@@ -19,10 +19,12 @@
 
 pub(crate) mod audit;
 mod backup;
+mod call;
 pub(crate) mod clock;
 mod fetch;
 mod flight;
 pub(crate) mod life;
+mod lookups;
 #[cfg(feature = "kafka")]
 pub(crate) mod node;
 mod recording;
@@ -42,7 +44,7 @@ use std::{
 use smallvec::SmallVec;
 use takhin_core::{
     Applied, ConsumerId, Event, GroupName, Offset, Parts, ProduceBatch, Refusal, Request, RequestId, Response,
-    StorageError, TopicName, response::Bounds,
+    TopicName, response::Bounds,
 };
 use tokio::{
     runtime::Handle,
@@ -63,11 +65,12 @@ pub use start::{DriverConfig, StartError, Started, TraceConfig};
 pub use takhin_core::TopicView;
 
 use crate::{
-    engine::{Figures, ReadError, ReadLogs, WriteSoon},
+    engine::{Figures, ReadLogs, WriteSoon},
     record::EncodedBatch,
 };
+use call::{Call, Next};
 use clock::Clock;
-use state::{Letter, Lookup, Message, State};
+use state::{Letter, Message, State};
 use stats::DriverStats;
 
 /// How often it is said that somebody waits, which holds for a minute.
@@ -329,36 +332,9 @@ impl Driver {
         }
     }
 
-    fn look_up(&self, lookup: &Lookup) {
-        let Lookup { consumer, log, at, to } = *lookup;
-        let found = self.shared.reader.lookup_time(log, at.0, to);
-        let result = found.map(|found| found.map_or(to, |(offset, _)| offset)).map_err(|error| {
-            tracing::warn!(%log, %error, "a date can't be looked up; the next poll asks again");
-            StorageError::Failed(error.to_string())
-        });
-        self.bring(Event::LookedUp { consumer, log, at, result });
-    }
-
     /// A poll's answer could not be handed over: what it brought goes back.
     pub fn undelivered(&self, request: RequestId, consumer: ConsumerId) {
         self.bring(Event::Undelivered { request, consumer });
-    }
-
-    /// The first record of a partition whose timestamp is at least `timestamp_ms`: its offset and its timestamp.
-    ///
-    /// # Errors
-    /// If there is no such partition, or it can't be read.
-    pub async fn lookup_time(
-        &self,
-        topic: &TopicName,
-        partition: u32,
-        timestamp_ms: i64,
-    ) -> Result<Option<(Offset, i64)>, Refusal> {
-        let (log, bounds) = self.lock().core.bounds(topic, partition)?;
-        let reader = Arc::clone(&self.shared.reader);
-        let looked = tokio::task::spawn_blocking(move || reader.lookup_time(log, timestamp_ms, bounds.end)).await;
-        let result = looked.unwrap_or_else(|error| Err(ReadError::Failed(error.to_string())));
-        result.map_err(|error| fetch::lookup_refusal(&error, topic))
     }
 
     /// What the flight recorder has.
@@ -369,25 +345,6 @@ impl Driver {
     /// Whether the broker is about to stop.
     pub fn is_draining(&self) -> bool {
         self.lock().draining
-    }
-
-    /// The timestamps of records, each of a partition and an offset; [`None`] for what isn't asked for, can't be read, or
-    /// comes after the first 1,000.
-    pub async fn timestamps(&self, records: Vec<Option<(TopicName, u32, Offset)>>) -> Vec<Option<i64>> {
-        let wanted = records.len();
-        let places: Vec<_> = {
-            let state = self.lock();
-            let place = |(topic, partition, offset): (TopicName, u32, Offset)| {
-                Some((state.core.bounds(&topic, partition).ok()?.0, offset))
-            };
-            records.into_iter().map(|record| record.and_then(place)).collect()
-        };
-        if places.iter().all(Option::is_none) {
-            return places.iter().map(|_| None).collect();
-        }
-        let reader = Arc::clone(&self.shared.reader);
-        let read = tokio::task::spawn_blocking(move || fetch::timestamps(&*reader, &places)).await;
-        read.unwrap_or_else(|_| (0..wanted).map(|_| None).collect())
     }
 
     /// How the broker is.
@@ -408,45 +365,5 @@ impl Driver {
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").finish_non_exhaustive()
-    }
-}
-
-/// What a request hears next. It lives on the stack for a moment, and there is one at a time.
-#[allow(clippy::large_enum_variant)]
-enum Next {
-    Now(Message),
-    Wait(Receiver<Letter>),
-}
-
-/// A request under way. Dropped before its end, it tells the core that the client hung up.
-struct Call {
-    driver: Driver,
-    request: RequestId,
-    /// Whose poll it is, if it is one.
-    poll_of: Option<ConsumerId>,
-    /// Whether it is to see to it that what was submitted is written.
-    unwritten: bool,
-    ended: bool,
-}
-
-impl Call {
-    fn write(&mut self) {
-        if std::mem::take(&mut self.unwritten) {
-            self.driver.shared.writing.write();
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.write();
-        if self.ended {
-            return;
-        }
-        self.driver.bring(Event::Disconnected { request: self.request });
-        // The reply may have been on its way already: the core takes it for delivered, and nobody will read it.
-        if let Some(consumer) = self.poll_of {
-            self.driver.undelivered(self.request, consumer);
-        }
     }
 }

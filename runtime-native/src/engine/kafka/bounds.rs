@@ -1,6 +1,10 @@
 //! Where logs begin and end, as their leaders say now: a few requests for any number of logs.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     TopicPartitionList,
@@ -10,7 +14,61 @@ use rdkafka::{
 use rustc_hash::FxHashSet;
 use takhin_core::{LogId, Offset, response::Bounds};
 
-use super::{client::Context, error::KafkaError, names::KafkaName};
+use super::{Records, client::Context, error::KafkaError, names::KafkaName};
+
+/// How long logs may be without a leader until they are taken for logs that have none.
+const WAIT_FOR_LEADERS: Duration = Duration::from_secs(2);
+/// How long is waited until brokers are asked again who did not answer for all logs.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Records {
+    /// Where logs begin and end, asked of the brokers now. The end is the last stable offset. Logs that are not there, or
+    /// still have no leader after a moment, are left out: brokers learn of a new topic, or of a new leader, one after the
+    /// other.
+    ///
+    /// # Errors
+    /// The brokers can't be asked.
+    pub async fn bounds(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+        self.bounds_within(logs, WAIT_FOR_LEADERS).await
+    }
+
+    /// The same, without waiting for leaders.
+    ///
+    /// # Errors
+    /// As for [`Records::bounds`].
+    pub async fn bounds_now(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+        self.bounds_within(logs, Duration::ZERO).await
+    }
+
+    async fn bounds_within(&self, logs: &[LogId], patience: Duration) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
+        let named =
+            || -> Vec<(LogId, KafkaName)> { logs.iter().filter_map(|log| Some((*log, self.name_of(*log)?))).collect() };
+        if named().len() < logs.len() {
+            self.refresh().await?;
+        }
+        let give_up = Instant::now() + patience;
+        let mut looked = false;
+        loop {
+            let (mut asked, catalogue) = (named(), self.inner.catalogue.now());
+            let known = asked.len();
+            // One that has none would have the client wait, and with it all others.
+            asked.retain(|(log, _)| catalogue.has_leader(*log));
+            let (client, timeout) = (Arc::clone(&self.inner.questions), self.inner.config.timeout);
+            let answer = tokio::task::spawn_blocking(move || bounds_anew(&client, &asked, timeout));
+            let found = answer.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
+            let over = Instant::now() >= give_up;
+            match found {
+                Ok(found) if over || found.len() == known => return Ok(found),
+                Err(error) if over && looked => return Err(error),
+                // One may have lost its leader just now.
+                Err(_) => drop(self.refresh().await?),
+                Ok(_) => {}
+            }
+            looked = true;
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+}
 
 /// Asks for the first offset of each, and for the first that is not stable: records behind it may still be taken back with
 /// their transaction. Logs of which there is no answer are left out, unless there is none at all.

@@ -41,7 +41,7 @@ mod topics;
 
 use std::{
     sync::{Arc, mpsc},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::{ClientConfig, admin::AdminClient, consumer::BaseConsumer};
@@ -70,10 +70,6 @@ pub use self::{
 
 /// How long a read at the end of a log waits for the thread that follows before it asks for itself.
 const WAIT_FOR_FOLLOWER: Duration = Duration::from_millis(300);
-/// How long logs may be without a leader until they are taken for logs that have none.
-const WAIT_FOR_LEADERS: Duration = Duration::from_secs(2);
-/// How long is waited until brokers are asked again who did not answer for all logs.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// What a look for a time reads at once.
 const LOOKUP_BYTES: usize = 256 << 10;
 
@@ -314,53 +310,6 @@ impl Records {
             }
         }
         Ok(None)
-    }
-
-    /// Where logs begin and end, asked of the brokers now. The end is the last stable offset. Logs that are not there, or
-    /// still have no leader after a moment, are left out: brokers learn of a new topic, or of a new leader, one after the
-    /// other.
-    ///
-    /// # Errors
-    /// The brokers can't be asked.
-    pub async fn bounds(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
-        self.bounds_within(logs, WAIT_FOR_LEADERS).await
-    }
-
-    /// The same, without waiting for leaders.
-    ///
-    /// # Errors
-    /// As for [`Records::bounds`].
-    pub async fn bounds_now(&self, logs: &[LogId]) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
-        self.bounds_within(logs, Duration::ZERO).await
-    }
-
-    async fn bounds_within(&self, logs: &[LogId], patience: Duration) -> Result<Vec<(LogId, Bounds)>, KafkaError> {
-        let named =
-            || -> Vec<(LogId, KafkaName)> { logs.iter().filter_map(|log| Some((*log, self.name_of(*log)?))).collect() };
-        if named().len() < logs.len() {
-            self.refresh().await?;
-        }
-        let give_up = Instant::now() + patience;
-        let mut looked = false;
-        loop {
-            let (mut asked, catalogue) = (named(), self.inner.catalogue.now());
-            let known = asked.len();
-            // One that has none would have the client wait, and with it all others.
-            asked.retain(|(log, _)| catalogue.has_leader(*log));
-            let (client, timeout) = (Arc::clone(&self.inner.questions), self.inner.config.timeout);
-            let answer = tokio::task::spawn_blocking(move || bounds::bounds_anew(&client, &asked, timeout));
-            let found = answer.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
-            let over = Instant::now() >= give_up;
-            match found {
-                Ok(found) if over || found.len() == known => return Ok(found),
-                Err(error) if over && looked => return Err(error),
-                // One may have lost its leader just now.
-                Err(_) => drop(self.refresh().await?),
-                Ok(_) => {}
-            }
-            looked = true;
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
     }
 
     /// Somebody waits at the ends of these logs: they are followed for the next minute. Costs little for those that are
