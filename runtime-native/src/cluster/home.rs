@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use super::{
     config::ClusterConfig,
     engine::{Facts, NodeEngine},
+    own_topics::OwnTopics,
     places::Places,
     watching::Watching,
 };
@@ -27,6 +28,7 @@ pub(super) struct Home {
     /// The core that knows topics alone.
     pub(super) front: Driver,
     pub(super) front_engine: NodeEngine,
+    pub(super) own_topics: OwnTopics,
     pub(super) stats: Arc<DriverStats>,
     pub(super) runtime: Handle,
 }
@@ -50,6 +52,7 @@ impl Home {
         let front = Driver::live(life)?;
         watching.set(FRONT, Some(engine.clone()));
         let (places, runtime) = (Places::default(), Handle::current());
-        Ok(Self { config, records, places, watching, front, front_engine: engine, stats, runtime })
+        let own_topics = OwnTopics::new(config.cells().topics());
+        Ok(Self { config, records, places, watching, front, front_engine: engine, own_topics, stats, runtime })
     }
 }

@@ -25,6 +25,7 @@ mod fresh;
 mod home;
 mod journaled;
 mod naming;
+mod own_topics;
 mod peers;
 mod places;
 mod recent;
@@ -129,6 +130,7 @@ impl Cluster {
         let runtime = Handle::current();
         let tasks = [
             runtime.spawn(topics::follow(Arc::downgrade(&node.home))),
+            runtime.spawn(own_topics::look_after(Arc::downgrade(&node.home))),
             runtime.spawn(peers::serve(listener, Arc::downgrade(&node))),
         ];
         node.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
@@ -169,6 +171,9 @@ impl Cluster {
             let cell = driver.health();
             health.consumers += cell.consumers;
             health.parked_polls += cell.parked_polls;
+        }
+        if let (Ok(()), Some(wrong)) = (&health.storage, self.node.home.own_topics.wrong()) {
+            health.storage = Err(wrong);
         }
         health
     }

@@ -104,6 +104,12 @@ pub(super) struct Names {
 }
 
 impl CellsConfig {
+    /// The names of the topics that the cluster has for itself.
+    pub fn topics(&self) -> [String; 3] {
+        let Names { journal, snapshots, cluster, .. } = self.names();
+        [journal, snapshots, cluster]
+    }
+
     pub(super) fn names(&self) -> Names {
         let named = |name: &str| format!("{}{name}", self.prefix);
         Names {

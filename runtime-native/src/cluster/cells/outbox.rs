@@ -29,6 +29,7 @@ use super::{
     logged,
     message::Message,
 };
+use crate::engine::kafka::Repetition;
 
 /// How often the thread that hears of deliveries looks whether it is to end.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
@@ -54,6 +55,7 @@ pub(super) enum What {
 
 struct Deliveries {
     queue: Sender<Message>,
+    said: Arc<Repetition>,
 }
 
 impl ClientContext for Deliveries {
@@ -75,7 +77,11 @@ impl ProducerContext for Deliveries {
         let at = match result {
             Ok(message) => u64::try_from(message.offset()).ok().map(CellOffset),
             Err((error, _)) => {
-                tracing::warn!(%error, what = ?sent.what, "an append failed, or it isn't known whether it did");
+                // If the topic is gone, those of all cells fail again and again.
+                if let Some(kept_back) = self.said.admit(&error.to_string()) {
+                    let what = sent.what;
+                    tracing::warn!(%error, ?what, kept_back, "an append failed, or it isn't known whether it did");
+                }
                 None
             }
         };
@@ -90,8 +96,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(client: &ClientConfig, queue: &Sender<Message>) -> Result<Self, CellsError> {
-        let context = Deliveries { queue: queue.clone() };
+    fn start(client: &ClientConfig, queue: &Sender<Message>, said: &Arc<Repetition>) -> Result<Self, CellsError> {
+        let context = Deliveries { queue: queue.clone(), said: Arc::clone(said) };
         let producer = BaseProducer::from_config_and_context(client, context);
         let producer = Arc::new(producer.map_err(CellsError::kafka("making a producer"))?);
         let ends = Arc::new(AtomicBool::new(false));
@@ -130,6 +136,7 @@ pub(super) struct Outbox {
     journal: Arc<str>,
     cluster: Arc<str>,
     running: Running,
+    said: Arc<Repetition>,
     renewed: Option<Instant>,
     waiting: VecDeque<Outgoing>,
     /// What is under way or waits.
@@ -144,13 +151,15 @@ impl fmt::Debug for Outbox {
 
 impl Outbox {
     pub(super) fn start(client: ClientConfig, names: &Names, queue: Sender<Message>) -> Result<Self, CellsError> {
-        let running = Running::start(&client, &queue)?;
+        let said = Arc::<Repetition>::default();
+        let running = Running::start(&client, &queue, &said)?;
         Ok(Self {
             client,
             queue,
             journal: names.journal.as_str().into(),
             cluster: names.cluster.as_str().into(),
             running,
+            said,
             renewed: None,
             waiting: VecDeque::new(),
             unanswered: 0,
@@ -212,7 +221,9 @@ impl Outbox {
                     return;
                 }
                 Err((error, record)) => {
-                    tracing::warn!(%error, what = ?sent.what, "an append could not be sent");
+                    if let Some(kept_back) = self.said.admit(&error.to_string()) {
+                        tracing::warn!(%error, what = ?sent.what, kept_back, "an append could not be sent");
+                    }
                     let sent = *record.delivery_opaque;
                     let _ = self.queue.send(Message::Delivered { sent, at: None });
                     self.renew_if_failed();
@@ -229,7 +240,7 @@ impl Outbox {
         }
         self.renewed = Some(Instant::now());
         tracing::warn!(?code, reason, "the producer can go on no longer, and is made anew");
-        match Running::start(&self.client, &self.queue) {
+        match Running::start(&self.client, &self.queue, &self.said) {
             Ok(running) => self.running = running,
             Err(error) => tracing::error!(%error, "no new producer"),
         }

@@ -44,6 +44,8 @@ const SETTINGS_AT_ONCE: usize = 500;
 pub struct Catalogue {
     /// By name.
     pub topics: BTreeMap<TopicName, CatalogueTopic>,
+    /// Our own topics, which are not shown, by their names in Kafka.
+    pub own: BTreeSet<String>,
     names: FxHashMap<TopicId, TopicName>,
 }
 
@@ -66,7 +68,7 @@ impl Catalogue {
     /// A catalogue of these.
     pub fn new(topics: BTreeMap<TopicName, CatalogueTopic>) -> Self {
         let names = topics.iter().map(|(name, topic)| (topic.id, name.clone())).collect();
-        Self { topics, names }
+        Self { topics, names, own: BTreeSet::new() }
     }
 
     /// What the topic with this id is called.
@@ -254,7 +256,9 @@ impl Look {
         }
         self.keep_what_may_be_there(&mut topics, before, &unclear, changed);
         self.add_settings(&mut topics, changed);
-        Ok(Catalogue::new(topics))
+        let own = metadata.topics().iter().map(MetadataTopic::name).filter(|name| self.names.is_own(name));
+        let own = own.map(str::to_owned).collect();
+        Ok(Catalogue { own, ..Catalogue::new(topics) })
     }
 
     /// With a topic its offsets go in all groups. So one that is missing is gone only if it was deleted from here, or is

@@ -1,10 +1,6 @@
 //! Making librdkafka's clients, and hearing what they say.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -13,10 +9,7 @@ use rdkafka::{
     error::KafkaError as ClientError,
 };
 
-use super::{KafkaConfig, error::KafkaError};
-
-/// Of one kind of message, one is told in this time: a client whose brokers are gone repeats itself.
-const QUIET: Duration = Duration::from_secs(10);
+use super::{KafkaConfig, error::KafkaError, repetition::Repetition};
 
 /// Where the cluster is and how to speak to it; what holds for every client.
 pub(super) fn client_config(config: &KafkaConfig) -> ClientConfig {
@@ -62,36 +55,7 @@ pub(super) fn reader(config: &KafkaConfig, fetching: Fetching) -> Result<BaseCon
 /// Passes on what a client says, each kind of it once in a while.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    told: Mutex<HashMap<String, Told>>,
-}
-
-#[derive(Debug)]
-struct Told {
-    at: Instant,
-    since: u64,
-}
-
-impl Context {
-    /// How many messages of this kind were kept back before this one, if it is to be told.
-    fn admit(&self, kind: &str) -> Option<u64> {
-        let now = Instant::now();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.get_mut(kind) {
-            Some(last) if now.duration_since(last.at) < QUIET => {
-                last.since += 1;
-                None
-            }
-            Some(last) => {
-                let since = last.since;
-                *last = Told { at: now, since: 0 };
-                Some(since)
-            }
-            None => {
-                told.insert(kind.to_owned(), Told { at: now, since: 0 });
-                Some(0)
-            }
-        }
-    }
+    told: Repetition,
 }
 
 impl ClientContext for Context {
@@ -99,14 +63,14 @@ impl ClientContext for Context {
         let grave = level as i32 <= RDKafkaLogLevel::Warning as i32;
         if !grave {
             tracing::debug!(facility, "{message}");
-        } else if let Some(kept_back) = self.admit(facility) {
+        } else if let Some(kept_back) = self.told.admit(facility) {
             tracing::warn!(facility, kept_back, "{message}");
         }
     }
 
     fn error(&self, error: ClientError, reason: &str) {
         let kind = error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string());
-        if let Some(kept_back) = self.admit(&kind) {
+        if let Some(kept_back) = self.told.admit(&kind) {
             tracing::warn!(%error, kept_back, "{reason}");
         }
     }

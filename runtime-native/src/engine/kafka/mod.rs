@@ -31,6 +31,7 @@ mod names;
 mod native;
 mod outgoing;
 mod producer;
+mod repetition;
 mod run;
 mod settings;
 mod stats;
@@ -61,6 +62,7 @@ use self::{
 use super::{AppendedAt, Chunk, ReadError, ReadMode, ReadOutcome, ReadPart, StorageError};
 use crate::record::EncodedBatch;
 
+pub(crate) use self::repetition::Repetition;
 pub use self::{
     catalogue::{Catalogue, CatalogueTopic},
     copying::{Copier, CopyError, Flight},

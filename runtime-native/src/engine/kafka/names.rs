@@ -55,9 +55,14 @@ impl Names {
         Self { prefix: prefix.to_owned(), own: own.to_owned() }
     }
 
+    /// Whether a topic of the cluster is one of our own, by its name.
+    pub(super) fn is_own(&self, in_kafka: &str) -> bool {
+        !self.own.is_empty() && in_kafka.starts_with(&self.own)
+    }
+
     /// What clients call a topic of the cluster, if they are to see it.
     pub(super) fn shown(&self, in_kafka: &str) -> Option<TopicName> {
-        let own = !self.own.is_empty() && in_kafka.starts_with(&self.own);
+        let own = self.is_own(in_kafka);
         let name = in_kafka.strip_prefix(&self.prefix)?;
         let hidden = own || in_kafka.starts_with(HIDDEN) || name.starts_with(HIDDEN);
         // What can't be named in a request can't be shown either.
