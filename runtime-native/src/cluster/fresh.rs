@@ -25,7 +25,9 @@ impl Home {
             self.records.watch(logs.iter().copied());
         }
         let looks = only_looks(request);
-        let found = if looks { self.records.bounds_now(&logs).await } else { self.records.bounds(&logs).await };
+        // Who waits for records hears of what has no leader once it has one.
+        let waits = !looks && !polls;
+        let found = if waits { self.records.bounds(&logs).await } else { self.records.bounds_now(&logs).await };
         let bounds = found.map_err(|error| not_asked(error.to_string()))?;
         driver.logs_moved(&bounds);
         if looks {
@@ -33,7 +35,6 @@ impl Home {
             return Ok(());
         }
         if polls {
-            // Of what has no leader now, it hears another time.
             self.watching.told(core, bounds.iter().map(|(log, _)| *log));
             return Ok(());
         }

@@ -5,10 +5,7 @@ use std::sync::{Arc, Weak};
 use futures_util::future::join_all;
 use takhin_core::{Applied, Refusal, Request, RequestId, StorageError, TopicConfig, TopicConfigChange, TopicName};
 
-use super::{
-    Cluster,
-    home::{FRONT, Home},
-};
+use super::{Cluster, home::Home};
 use crate::{
     driver::{Answer, Driver, node::KnownTopic},
     engine::kafka::{Records, TopicError},
@@ -134,7 +131,9 @@ impl Cluster {
         done.map_err(|error| refusal(&error, &name))?;
         self.learn_now().await?;
         let (home, describe) = (&self.node.home, Request::DescribeTopic { name });
-        home.freshen(FRONT, &home.front, &describe).await?;
+        // A topic that was made just now has its leaders in a moment.
+        let bounds = home.records.bounds(&home.front.logs_touched(&describe)).await;
+        home.front.logs_moved(&bounds.map_err(|error| unavailable(error.to_string()))?);
         home.front.ask(describe).await
     }
 

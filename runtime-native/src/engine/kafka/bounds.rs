@@ -53,6 +53,7 @@ impl Records {
             let known = asked.len();
             // One that has none would have the client wait, and with it all others.
             asked.retain(|(log, _)| catalogue.has_leader(*log));
+            let led = asked.len();
             let (client, timeout) = (Arc::clone(&self.inner.questions), self.inner.config.timeout);
             let answer = tokio::task::spawn_blocking(move || bounds_anew(&client, &asked, timeout));
             let found = answer.await.unwrap_or_else(|error| Err(KafkaError::Request(error.to_string())));
@@ -60,8 +61,9 @@ impl Records {
             match found {
                 Ok(found) if over || found.len() == known => return Ok(found),
                 Err(error) if over && looked => return Err(error),
-                // One may have lost its leader just now.
+                // One may have lost its leader just now, or got one.
                 Err(_) => drop(self.refresh().await?),
+                Ok(_) if led < known => drop(self.refresh().await?),
                 Ok(_) => {}
             }
             looked = true;
