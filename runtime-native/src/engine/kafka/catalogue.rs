@@ -29,7 +29,7 @@ use super::{
     error::KafkaError,
     names::{KafkaName, Names},
     native::{Described, describe_topics},
-    settings,
+    settings::{self, TimeBounds, TopicSettings},
 };
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -62,6 +62,7 @@ pub struct CatalogueTopic {
     /// waits for them would wait in vain.
     pub leaderless: BTreeSet<u32>,
     pub(super) in_kafka: KafkaName,
+    pub(super) times: TimeBounds,
 }
 
 impl Catalogue {
@@ -179,7 +180,7 @@ struct Look {
     admin: Arc<AdminClient<Context>>,
     names: Names,
     timeout: Duration,
-    settings: HashMap<TopicId, (TopicConfig, Instant)>,
+    settings: HashMap<TopicId, (TopicSettings, Instant)>,
     /// What is missing, and since when.
     missed: HashMap<TopicName, Instant>,
     /// The client's own mock of a cluster can't be asked for topics' ids and settings.
@@ -250,9 +251,9 @@ impl Look {
         for topic in described {
             let Some(name) = self.names.shown(&topic.name) else { continue };
             let (id, in_kafka) = (topic_id(&topic.name, topic.uuid), KafkaName::from(topic.name.as_str()));
-            let (partitions, config) = (topic.partitions, TopicConfig::default());
+            let (partitions, TopicSettings { config, times }) = (topic.partitions, TopicSettings::default());
             let leaderless = leaderless.get(&*topic.name).cloned().unwrap_or_default();
-            topics.insert(name, CatalogueTopic { id, partitions, config, leaderless, in_kafka });
+            topics.insert(name, CatalogueTopic { id, partitions, config, leaderless, in_kafka, times });
         }
         self.keep_what_may_be_there(&mut topics, before, &unclear, changed);
         self.add_settings(&mut topics, changed);
@@ -295,14 +296,14 @@ impl Look {
         for some in due.chunks(SETTINGS_AT_ONCE) {
             let found = self.ask_settings(some);
             for topic in some {
-                let known = self.settings.get(&topic.id).map(|(config, _)| *config);
-                let config = found.get::<str>(&topic.in_kafka).copied().or(known).unwrap_or_default();
-                self.settings.insert(topic.id, (config, now));
+                let known = self.settings.get(&topic.id).map(|(settings, _)| *settings);
+                let settings = found.get::<str>(&topic.in_kafka).copied().or(known).unwrap_or_default();
+                self.settings.insert(topic.id, (settings, now));
             }
         }
         for topic in topics.values_mut() {
-            if let Some((config, _)) = self.settings.get(&topic.id) {
-                topic.config = *config;
+            if let Some((TopicSettings { config, times }, _)) = self.settings.get(&topic.id) {
+                (topic.config, topic.times) = (*config, *times);
             }
         }
         if self.settings.len() > topics.len() {
@@ -312,7 +313,7 @@ impl Look {
     }
 
     /// By their names in Kafka.
-    fn ask_settings(&self, topics: &[&CatalogueTopic]) -> HashMap<String, TopicConfig> {
+    fn ask_settings(&self, topics: &[&CatalogueTopic]) -> HashMap<String, TopicSettings> {
         if self.is_mock {
             return HashMap::new();
         }

@@ -56,7 +56,7 @@ use self::{
     follower::Follower,
     names::{KafkaName, Names},
     native::Stream,
-    producer::Appender,
+    producer::{Appender, Target},
     tails::{Tails, Task},
 };
 use super::{AppendedAt, Chunk, ReadError, ReadMode, ReadOutcome, ReadPart, StorageError};
@@ -133,11 +133,13 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Inner {
-    /// What the log's topic is called, and the largest batch that it takes.
-    fn target(&self, log: LogId) -> Option<(KafkaName, i64)> {
+    /// What the log's topic is called, and what it takes.
+    fn target(&self, log: LogId) -> Option<Target> {
         let catalogue = self.catalogue.now();
         let (_, topic) = catalogue.topic(log.topic)?;
-        (log.partition < topic.partitions).then(|| (topic.in_kafka.clone(), topic.config.max_message_bytes))
+        let CatalogueTopic { in_kafka, config, times, .. } = topic;
+        let target = || Target { name: in_kafka.clone(), batch_bytes: config.max_message_bytes, times: *times };
+        (log.partition < topic.partitions).then(target)
     }
 }
 
@@ -198,14 +200,14 @@ impl Records {
         batch: EncodedBatch,
         done: impl FnOnce(Result<Appended, StorageError>) + Send + 'static,
     ) {
-        if let Some((name, limit)) = self.inner.target(log) {
-            return self.inner.appender.append(log, (&name, limit), batch, Box::new(done));
+        if let Some(target) = self.inner.target(log) {
+            return self.inner.appender.append(log, &target, batch, Box::new(done));
         }
         let records = Arc::downgrade(&self.inner);
         self.inner.catalogue.refresh(None, move |_| {
             let known = records.upgrade().and_then(|inner| Some((inner.target(log)?, inner)));
             match known {
-                Some(((name, limit), inner)) => inner.appender.append(log, (&name, limit), batch, Box::new(done)),
+                Some((target, inner)) => inner.appender.append(log, &target, batch, Box::new(done)),
                 None => done(Err(StorageError::NoSuchLog)),
             }
         });
@@ -343,7 +345,7 @@ impl Records {
     }
 
     fn name_of(&self, log: LogId) -> Option<KafkaName> {
-        self.inner.target(log).map(|(name, _)| name)
+        self.inner.target(log).map(|target| target.name)
     }
 
     /// The same, looking again if it is unknown.

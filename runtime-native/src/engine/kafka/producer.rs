@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rdkafka::{
@@ -28,6 +28,7 @@ use super::{
     error::KafkaError,
     names::KafkaName,
     outgoing::{Outcomes, outgoing},
+    settings::TimeBounds,
     tails::Tails,
 };
 use crate::{
@@ -63,6 +64,15 @@ pub(super) struct Appender {
     wide: Line,
     narrow: Line,
     lanes: [Mutex<()>; LANES],
+}
+
+/// The topic of a log.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) name: KafkaName,
+    /// The largest batch that it takes.
+    pub(super) batch_bytes: i64,
+    pub(super) times: TimeBounds,
 }
 
 /// One client, made when it is first used, and another one in its place when it can't go on.
@@ -106,9 +116,8 @@ impl Appender {
         Ok(Self { shared: Arc::new(shared), wide, narrow, lanes: Default::default() })
     }
 
-    /// Appends the batch to `log`, whose topic is called `name` and takes batches of so many bytes. `done` is called once,
-    /// from another thread or this one.
-    pub(super) fn append(&self, log: LogId, (name, limit): (&KafkaName, i64), batch: EncodedBatch, done: Done) {
+    /// Appends the batch to `log`. `done` is called once, from another thread or this one.
+    pub(super) fn append(&self, log: LogId, target: &Target, batch: EncodedBatch, done: Done) {
         let (bytes, count) = (batch.unpacked_bytes(), batch.records() as usize);
         if !self.shared.admit(bytes, count) {
             self.shared.stats.appends_overloaded.inc();
@@ -123,18 +132,39 @@ impl Appender {
                 return done(Err(StorageError::Failed(why)));
             }
         };
+        // Brokers would refuse some of the records, and might have taken others by then.
+        if let Some(why) = target.refuse(&plain) {
+            self.shared.release(bytes, count);
+            self.shared.stats.appends_failed.inc();
+            return done(Err(StorageError::Unacceptable(why)));
+        }
         // Without a time of its own a record gets the client's.
         let timed = || records(&plain).flatten().all(|record| record.timestamp_ms > 0);
         let kept = !packed && plain.len() <= MAX_KEPT_BYTES && timed();
         let account = Arc::new(Account::new(log, (plain, kept), (bytes, count), Arc::clone(&self.shared), done));
         let lane = log.partition as usize + usize::try_from(log.topic.0 % LANES as u64).unwrap_or(0);
         let in_order = self.lanes[lane % LANES].lock().unwrap_or_else(PoisonError::into_inner);
-        let through = if limit < BATCH_BYTES { &self.narrow } else { &self.wide };
-        let unsent = through.hand_over(name, &account);
+        let through = if target.batch_bytes < BATCH_BYTES { &self.narrow } else { &self.wide };
+        let unsent = through.hand_over(&target.name, &account);
         drop(in_order);
         if let Some((unsent, why)) = unsent {
             account.not_sent(unsent, &why);
         }
+    }
+}
+
+impl Target {
+    /// Why brokers would take some of these records at no time, if they would.
+    fn refuse(&self, plain: &[u8]) -> Option<String> {
+        if self.times == TimeBounds::default() {
+            return None;
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let refused = |(at, record): (usize, RecordRef<'_>)| {
+            self.times.refuse(record.timestamp_ms, now_ms).map(|why| format!("record {at} of the batch: {why}"))
+        };
+        records(plain).flatten().enumerate().find_map(refused)
     }
 }
 

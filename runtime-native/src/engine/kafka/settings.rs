@@ -39,8 +39,44 @@ pub(super) fn of_config(config: &TopicConfig) -> Result<Vec<(&'static str, Strin
     ])
 }
 
+/// How far records' times may lie from the time at which they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TimeBounds {
+    before_ms: i64,
+    after_ms: i64,
+}
+
+impl Default for TimeBounds {
+    fn default() -> Self {
+        Self { before_ms: i64::MAX, after_ms: i64::MAX }
+    }
+}
+
+impl TimeBounds {
+    /// Why a record of this time is not taken now, if it is not. A record without a time has that at which it comes.
+    pub(super) fn refuse(self, timestamp_ms: i64, now_ms: i64) -> Option<String> {
+        let (setting, most) = if timestamp_ms < 0 {
+            return None;
+        } else if timestamp_ms.saturating_sub(now_ms) > self.after_ms {
+            ("message.timestamp.after.max.ms", self.after_ms)
+        } else if now_ms.saturating_sub(timestamp_ms) > self.before_ms {
+            ("message.timestamp.before.max.ms", self.before_ms)
+        } else {
+            return None;
+        };
+        Some(format!("its time {timestamp_ms} is further from now than {setting} of the topic allows, which is {most}"))
+    }
+}
+
+/// What a topic is set to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TopicSettings {
+    pub(super) config: TopicConfig,
+    pub(super) times: TimeBounds,
+}
+
 /// A topic's name and settings, as the cluster tells them. What it doesn't tell is as by default.
-pub(super) fn of_topic(resource: &ConfigResource) -> Option<(String, TopicConfig)> {
+pub(super) fn of_topic(resource: &ConfigResource) -> Option<(String, TopicSettings)> {
     let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { return None };
     let entries = resource.entry_map();
     let text = |name: &str| entries.get(name).and_then(|entry| entry.value.as_deref());
@@ -71,5 +107,28 @@ pub(super) fn of_topic(resource: &ConfigResource) -> Option<(String, TopicConfig
         compression,
         durability: TopicDurability::Server,
     };
-    Some((name.clone(), config))
+    // Where brokers set the time, that of the record counts for nothing.
+    let times = match text("message.timestamp.type") {
+        Some("LogAppendTime") => TimeBounds::default(),
+        _ => TimeBounds {
+            before_ms: number("message.timestamp.before.max.ms", i64::MAX),
+            after_ms: number("message.timestamp.after.max.ms", i64::MAX),
+        },
+    };
+    Some((name.clone(), TopicSettings { config, times }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_too_far_from_now_is_told_by_the_setting_that_it_breaks() {
+        let times = TimeBounds { before_ms: 1_000, after_ms: 100 };
+        let refused = |timestamp_ms| times.refuse(timestamp_ms, 5_000);
+        assert_eq!([refused(5_100), refused(4_000), refused(-1)], [None, None, None]);
+        assert!(refused(5_101).is_some_and(|why| why.contains("after.max.ms") && why.ends_with(" 100")));
+        assert!(refused(3_999).is_some_and(|why| why.contains("before.max.ms") && why.ends_with(" 1000")));
+        assert_eq!(TimeBounds::default().refuse(i64::MAX, 0), None);
+    }
 }

@@ -1,6 +1,10 @@
 //! What the mock can't do: topics' ids and settings, times, and what is left of a log. Each test has topics of its own.
 
-use std::{collections::HashMap, env, process, time::SystemTime};
+use std::{
+    collections::HashMap,
+    env, process,
+    time::{Instant, SystemTime},
+};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions},
@@ -93,6 +97,22 @@ fn a_topic_is_made_changed_and_removed_and_every_node_gives_it_the_same_id() {
     assert_ne!(anew.topic, made.id);
     assert_eq!(append(&records, anew, keyed("new")).unwrap().at.base_offset, Offset(0));
     assert_eq!(texts(&read_all(&records, anew, 0, 1)), [(0, "new".to_owned())]);
+}
+
+#[test]
+#[ignore = "needs brokers"]
+fn a_batch_with_a_time_that_its_topic_does_not_allow_is_refused_as_a_whole() {
+    let records = connect();
+    let topic = Topic::new(&records, "times", 1, &TopicConfig::default());
+    let log = topic.log(0);
+    let now_ms = i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let in_a_day = Own { timestamp_ms: now_ms + 86_400_000, ..own("too late") };
+    // A batch on its own is refused by Kafka, whose default is an hour, or by the node if Kafka has told of it.
+    for refused in [vec![in_a_day.clone()], vec![own("in time"), in_a_day]] {
+        let result = append(&records, log, batch(&refused));
+        assert!(matches!(result, Err(StorageError::Unacceptable(_))), "{result:?}");
+    }
+    assert_eq!(append(&records, log, values(&["in time"])).unwrap().at.base_offset, Offset(0), "none of it is there");
 }
 
 #[test]
