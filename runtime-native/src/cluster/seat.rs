@@ -16,14 +16,7 @@ use super::{
     home::Home,
 };
 use crate::{
-    driver::{
-        Driver,
-        audit::Audit,
-        clock::Clock,
-        life::Life,
-        node::{fact_lines, logs_recovered},
-        snapshot,
-    },
+    driver::{Driver, audit::Audit, clock::Clock, life::Life, node::fact_lines, snapshot},
     engine::kafka::KafkaError,
 };
 
@@ -209,7 +202,7 @@ impl Beginning {
                     let mut topics = catalogue.topics.values();
                     topics.any(|topic| topic.id == log.topic && log.partition < topic.partitions)
                 };
-                let logs: Vec<LogId> = logs_recovered(&durable).into_iter().filter(is_there).collect();
+                let logs: Vec<LogId> = durable.logs_needed().into_iter().filter(is_there).collect();
                 let bounds: BTreeMap<LogId, Bounds> = home.records.bounds(&logs).await?.into_iter().collect();
                 Ok::<_, KafkaError>(Some(bounds).filter(|bounds| bounds.len() == logs.len()))
             };
