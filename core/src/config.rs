@@ -41,6 +41,10 @@ pub struct Config {
     pub min_session_timeout: DurationMs,
     /// The longest one, at most 1,800,000.
     pub max_session_timeout: DurationMs,
+    /// Whether others append to the logs, too, as on a cluster: offsets have gaps then, and ends move by themselves. A core
+    /// takes both as they come in any case; who judges it has to know.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub shared_logs: bool,
 }
 
 impl Default for Config {
@@ -58,6 +62,7 @@ impl Default for Config {
             position_checkpoint: DurationMs(1_000),
             min_session_timeout: DurationMs(1_000),
             max_session_timeout: DurationMs(1_800_000),
+            shared_logs: false,
         }
     }
 }

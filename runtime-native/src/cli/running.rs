@@ -48,7 +48,7 @@ impl Running {
         let listening = listener.local_addr().map_err(|error| error.to_string())?;
         let trace = settings.observing.trace();
         let audit = trace.audit.then(|| settings.storage.data_dir.clone());
-        let core = settings.broker.config();
+        let core = takhin_core::Config { shared_logs: true, ..settings.broker.config() };
         let config = settings.cluster.config(core, listening, snapshot_bytes, trace.flight_steps, audit)?;
         let (brokers, address) = (config.kafka.brokers.clone(), config.address.clone());
         let cluster = Cluster::start(config, listener).map_err(|error| error.to_string())?;

@@ -180,6 +180,7 @@ impl Broker {
             position_checkpoint: DurationMs(self.position_checkpoint_ms),
             min_session_timeout: DurationMs(self.min_session_timeout_ms),
             max_session_timeout: DurationMs(self.max_session_timeout_ms),
+            shared_logs: false,
         }
     }
 

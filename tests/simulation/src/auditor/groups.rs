@@ -39,7 +39,9 @@ impl Auditor {
     fn apply(&mut self, fact: &Fact) -> Result<(), Violation> {
         match fact {
             Fact::TopicCreated { topic, name, partitions, config } => {
-                self.topics.add(*topic, name, *partitions, !config.cleanup.compacts());
+                // Where others append, too, there are their transactions.
+                let dense = !config.cleanup.compacts() && !self.config.shared_logs;
+                self.topics.add(*topic, name, *partitions, dense);
             }
             Fact::PartitionsAdded { topic, partitions, config } => {
                 self.topics.grow(*topic, *partitions);

@@ -21,6 +21,9 @@ pub(super) struct Log {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Logs {
+    /// Whether others append, too: then an end may be anywhere beyond what is known, and of a log that nobody has asked for
+    /// since a restart nothing is known.
+    shared: bool,
     bounds: BTreeMap<LogId, Log>,
     appends: BTreeMap<AppendId, u32>,
     /// Fetches that the engine carries out, and what those brought that it has.
@@ -28,8 +31,12 @@ pub(super) struct Logs {
 }
 
 impl Logs {
+    pub(super) fn new(shared: bool) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
     pub(super) fn get(&self, log: LogId) -> Log {
-        self.bounds.get(&log).copied().unwrap_or(Log { exact: true, ..Log::default() })
+        self.bounds.get(&log).copied().unwrap_or(Log { exact: !self.shared, ..Log::default() })
     }
 
     /// What can be read of a log, as the core must tell it.
@@ -53,14 +60,15 @@ impl Logs {
         let known = life.bounds.iter().filter(|(log, _)| {
             life.durable.topics.get(&log.topic).is_some_and(|topic| log.partition < topic.partitions)
         });
-        self.bounds = known.map(|(log, at)| (*log, Log { start: at.start, end: at.end, exact: true })).collect();
+        let exact = !self.shared;
+        self.bounds = known.map(|(log, at)| (*log, Log { start: at.start, end: at.end, exact })).collect();
         self.appends.clear();
         self.fetches.clear();
     }
 
     /// Bounds that go back are records that were shown and are gone.
     pub(super) fn must_have_survived(&self, life: NewLife<'_>) -> Result<(), Violation> {
-        for (log, was) in &self.bounds {
+        for (log, was) in self.bounds.iter().filter(|(log, _)| !self.shared || life.bounds.contains_key(log)) {
             let known = life.durable.topics.contains_key(&log.topic);
             let now = life.bounds.get(log).copied().unwrap_or_default();
             let same = now.end >= was.end && now.start >= was.start;
@@ -115,6 +123,11 @@ impl Auditor {
         }
         let mut before = self.logs.get(log);
         match (asked, result) {
+            (Some(records), Ok(AppendedAt { base_offset, end, .. })) if self.logs.shared => {
+                let room = end.0.saturating_sub(base_offset.0) >= u64::from(records);
+                must!(room, OffsetsDense, "{log}: {records} records are said to be at {base_offset:?}..{end:?}");
+                before.end = before.end.max(*end);
+            }
             (Some(records), Ok(AppendedAt { base_offset, end, duplicate: true })) => {
                 let there = *end <= before.end && end.0 == base_offset.0 + u64::from(records);
                 must!(

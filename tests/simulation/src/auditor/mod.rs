@@ -98,6 +98,7 @@ impl Auditor {
     /// For a broker that starts with nothing.
     pub fn new(config: Config) -> Self {
         Self {
+            logs: Logs::new(config.shared_logs),
             config,
             now: Timestamp::default(),
             decided: FactSeq::default(),
@@ -112,7 +113,6 @@ impl Auditor {
             has_read: false,
             came_back: None,
             date_offset: None,
-            logs: Logs::default(),
             topics: Topics::default(),
             groups: BTreeMap::new(),
             members: BTreeMap::new(),
