@@ -116,6 +116,9 @@ fn read(reader: &dyn ReadLogs, plan: &Plan, form: Form, mode: ReadMode) -> Optio
                     error: None,
                 });
                 fetched.parts.push((log, outcome));
+                if let (true, Some(read)) = (plan.whole && reader.is_shared(), parts.last_mut()) {
+                    read_rest(reader, part, form, read, &mut fetched);
+                }
                 if left.records == 0 || left.bytes == 0 {
                     break;
                 }
@@ -130,6 +133,35 @@ fn read(reader: &dyn ReadLogs, plan: &Plan, form: Form, mode: ReadMode) -> Optio
         }
     }
     Some((parts, fetched))
+}
+
+/// Reads on from where a read stopped, to the end of the part: brokers give what they have at hand, and here only all of it
+/// will do. What can't be had ends the part with nothing.
+fn read_rest(reader: &dyn ReadLogs, part: ReadPart, form: Form, read: &mut FetchedPart, fetched: &mut Fetched) {
+    while read.next < part.to {
+        let from = read.next;
+        let rest = ReadPart { from, ..part };
+        let more = match form {
+            Form::Records => reader.read(&rest, ReadMode::Blocking, &mut fetched.chunk),
+            Form::Stored => reader.read_stored(&rest, ReadMode::Blocking, &mut fetched.chunk),
+        };
+        let error = match more {
+            Ok(outcome) if outcome.next > from => {
+                read.next = outcome.next;
+                read.records = read.records.saturating_add(outcome.records);
+                read.bytes = read.bytes.saturating_add(u32::try_from(outcome.bytes).unwrap_or(u32::MAX));
+                fetched.parts.push((part.log, outcome));
+                continue;
+            }
+            Ok(_) => ReadError::Failed("not all of it can be read at this moment".to_owned()),
+            Err(error) => error,
+        };
+        tracing::warn!(log = %part.log, from = from.0, %error, "a log can't be read on");
+        fetched.parts.retain(|(log, _)| *log != part.log);
+        let error = Some(read_error(&error, from));
+        *read = FetchedPart { log: part.log, from: part.from, next: part.from, records: 0, bytes: 0, error };
+        return;
+    }
 }
 
 /// The timestamps of single records. May wait for the disk.
@@ -190,5 +222,69 @@ pub(super) fn lookup_refusal(error: &ReadError, topic: &TopicName) -> Refusal {
             let error = StorageError::Failed(other.to_string());
             Refusal::StorageUnavailable { error, applied: Applied::Nothing }
         }
+    }
+}
+
+#[cfg(all(test, feature = "kafka"))]
+mod tests {
+    use takhin_core::{FetchPart, RequestId, TopicId};
+
+    use super::*;
+
+    /// Gives one record with each read, and none beyond an offset.
+    struct OneByOne {
+        there_to: u64,
+    }
+
+    impl ReadLogs for OneByOne {
+        fn read(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
+            if mode == ReadMode::NoWait {
+                return Err(ReadError::WouldBlock);
+            }
+            let given = u64::from(part.from.0 < self.there_to.min(part.to.0));
+            let (records, next, at) = (given, part.from.0 + given, out.filled());
+            let outcome = serde_json::json!({
+                "records": records, "bytes": given * 10, "next": next, "from": part.from, "span": { "start": at, "end": at },
+            });
+            Ok(serde_json::from_value(outcome).expect("an outcome"))
+        }
+
+        fn read_stored(&self, part: &ReadPart, mode: ReadMode, out: &mut Chunk) -> Result<ReadOutcome, ReadError> {
+            self.read(part, mode, out)
+        }
+
+        fn lookup_time(&self, _: LogId, _: i64, _: Offset) -> Result<Option<(Offset, i64)>, ReadError> {
+            Ok(None)
+        }
+
+        fn is_shared(&self) -> bool {
+            true
+        }
+    }
+
+    fn fetch(there_to: u64, whole: bool) -> (Parts<FetchedPart>, usize) {
+        let log = LogId { topic: TopicId(7), partition: 0 };
+        let part = FetchPart { log, from: Offset(2), to: Offset(5) };
+        let id = takhin_core::FetchId { request: RequestId(1), attempt: 0 };
+        let plan = Plan { id, max_records: u32::MAX, max_bytes: u32::MAX, parts: Parts::from_elem(part, 1), whole };
+        let (parts, fetched) =
+            read(&OneByOne { there_to }, &plan, Form::Records, ReadMode::Blocking).expect("something");
+        (parts, fetched.parts.len())
+    }
+
+    #[test]
+    fn what_is_wanted_whole_is_read_on_until_all_of_it_is_there() {
+        let (parts, reads) = fetch(9, true);
+        assert_eq!((parts[0].next, parts[0].records, parts[0].bytes, reads), (Offset(5), 3, 30, 3));
+        assert_eq!(parts[0].error, None);
+        let (parts, reads) = fetch(9, false);
+        assert_eq!((parts[0].next, reads), (Offset(3), 1), "what may be in part is taken as it comes");
+    }
+
+    #[test]
+    fn what_can_not_be_had_whole_is_an_error_and_not_less_of_it() {
+        let (parts, reads) = fetch(4, true);
+        assert_eq!((parts[0].from, parts[0].next, parts[0].records, reads), (Offset(2), Offset(2), 0, 0));
+        assert!(matches!(parts[0].error, Some(CoreReadError::Storage(_))), "{parts:?}");
     }
 }
