@@ -86,6 +86,22 @@ pub enum Bug {
     DryRunIsReal,
     /// A poll is said to bring records that were compacted away.
     GapsCounted,
+    /// Nobody who waits hears that others wrote to a log.
+    MovesUnheard,
+    /// What a transaction wrote is read before it ended.
+    OpenTransactionsShown,
+    /// A request's records are said to lie one behind the other, though others' came between.
+    ScatteredToldAsDense,
+    /// Of an append that was given up nothing is said.
+    UnknownNeverSaid,
+    /// An append that was given up is said not to have been done.
+    UnknownToldAsNothing,
+    /// It is answered without asking Kafka how far logs reach.
+    EndsNotAsked,
+    /// While one log is slow, nothing is appended to any.
+    SlowLogHoldsOthers,
+    /// A read that goes over a gap leaves out a record.
+    RecordLeftOutAtGap,
     /// The owner of a cell does not look at what lies between its own entries.
     JournalGapsIgnored,
     /// An append of which the outcome isn't known counts as done.

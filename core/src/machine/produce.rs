@@ -95,7 +95,9 @@ impl Core {
             let duplicate = outcome.as_ref().is_ok_and(|at| at.duplicate);
             let told = |at: AppendedAt| if planted!(self, EndToldAsOffset) { at.end } else { at.base_offset };
             let result = outcome.map(told).inspect_err(|error| {
-                if let StorageError::Uncertain(_) = error {
+                if let StorageError::Uncertain(_) = error
+                    && !planted!(self, UnknownToldAsNothing)
+                {
                     applied = Applied::Unknown;
                 }
                 failed = Some((batch, error.clone()));

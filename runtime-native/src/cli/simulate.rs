@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use takhin_simulation::{
-    Coverage, Fault, Found, Rare, Simulation,
+    Coverage, EngineKind, Fault, Found, Rare, Simulation,
     cluster::{Cluster, Sights},
 };
 
@@ -32,6 +32,10 @@ pub(super) struct Simulate {
     /// What may go wrong: all, none, or names with commas between them, as in crash,trim,lost
     #[arg(long, default_value = "all", value_name = "LIST")]
     faults: Faults,
+
+    /// What the broker runs on: local, one server with its storage, or kafka, a cell of a cluster
+    #[arg(long, default_value_t, value_name = "ENGINE", conflicts_with = "cluster")]
+    engine: EngineKind,
 
     /// One cell on several nodes that take it over from each other, instead of one broker with its storage
     #[arg(long, conflicts_with = "faults")]
@@ -99,14 +103,14 @@ impl Simulate {
                 bar.set_message(format!("seed {seed}: {violation}; making it smaller"));
                 let found = simulation.shrink(seed, &report);
                 bar.finish_and_clear();
-                totals.print(began.elapsed());
+                totals.print(self.engine, began.elapsed());
                 let found = found.ok_or_else(|| format!("seed {seed}: {violation}, and not again when repeated"))?;
                 return Err(self.keep(seed, &found)?);
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        totals.print(began.elapsed());
+        totals.print(self.engine, began.elapsed());
         Ok(())
     }
 
@@ -135,7 +139,7 @@ impl Simulate {
 
     fn simulation(&self, seed: u64) -> Simulation {
         #[allow(unused_mut)] // Without the feature nothing is planted.
-        let mut simulation = Simulation::new(seed, &self.faults.0);
+        let mut simulation = Simulation::on(self.engine, seed, &self.faults.0);
         #[cfg(feature = "planted")]
         simulation.planted.clone_from(&self.plant);
         simulation
@@ -146,9 +150,11 @@ impl Simulate {
         let path = self.output.join(format!("takhin-{seed}.jsonl"));
         fs::write(&path, &found.trace).map_err(|error| format!("can't write {}: {error}", path.display()))?;
         let (lines, violation) = (found.trace.lines().count() - 1, &found.violation);
+        let engine =
+            if self.engine == EngineKind::Local { String::new() } else { format!(" --engine {}", self.engine) };
         Ok(format!(
             "seed {seed} breaks a promise\n  oracle    {}: {}\n  seen      {}\n  trace     {}, {lines} steps\n  \
-             again     takhin simulate --seed {seed} --runs 1 --steps {}",
+             again     takhin simulate{engine} --seed {seed} --runs 1 --steps {}",
             violation.oracle,
             violation.oracle.sentence(),
             violation.detail,
@@ -159,14 +165,15 @@ impl Simulate {
 }
 
 impl Totals {
-    fn print(&self, took: Duration) {
-        let met = Rare::ALL.len() - self.coverage.missing().count();
+    fn print(&self, engine: EngineKind, took: Duration) {
+        let all = Rare::on(engine).count();
+        let met = all - self.coverage.missing(engine).count();
         let rate = rate(self.steps, took);
-        println!("\n{}", self.coverage);
+        println!("\n{}", self.coverage.table(engine));
         println!("{:>12}  runs", self.runs);
         println!("{:>12}  steps, {rate:.0} a second", self.steps);
         println!("{:>12}  events judged by all oracles", self.events);
-        println!("{:>12}  of {} rare states met", met, Rare::ALL.len());
+        println!("{met:>12}  of {all} rare states met");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rare states: what a run must meet at times, or else its silence says little.
 
-use std::fmt;
+use crate::engine_kind::EngineKind;
 
 /// Makes the enum and its names from one list.
 macro_rules! rare {
@@ -89,6 +89,42 @@ rare! {
     GroupExpires "group forgotten after a while";
     ReadsOverGap "read over records that were compacted away";
     OthersGoOnBesideSlowLog "others go on beside a slow log";
+    HearsLate "node hears late that a log was written to";
+    HearsAStepOnly "node hears of a part of what was written";
+    RecordsScattered "others' records between those of one request";
+    TransactionTakenBack "transaction of another client taken back";
+    WaitsForTransaction "acknowledged record behind a transaction that is open";
+    TrimmedBeyondHeard "log trimmed beyond the end that a node knows of";
+    ReadsOnlyAPlace "read finds no record, and a place to go on from";
+    UnknownAppendInPart "append of unknown fate is there in part";
+    UnknownAppendArrives "append of unknown fate arrives later";
+    TopicReplacedOutside "topic replaced by another client";
+    TopicGoneUnheard "request about a topic that is gone, and nobody has heard of it";
+    FrontOutlivesCell "cell taken over while its former node goes on";
+}
+
+impl Rare {
+    /// The engine without which it can't be met.
+    pub fn engine(self) -> Option<EngineKind> {
+        match self {
+            Self::StorageFailsUnderHeldAnswer
+            | Self::UncertainAppendSurvives
+            | Self::UncertainAppendLost
+            | Self::DuplicateRecognized
+            | Self::DuplicateAcrossCrash
+            | Self::GapRefused
+            | Self::ProducerFenced
+            | Self::KeyReused
+            | Self::ExpectationFails => Some(EngineKind::Local),
+            state if state as u8 >= Self::HearsLate as u8 => Some(EngineKind::Kafka),
+            _ => None,
+        }
+    }
+
+    /// Those that can be met on an engine.
+    pub fn on(engine: EngineKind) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |state| state.engine().is_none_or(|of| of == engine))
+    }
 }
 
 /// How often each rare state was met.
@@ -111,9 +147,15 @@ impl Coverage {
         self.0[state as usize]
     }
 
-    /// The states that were never met.
-    pub fn missing(&self) -> impl Iterator<Item = Rare> + '_ {
-        Rare::ALL.iter().copied().filter(|state| self.count(*state) == 0)
+    /// The states of an engine that were never met.
+    pub fn missing(&self, engine: EngineKind) -> impl Iterator<Item = Rare> + '_ {
+        Rare::on(engine).filter(|state| self.count(*state) == 0)
+    }
+
+    /// How often each state of an engine was met, a line for each.
+    pub fn table(&self, engine: EngineKind) -> String {
+        let line = |state: Rare| format!("{:>12}  {}", self.count(state), state.name());
+        Rare::on(engine).map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// Adds what another run met.
@@ -121,11 +163,5 @@ impl Coverage {
         for (sum, count) in self.0.iter_mut().zip(other.0) {
             *sum += count;
         }
-    }
-}
-
-impl fmt::Display for Coverage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Rare::ALL.iter().try_for_each(|state| writeln!(f, "{:>12}  {}", self.count(*state), state.name()))
     }
 }

@@ -27,6 +27,16 @@ pub(crate) enum Ask {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticket(u64);
 
+impl Ticket {
+    /// Of nothing that is open.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// One that comes after those there are.
+    pub(crate) fn after(self, last: Option<Self>) -> Self {
+        Self(self.max(last.unwrap_or(Self::NONE)).0 + 1)
+    }
+}
+
 /// One state that the thing may be in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct State {

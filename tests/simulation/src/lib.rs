@@ -17,11 +17,14 @@
 //!                                       +----- Violation ----------+--> shrink --> trace
 //! ```
 //!
+//! The engine behaves as one server's own storage does, or as a Kafka cluster ([`EngineKind`]).
+//!
 //! [`Simulation::run`] is the way in. The crate needs no threads, clock or files, so that it runs in a browser too.
 
 pub mod auditor;
 pub mod cluster;
 mod coverage;
+mod engine_kind;
 mod history;
 mod model;
 mod operation;
@@ -35,6 +38,7 @@ mod world;
 
 pub use crate::{
     coverage::{Coverage, Rare},
+    engine_kind::EngineKind,
     operation::{Fault, Operation},
     options::Options,
     oracle::{Oracle, Violation},

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use takhin_core::{AppendId, LogId, Offset, ProduceBatch as Batch, ProducerId, ProducerStamp, RequestId};
+use takhin_core::{
+    AppendId, LogId, Offset, ProduceBatch as Batch, ProducerId, ProducerStamp, RequestId, response::DeliveredPart,
+};
 
 use crate::{
+    engine_kind::EngineKind,
     history::{Ask, History, Ticket},
     oracle::{Violation, must},
     world::engine::{Engine, Record, record},
@@ -28,6 +31,10 @@ const MAX_COMMITS: usize = 16;
 /// What clients know.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
+    /// Whether others append to the logs, too: an end says little then.
+    shared: bool,
+    /// At least so far a log must be said to reach, to whoever asked.
+    floors: BTreeMap<(LogId, Ticket), Offset>,
     /// The record that somebody was told to be at an offset; 0 where nobody was told.
     told: BTreeMap<LogId, Vec<Record>>,
     /// Records of appends that failed and did nothing.
@@ -49,9 +56,36 @@ struct Progress {
 }
 
 impl Model {
-    /// A producer is told where its records are.
-    pub(crate) fn appended(&mut self, id: AppendId, log: LogId, at: Offset, batch: &Batch) -> Result<(), Violation> {
-        (0..u64::from(batch.records)).try_for_each(|n| self.tell(log, at.0 + n, record(id, batch.producer, n)))
+    pub(crate) fn new(engine: EngineKind) -> Self {
+        Self { shared: engine == EngineKind::Kafka, ..Self::default() }
+    }
+
+    /// A producer is told where its records are: from an offset on, or each at a place of its own.
+    pub(crate) fn appended(
+        &mut self,
+        id: AppendId,
+        log: LogId,
+        (at, places): (Offset, Option<Vec<u64>>),
+        batch: &Batch,
+        engine: &Engine,
+    ) -> Result<(), Violation> {
+        let places = places.unwrap_or_else(|| (at.0..).take(batch.records as usize).collect());
+        must!(
+            places.first() == Some(&at.0) && places.is_sorted(),
+            OffsetsDense,
+            "{log}: {at:?} is told, and the records are at {places:?}"
+        );
+        for (n, place) in (0..).zip(places) {
+            let record = record(id, batch.producer, n);
+            let there = engine.record(log, place);
+            must!(
+                !self.shared || there.is_none_or(|there| there == record),
+                OffsetsDense,
+                "{log}: record {n} of {id} is said to be at {place}, and another one is"
+            );
+            self.tell(log, place, record)?;
+        }
+        Ok(())
     }
 
     /// A producer is told that its records are not there. Those that can be recognized may be sent again.
@@ -103,9 +137,27 @@ impl Model {
     pub(crate) fn read(&mut self, log: LogId, from: Offset, next: Offset, engine: &Engine) -> Result<(), Violation> {
         for offset in from.0..next.0 {
             if let Some(record) = engine.read(log, offset) {
+                let stable = !self.shared || offset < engine.stable_end(log);
+                must!(stable, ReadsWithinBounds, "{log}: {offset} is read, and may still be taken back");
                 self.tell(log, offset, record)?;
             }
         }
+        Ok(())
+    }
+
+    /// An answer brings every record that there is where it says that it read, and no more than there ever were.
+    pub(crate) fn must_be_all(&self, part: &DeliveredPart, engine: &Engine) -> Result<(), Violation> {
+        if !self.shared || !engine.has(part.log) {
+            return Ok(());
+        }
+        let log = part.log;
+        let (mut left, mut ever) = (0, 0);
+        for offset in part.from.0..part.next.0 {
+            left += u32::from(engine.read(log, offset).is_some());
+            ever += u32::from(engine.record(log, offset).is_some_and(|record| record != 0));
+        }
+        let all = (left..=ever).contains(&part.records);
+        must!(all, ReadsContinuous, "{log}: {part:?} is delivered, and there are {left} records, of {ever}");
         Ok(())
     }
 
@@ -155,9 +207,10 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a group received all that is in a log from `start` to `end`.
-    pub(crate) fn has_all(&self, group: usize, log: LogId, start: u64, end: u64) -> bool {
-        start >= end || self.progress.get(&(group, log)).is_some_and(|progress| progress.received.max(start) >= end)
+    /// Whether a group received every record that is in a log.
+    pub(crate) fn has_all(&self, group: usize, log: LogId, engine: &Engine) -> bool {
+        let received = self.progress.get(&(group, log)).map_or(0, |progress| progress.received);
+        (received.max(engine.start(log))..engine.stable_end(log)).all(|offset| engine.read(log, offset).is_none())
     }
 
     /// A commit is decided for a group that plays by the rules.
@@ -193,6 +246,9 @@ impl Model {
 /// Histories.
 impl Model {
     pub(crate) fn begin_append(&mut self, log: LogId, records: u32) -> Ticket {
+        if self.shared {
+            return Ticket::NONE;
+        }
         self.ends.entry(log).or_insert_with(|| History::new(0)).begin(Ask::Append(records.into()))
     }
 
@@ -206,11 +262,29 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn begin_end(&mut self, log: LogId) -> Ticket {
+    /// Somebody asks for a log's end, of which `known` is known to be said before.
+    pub(crate) fn begin_end(&mut self, log: LogId, known: Offset) -> Ticket {
+        if self.shared {
+            let ticket = Ticket::NONE.after(self.floors.keys().map(|(_, ticket)| *ticket).max());
+            self.floors.insert((log, ticket), known);
+            return ticket;
+        }
         self.ends.entry(log).or_insert_with(|| History::new(0)).begin(Ask::Get)
     }
 
-    pub(crate) fn end_told(&mut self, log: LogId, ticket: Ticket, end: Option<Offset>) -> Result<(), Violation> {
+    pub(crate) fn end_told(
+        &mut self,
+        log: LogId,
+        ticket: Ticket,
+        end: Option<Offset>,
+        engine: &Engine,
+    ) -> Result<(), Violation> {
+        if let Some(floor) = self.floors.remove(&(log, ticket)) {
+            let there = engine.end(log).map(Offset);
+            let holds = end.zip(there).is_none_or(|(end, there)| (floor..=there).contains(&end));
+            must!(holds, Linearizable, "{log} is said to end at {end:?}, and was at {floor:?}, and is at {there:?}");
+            return Ok(());
+        }
         let Some(history) = self.ends.get_mut(&log) else { return Ok(()) };
         let Some(end) = end else {
             history.forget(ticket);

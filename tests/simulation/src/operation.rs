@@ -6,6 +6,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine_kind::EngineKind;
+
 /// Makes the enum of operations and its tables from one list: how often at most, and which fault, if it is one.
 macro_rules! operations {
     ($($name:ident $weight:literal $($fault:ident)?: $doc:literal;)+) => {
@@ -102,6 +104,37 @@ operations! {
     Crash 3 Crash: "The broker dies and is started anew.";
     Drain 1 Drain: "The broker is told to stop, and is started anew some time later.";
     Garbage 3 Garbage: "An event that makes no sense, or no sense any more.";
+    Hear 80: "A node hears how far a log reaches by now, or that it reaches further.";
+    WriteOutside 30: "Another client of Kafka writes, begins a transaction or ends one.";
+    LoseAppend 8 Appends: "An append is given up: all, some or nothing of it is there, now or later.";
+    Drift 8 Appends: "Something arrives that was given up.";
+    LookAtTopics 12: "A node looks what topics there are.";
+    ChangeTopicsOutside 4 Topics: "Another client of Kafka makes, changes, deletes or replaces a topic.";
+}
+
+impl Operation {
+    /// The engine without which it makes no sense.
+    pub fn engine(self) -> Option<EngineKind> {
+        match self {
+            Self::ProduceNumbered
+            | Self::ProduceOutOfOrder
+            | Self::ProduceFenced
+            | Self::BeginEpoch
+            | Self::ProduceKeyed
+            | Self::ProduceExpecting
+            | Self::FailCreate
+            | Self::FillDisk
+            | Self::MakeRoom
+            | Self::FailSync => Some(EngineKind::Local),
+            Self::Hear
+            | Self::WriteOutside
+            | Self::LoseAppend
+            | Self::Drift
+            | Self::LookAtTopics
+            | Self::ChangeTopicsOutside => Some(EngineKind::Kafka),
+            _ => None,
+        }
+    }
 }
 
 /// Makes the enum of faults and its names from one list.

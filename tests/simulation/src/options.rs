@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use takhin_core::{Config, DurationMs};
 
 use crate::{
+    engine_kind::EngineKind,
     operation::{Fault, Operation},
     tape::{Word, mix},
 };
@@ -17,6 +18,9 @@ const PLACES: usize = 4096;
 /// A world's kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
+    /// What the broker runs on.
+    #[serde(default)]
+    pub engine: EngineKind,
     /// Clients, 1 to 12. They take their groups in turn.
     pub clients: u8,
     /// The groups that there are.
@@ -62,29 +66,27 @@ impl GroupKind {
 
 impl Options {
     /// The options that follow from a seed, with no faults but those named.
-    pub fn drawn(seed: u64, faults: &BTreeSet<Fault>) -> Self {
+    pub fn drawn(engine: EngineKind, seed: u64, faults: &BTreeSet<Fault>) -> Self {
         let mut chance = Word::new(mix(seed ^ 0x5157_4152_4D00));
         let faults: BTreeSet<Fault> = faults.iter().copied().filter(|_| chance.below(3) < 2).collect();
         let mut weights = BTreeMap::new();
-        for operation in Operation::ALL {
-            let level = chance.below(8);
-            if operation.fault().is_none_or(|fault| faults.contains(&fault)) {
-                let weight = u32::from(operation.weight()) * [0, 1, 1, 2, 2, 2, 2, 4][level as usize] / 2;
-                // Without these nothing happens at all.
-                let least = match operation {
-                    Operation::Complete => 200,
-                    Operation::LongPoll | Operation::Produce => 20,
-                    Operation::CreateTopic | Operation::PassLittle => 4,
-                    Operation::Report | Operation::Unblock | Operation::MakeRoom => operation.weight(),
-                    _ => 0,
-                };
-                weights.insert(*operation, u16::try_from(weight).unwrap_or(u16::MAX).max(least));
+        // What Kafka alone has is drawn apart, so that it changes nothing of what is drawn for one server.
+        let of_kafka = |operation: &&Operation| operation.engine() == Some(EngineKind::Kafka);
+        for operation in Operation::ALL.iter().filter(|operation| !of_kafka(operation)) {
+            draw_weight(*operation, &faults, &mut chance, &mut weights);
+        }
+        if engine == EngineKind::Kafka {
+            let mut chance = Word::new(mix(seed ^ 0x4B41_464B_4100));
+            weights.retain(|operation, _| operation.engine() != Some(EngineKind::Local));
+            for operation in Operation::ALL.iter().filter(of_kafka) {
+                draw_weight(*operation, &faults, &mut chance, &mut weights);
             }
         }
         let groups: Vec<GroupKind> = GroupKind::ALL.iter().copied().filter(|_| chance.one_in(2)).collect();
         let groups = if groups.is_empty() { vec![GroupKind::Exact] } else { groups };
         let lost = if faults.contains(&Fault::Lost) { [5, 40, 120, 250][chance.index(4)] } else { 0 };
         Self {
+            engine,
             clients: [1, 2, 3, 4, 4, 6, 6, 8][chance.index(8)],
             topics: [1, 1, 2, 2, 3][chance.index(5)],
             partitions: [1, 2, 2, 3, 4, 9][chance.index(6)],
@@ -93,7 +95,10 @@ impl Options {
             statics: chance.one_in(2),
             must_poll: chance.one_in(3),
             twin: chance.one_in(16),
-            config: config(faults.contains(&Fault::Limits), &mut chance),
+            config: Config {
+                shared_logs: engine == EngineKind::Kafka,
+                ..config(faults.contains(&Fault::Limits), &mut chance)
+            },
             groups,
             weights,
         }
@@ -110,7 +115,8 @@ impl Options {
             }
         };
         add(&|options| options.lost = 0);
-        add(&|options| options.config = Config::default());
+        let shared_logs = self.config.shared_logs;
+        add(&|options| options.config = Config { shared_logs, ..Config::default() });
         add(&|options| options.topics = 1);
         add(&|options| options.records = 1);
         add(&|options| options.statics = false);
@@ -139,6 +145,28 @@ impl Options {
             table.resize((sum * PLACES).div_ceil(total.max(1)), *operation);
         }
         table
+    }
+}
+
+/// How often an operation happens, if it may.
+fn draw_weight(
+    operation: Operation,
+    faults: &BTreeSet<Fault>,
+    chance: &mut Word,
+    weights: &mut BTreeMap<Operation, u16>,
+) {
+    let level = chance.below(8);
+    if operation.fault().is_none_or(|fault| faults.contains(&fault)) {
+        let weight = u32::from(operation.weight()) * [0, 1, 1, 2, 2, 2, 2, 4][level as usize] / 2;
+        // Without these nothing happens at all.
+        let least = match operation {
+            Operation::Complete => 200,
+            Operation::LongPoll | Operation::Produce | Operation::Hear => 20,
+            Operation::CreateTopic | Operation::PassLittle | Operation::LookAtTopics => 4,
+            Operation::Report | Operation::Unblock | Operation::MakeRoom => operation.weight(),
+            _ => 0,
+        };
+        weights.insert(operation, u16::try_from(weight).unwrap_or(u16::MAX).max(least));
     }
 }
 

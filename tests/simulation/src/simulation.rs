@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     coverage::Coverage,
+    engine_kind::EngineKind,
     operation::Fault,
     options::Options,
     oracle::Violation,
@@ -52,9 +53,14 @@ pub struct Found {
 }
 
 impl Simulation {
-    /// A world that follows from a seed, with no faults but those named.
+    /// A world that follows from a seed, with a broker that is one server, and no faults but those named.
     pub fn new(seed: u64, faults: &BTreeSet<Fault>) -> Self {
-        Self::with(Options::drawn(seed, faults))
+        Self::on(EngineKind::Local, seed, faults)
+    }
+
+    /// The same, with a broker that runs on any engine.
+    pub fn on(engine: EngineKind, seed: u64, faults: &BTreeSet<Fault>) -> Self {
+        Self::with(Options::drawn(engine, seed, faults))
     }
 
     /// A world of a kind.

@@ -13,8 +13,12 @@ const FIRST_DATE: i64 = 1_700_000_000_000;
 impl World {
     /// The date, as whoever looks at a calendar would say.
     pub(super) fn date(&self) -> Date {
-        let now = i64::try_from(self.now).unwrap_or(i64::MAX);
-        Date(FIRST_DATE.saturating_add(now).saturating_add(self.date_skew))
+        Self::date_of(self.now, self.date_skew)
+    }
+
+    pub(super) fn date_of(now: u64, skew: i64) -> Date {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        Date(FIRST_DATE.saturating_add(now).saturating_add(skew))
     }
 
     pub(super) fn tell_date(&mut self) -> Result<(), Violation> {
@@ -28,6 +32,7 @@ impl World {
     }
 
     pub(super) fn set_offsets(&mut self) -> Result<(), Violation> {
+        self.fire_timers()?;
         let dry_run = self.word.one_in(3);
         let Some(group) = self.some_group_from_outside(dry_run) else { return Ok(()) };
         let count = 1 + self.word.below(2);
@@ -44,6 +49,7 @@ impl World {
     }
 
     pub(super) fn delete_offsets(&mut self) -> Result<(), Violation> {
+        self.fire_timers()?;
         let Some(group) = self.some_group_from_outside(false) else { return Ok(()) };
         if self.word.one_in(2) {
             return self.ask(None, Ask::Admin, Request::DeleteGroup { group }).map(drop);
@@ -75,14 +81,13 @@ impl World {
         let retention_ms = self.word.of(&[None, Some(1_000), Some(-1)]).flatten();
         let change = TopicConfigChange { cleanup: cleanup.flatten(), retention_ms, ..TopicConfigChange::default() };
         let partitions = self.word.one_in(4).then(|| 1 + self.word.below(u32::from(self.options.partitions) + 2));
-        self.ask(None, Ask::Other, Request::ConfigureTopic { name, change, partitions }).map(drop)
+        self.ask_for_topics(Request::ConfigureTopic { name, change, partitions })
     }
 
     /// Compaction drops some records of a topic that is kept in that way.
     pub(super) fn compact(&mut self) {
         let Some((log, at)) = self.some_place() else { return };
-        let topic = self.engine.durable.topics.get(&log.topic);
-        if topic.is_some_and(|topic| topic.config.cleanup.compacts()) {
+        if self.engine.compacts(log.topic) {
             self.engine.compact(log, at);
         }
     }

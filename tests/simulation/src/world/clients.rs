@@ -95,7 +95,7 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, client: Option<usize>, ask: Ask, request: Request) -> Result<RequestId, Violation> {
-        let id = self.next_request();
+        let id = self.id_for(&request);
         let consumer = client.and_then(|at| self.clients[at].me);
         self.open.push(Asked { id, client, consumer, ask, step: self.step });
         self.asker = consumer;
@@ -324,7 +324,7 @@ impl World {
         }
         let group = asked.client.map_or(0, |at| self.clients[at].group);
         match &asked.ask {
-            Ask::Read { log: Some((log, ticket)), .. } => self.model.end_told(*log, *ticket, None),
+            Ask::Read { log: Some((log, ticket)), .. } => self.model.end_told(*log, *ticket, None, &self.engine),
             Ask::Committed { tickets } => {
                 tickets.iter().try_for_each(|(log, _, ticket)| self.model.committed_told((group, *log), *ticket, None))
             }

@@ -7,7 +7,11 @@ use takhin_core::{
     trace::{Life, Restart},
 };
 
-use super::World;
+use super::{
+    World,
+    engine::{Side, kafka::side_of},
+    replies::Asked,
+};
 use crate::{
     auditor::NewLife,
     coverage::Rare,
@@ -21,10 +25,14 @@ impl World {
         self.look_into_core()?;
         self.must_be_made_of_facts()?;
         self.cover_crash();
-        self.engine.crash(&mut self.word, keeps_all, &mut self.coverage);
-        for asked in std::mem::take(&mut self.open) {
+        let all = self.what_dies(keeps_all);
+        let (gone, left) =
+            std::mem::take(&mut self.open).into_iter().partition(|asked| all || side_of(asked.id) == Side::Cell);
+        self.open = left;
+        for asked in Vec::from_iter::<Vec<Asked>>(gone) {
             self.gave_up(&asked)?;
         }
+        self.teaching.clear();
         for client in &mut self.clients {
             client.poll = None;
             client.is_unsure = true;
@@ -34,6 +42,23 @@ impl World {
         self.boot = Boot(self.boot.0 + 1);
         self.requests = 0;
         self.recover()
+    }
+
+    /// Storage is as the end of the core left it. Whether all that was asked for is void: on a cluster the cell may go alone.
+    fn what_dies(&mut self, keeps_all: bool) -> bool {
+        let config = &self.options.config;
+        let Some(front) = &mut self.front else {
+            self.engine.crash(&mut self.word, keeps_all, &mut self.coverage);
+            return true;
+        };
+        let with_node = self.draining || self.word.one_in(2);
+        if with_node {
+            front.replace(config, self.seed);
+        } else {
+            self.coverage.reached(Rare::FrontOutlivesCell);
+        }
+        self.engine.taken_over(&mut self.word, keeps_all, with_node, &mut self.coverage);
+        with_node
     }
 
     /// What was decided, as facts, makes up the state that decided it.
@@ -61,7 +86,7 @@ impl World {
         self.engine.recover(&mut recovery);
         must!(recovery.through() == through, RecoveryEqual, "{:?} of {through:?} facts", recovery.through());
 
-        let (bounds, at) = (self.engine.bounds(), Timestamp(self.now));
+        let (bounds, at) = (self.engine.bounds(&recovery.durable()), Timestamp(self.now));
         let life = NewLife { boot: self.boot, at, durable: &self.engine.durable, through, bounds: &bounds };
         self.model.must_have_survived(&self.engine)?;
         self.auditor.restart(life)?;
@@ -90,6 +115,10 @@ impl World {
         #[cfg(feature = "planted")]
         self.plant_cores();
         self.event(Event::Tick)?;
+        if self.front.is_some() {
+            self.teach(Side::Front)?;
+            self.teach(Side::Cell)?;
+        }
         if self.word.one_in(2) {
             self.tell_date()?;
         }

@@ -2,8 +2,12 @@
 //!
 //! What waits stands in lanes. Effects of one lane are carried out in order, as the core asks; lanes go in any order.
 //! Facts, and appends of one log, are durable in order: a crash keeps some first part of each.
+//!
+//! With [`Kafka`] beside it, logs are those of a cluster: what differs is in that module.
 
 mod crash;
+pub(crate) mod kafka;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,7 +17,12 @@ use takhin_core::{
     response::Bounds,
 };
 
-use crate::tape::{Word, mix};
+use self::kafka::Kafka;
+pub(crate) use self::watching::Side;
+use crate::{
+    engine_kind::EngineKind,
+    tape::{Word, mix},
+};
 
 /// What a waiting command has to keep its order with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +47,8 @@ pub(crate) enum Mishap {
     Fails,
     /// It brings less than it might.
     Short,
+    /// It is done, or not, or in part, and nobody learns which.
+    Unknown,
 }
 
 /// Where records and facts are kept, and what waits to be done.
@@ -68,6 +79,8 @@ pub(crate) struct Engine {
     /// Appends of which nothing is known since a sync failed.
     uncertain: Vec<Command>,
     ended_remembered: u32,
+    /// What a cluster has beside, if the logs are one's.
+    pub(crate) kafka: Option<Kafka>,
     #[cfg(feature = "planted")]
     pub(crate) planted: super::planted::Planted,
 }
@@ -92,9 +105,18 @@ fn stamp(append: &Command) -> Option<ProducerStamp> {
     if let Command::Append { producer, .. } = append { *producer } else { None }
 }
 
+/// The same places, and nothing to be read there.
+fn nothing_of(mut parts: Parts<FetchPart>) -> Parts<FetchPart> {
+    for part in &mut parts {
+        part.to = part.from;
+    }
+    parts
+}
+
 impl Engine {
-    pub(crate) fn new(ended_remembered: u32) -> Self {
-        Self { ended_remembered, ..Self::default() }
+    pub(crate) fn new(kind: EngineKind, ended_remembered: u32) -> Self {
+        let kafka = (kind == EngineKind::Kafka).then(Kafka::default);
+        Self { ended_remembered, kafka, ..Self::default() }
     }
 
     pub(crate) fn take(&mut self, command: Command) {
@@ -130,6 +152,10 @@ impl Engine {
     }
 
     fn can_run(&self, lane: Lane, queue: &VecDeque<Command>) -> bool {
+        #[cfg(feature = "planted")]
+        if self.planted.holds_all() && matches!(lane, Lane::Log(_)) && !self.blocked.is_empty() {
+            return false;
+        }
         match (lane, queue.front()) {
             (Lane::Facts, _) => self.state == StorageState::Ok,
             (Lane::Log(log), _) => !self.blocked.contains(&log),
@@ -155,11 +181,22 @@ impl Engine {
             let (_, queue) = self.lanes.remove(lane);
             self.spare.push(queue);
         }
-        self.execute(command, mishap)
+        if let Some(kafka) = &mut self.kafka {
+            kafka.word = *word;
+        }
+        let event = self.execute(command, mishap);
+        if let Some(kafka) = &self.kafka {
+            *word = kafka.word;
+        }
+        event
     }
 
     fn execute(&mut self, command: Command, mishap: Mishap) -> Option<Event> {
         let fails = mishap == Mishap::Fails;
+        let of_node = matches!(command, Command::Fetch { .. } | Command::Persist { .. } | Command::Lookup { .. });
+        if self.kafka.is_some() && !of_node {
+            return self.execute_on_kafka(&command, mishap);
+        }
         match command {
             Command::Append { id, log, .. } => {
                 #[cfg(feature = "planted")]
@@ -179,6 +216,10 @@ impl Engine {
                 Some(Event::Appended { id, log, result: Err(error) })
             }
             Command::Fetch { id, max_records, max_bytes, parts, whole } => {
+                let not_yet = mishap == Mishap::Short && self.has_nothing_yet();
+                // Where only all of it will do, what is not there yet is a failure.
+                let fails = fails || (not_yet && whole);
+                let parts = if not_yet { nothing_of(parts) } else { parts };
                 let max_records = if mishap == Mishap::Short && !whole { 1 } else { max_records };
                 Some(Event::Fetched { id, parts: self.fetch(id, parts, max_records, max_bytes, whole, fails) })
             }
@@ -247,8 +288,11 @@ impl Engine {
             let error = ReadError::Storage(StorageError::Failed("a read failed".into()));
             return parts.iter().take(1).map(|part| unread(part, error.clone())).collect();
         }
-        parts.retain(|part| !self.blocked.contains(&part.log) && self.records.contains_key(&part.log));
         let mut damaged = Parts::new();
+        if self.kafka.is_some() {
+            damaged = self.only_what_is_stable(&mut parts);
+        }
+        parts.retain(|part| !self.blocked.contains(&part.log) && self.records.contains_key(&part.log));
         if !self.corrupt.is_empty() {
             for part in &mut parts {
                 for (_, at, next) in self.corrupt.iter().filter(|(log, ..)| *log == part.log) {
@@ -264,6 +308,9 @@ impl Engine {
         let command = Command::Fetch { id, max_records, max_bytes, parts, whole };
         if let Some(Event::Fetched { mut parts, .. }) = self.memory.execute(&command) {
             parts.iter_mut().for_each(|part| self.leave_out(part));
+            if self.kafka.is_some() {
+                parts.iter_mut().for_each(|part| self.end_as_kafka_does(part, whole));
+            }
             parts.extend(damaged);
             return parts;
         }
@@ -302,12 +349,13 @@ impl Engine {
         self.memory.bounds_of(log).start.0
     }
 
-    /// What can be read of each log.
-    pub(crate) fn bounds(&self) -> BTreeMap<LogId, Bounds> {
+    /// What a recovery is told of how far logs reach.
+    pub(crate) fn bounds(&self, durable: &Durable) -> BTreeMap<LogId, Bounds> {
+        let bounds = if self.kafka.is_some() { self.bounds_needed(durable) } else { self.memory.bounds() };
         #[cfg(feature = "planted")]
-        return self.planted.bounds(self.memory.bounds());
+        return self.planted.bounds(bounds);
         #[cfg(not(feature = "planted"))]
-        self.memory.bounds()
+        bounds
     }
 
     /// What is durable of a log.
@@ -339,6 +387,14 @@ impl Engine {
     /// The date of what is appended from now on.
     pub(crate) fn set_date(&mut self, date: Date) {
         self.memory.set_date(date);
+    }
+
+    /// Whether a topic is compacted.
+    pub(crate) fn compacts(&self, topic: TopicId) -> bool {
+        if let Some(kafka) = &self.kafka {
+            return kafka.topics.values().any(|of| of.id == topic && of.config.cleanup.compacts());
+        }
+        self.durable.topics.get(&topic).is_some_and(|topic| topic.config.cleanup.compacts())
     }
 
     /// Compaction drops a record and the one after it, but never a log's last one.

@@ -89,7 +89,7 @@ impl World {
         let places = [Place::Beginning, Place::End, Place::Committed];
         let to = if wild { self.word.of(&places).unwrap_or(Place::Committed) } else { Place::Committed };
         let one = self.word.one_in(2).then(|| self.some_partition()).flatten();
-        let found = one.as_ref().and_then(|(topic, n)| Some((topic, *n, self.core.bounds(topic, *n).ok()?.1)));
+        let found = one.as_ref().and_then(|(topic, n)| Some((topic, *n, self.reaches_now(topic, *n)?)));
         let target = found.and_then(|(topic, n, bounds)| match to {
             Place::Beginning => Some((topic.clone(), n, bounds.start)),
             Place::End => Some((topic.clone(), n, bounds.end)),

@@ -3,8 +3,10 @@
 
 mod admin;
 mod clients;
+mod cluster;
 mod crash;
 pub(crate) mod engine;
+mod front;
 mod members;
 mod operate;
 #[cfg(feature = "planted")]
@@ -14,7 +16,7 @@ mod rare;
 mod replies;
 mod settle;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 #[cfg(feature = "planted")]
 use takhin_core::planted::Bug;
@@ -26,7 +28,8 @@ use takhin_core::{
 
 use self::{
     clients::Client,
-    engine::Engine,
+    engine::{Engine, Side},
+    front::Front,
     producers::{Key, PRODUCERS, Producer},
     rare::Seen,
     replies::Asked,
@@ -34,6 +37,7 @@ use self::{
 use crate::{
     auditor::Auditor,
     coverage::Coverage,
+    engine_kind::EngineKind,
     model::Model,
     operation::Operation,
     options::{GroupKind, Options},
@@ -62,6 +66,12 @@ pub(crate) struct World {
     /// A second core that is given the same events, and is made at restarts from what a trace holds.
     twin: Option<Core>,
     engine: Engine,
+    /// The other core of its node, if the broker is part of a cluster: the first one serves a cell then.
+    front: Option<Box<Front>>,
+    /// What the cell's core is being told of topics.
+    teaching: BTreeSet<RequestId>,
+    /// Whose step the last one was.
+    last_side: Side,
     auditor: Auditor,
     model: Model,
     options: Options,
@@ -106,6 +116,7 @@ pub(crate) struct World {
     unsettled: Option<GroupName>,
     pub(crate) coverage: Coverage,
     recording: Option<Recording>,
+    seed: Option<u64>,
     #[cfg(feature = "planted")]
     planted: Option<Bug>,
 }
@@ -126,9 +137,12 @@ impl World {
         Self {
             core: Core::new(config.clone(), Boot(0)),
             twin: options.twin.then(|| Core::new(config.clone(), Boot(0))),
-            engine: Engine::new(config.max_ended_remembered),
+            engine: Engine::new(options.engine, config.max_ended_remembered),
+            front: (options.engine == EngineKind::Kafka).then(|| Box::new(Front::new(&config))),
+            teaching: BTreeSet::new(),
+            last_side: Side::Cell,
             auditor: Auditor::new(config),
-            model: Model::default(),
+            model: Model::new(options.engine),
             table: options.table(),
             word: Word::default(),
             boot: Boot(0),
@@ -159,6 +173,7 @@ impl World {
             unsettled: None,
             coverage: Coverage::default(),
             recording: None,
+            seed: None,
             options: options.clone(),
             #[cfg(feature = "planted")]
             planted: None,
@@ -180,6 +195,9 @@ impl World {
             if let Some(twin) = self.twin.as_mut().filter(|_| bug != Bug::HiddenInput) {
                 twin.plant(bug);
             }
+            if let Some(front) = &mut self.front {
+                front.core.plant(bug);
+            }
         }
     }
 
@@ -189,11 +207,16 @@ impl World {
         let (recorder, mut lines) = Recorder::start(&header);
         lines.push('\n');
         self.recording = Some(Recording { recorder, lines });
+        self.seed = seed;
+        if let Some(front) = &mut self.front {
+            front.record(&self.options.config, seed);
+        }
     }
 
-    /// What was written down.
+    /// What was written down, of the core that had the last step.
     pub(crate) fn trace(self) -> Option<String> {
-        self.recording.map(|recording| recording.lines)
+        let of_front = self.front.filter(|_| self.last_side == Side::Front).and_then(|front| front.recording);
+        of_front.or(self.recording).map(|recording| recording.lines)
     }
 
     /// Events that the core was given so far.
@@ -228,6 +251,10 @@ impl World {
     }
 
     fn take(&mut self, event: Event) -> Result<(), Violation> {
+        if self.front.is_some() { self.take_in_cluster(event) } else { self.step_core(event) }
+    }
+
+    fn step_core(&mut self, event: Event) -> Result<(), Violation> {
         let now = Timestamp(self.now);
         self.events += 1;
         self.engine.set_date(self.date());
@@ -322,7 +349,7 @@ impl World {
 
     fn pass(&mut self, ms: u64) -> Result<(), Violation> {
         let until = self.now + ms;
-        while let Some(Timestamp(at)) = self.core.next_deadline().filter(|at| at.0 <= until) {
+        while let Some(Timestamp(at)) = self.next_deadline().filter(|at| at.0 <= until) {
             self.now = self.now.max(at);
             self.event(Event::Tick)?;
         }

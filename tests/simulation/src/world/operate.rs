@@ -18,6 +18,7 @@ impl World {
         match operation {
             Operation::Complete => self.complete(Mishap::None, |_| true),
             Operation::CompleteAll => self.complete_all(),
+            Operation::LoseAppend => self.complete(Mishap::Unknown, |lane| matches!(lane, Lane::Log(_))),
             Operation::FailAppend => self.complete(Mishap::Fails, |lane| matches!(lane, Lane::Log(_))),
             Operation::FailRead => self.complete(Mishap::Fails, |lane| matches!(lane, Lane::Fetch(_) | Lane::Lookups)),
             Operation::ShortRead => self.complete(Mishap::Short, |lane| matches!(lane, Lane::Fetch(_))),
@@ -68,6 +69,21 @@ impl World {
                 self.event(Event::Drain)
             }
             Operation::Garbage => self.garbage(),
+            Operation::Hear => self.hear(false).map(drop),
+            Operation::WriteOutside => {
+                self.write_outside();
+                Ok(())
+            }
+            Operation::Drift => {
+                self.engine.arrive_late(&mut self.word);
+                self.cover_kafka();
+                Ok(())
+            }
+            Operation::LookAtTopics => self.look_at_topics(),
+            Operation::ChangeTopicsOutside => {
+                self.change_topics_outside();
+                Ok(())
+            }
             operation => self.time_passes(operation),
         }
     }
@@ -88,7 +104,7 @@ impl World {
                 self.pass(ms)
             }
             Operation::PassToDeadline => {
-                self.now = self.core.next_deadline().map_or(self.now, |at| self.now.max(at.0));
+                self.now = self.next_deadline().map_or(self.now, |at| self.now.max(at.0));
                 self.event(Event::Tick)
             }
             Operation::JumpForward => {
@@ -167,14 +183,23 @@ impl World {
     }
 
     fn complete(&mut self, mishap: Mishap, wanted: fn(Lane) -> bool) -> Result<(), Violation> {
-        match self.engine.run(&mut self.word, mishap, wanted) {
+        let event = self.engine.run(&mut self.word, mishap, wanted);
+        self.cover_kafka();
+        match event {
             Some(event) => self.say(event),
             None => Ok(()),
         }
     }
 
+    /// The engine carries out something while an event waits for its turn.
+    pub(super) fn complete_one(&mut self) -> Result<(), Violation> {
+        let event = self.engine.run(&mut self.word, Mishap::None, |_| true);
+        self.cover_kafka();
+        event.map_or(Ok(()), |event| self.take_in_cluster(event))
+    }
+
     pub(super) fn complete_all(&mut self) -> Result<(), Violation> {
-        while !self.engine.is_idle() {
+        while !self.engine.is_idle() || self.hear(true)? {
             self.complete(Mishap::None, |_| true)?;
         }
         Ok(())
@@ -216,7 +241,7 @@ impl World {
 
     pub(super) fn produce_request(&mut self, request: Request, claim: Claim) -> Result<RequestId, Violation> {
         let Request::Produce { topic, batches } = &request else { return Ok(RequestId::default()) };
-        let topic = self.core.topic(topic).map(|topic| topic.id);
+        let topic = self.topics_core().topic(topic).map(|topic| topic.id);
         let tickets = topic.into_iter().flat_map(|topic| {
             batches.iter().map(move |batch| (LogId { topic, partition: batch.partition }, batch.records))
         });
@@ -227,13 +252,13 @@ impl World {
 
     fn read_partition(&mut self, waits: bool) -> Result<(), Violation> {
         let Some((topic, partition)) = self.some_partition() else { return Ok(()) };
-        let found = self.core.bounds(&topic, partition).ok();
+        let found = self.topics_core().bounds(&topic, partition).ok();
         let (start, end) = found.map_or((0, 0), |(_, bounds)| (bounds.start.0, bounds.end.0));
         let offset =
             if waits { end } else { start + u64::from(self.word.below(u32::try_from(end - start + 2).unwrap_or(2))) };
         let timeout_ms = if waits { self.poll_timeout() } else { 0 };
         let limits = PollLimits { timeout_ms, max_records: 1 + self.word.below(20), ..PollLimits::default() };
-        let log = found.map(|(log, _)| (log, self.model.begin_end(log)));
+        let log = found.map(|(log, bounds)| (log, self.model.begin_end(log, bounds.end)));
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
         self.ask(None, Ask::Read { log }, Request::Read { topic, partition, offset, limits }).map(drop)
     }
@@ -251,7 +276,7 @@ impl World {
                 Request::CreateTopic { name, partitions, config: TopicConfig { cleanup, ..TopicConfig::default() } }
             }
         };
-        self.ask(None, Ask::Other, request).map(drop)
+        self.ask_for_topics(request)
     }
 
     pub(super) fn describe_groups(&mut self) -> Result<(), Violation> {
@@ -263,7 +288,7 @@ impl World {
     /// A log, and an offset that can be read in it.
     pub(super) fn some_place(&mut self) -> Option<(LogId, Offset)> {
         let log = self.engine.some_log(&mut self.word)?;
-        let (start, end) = (self.engine.start(log), self.engine.end(log)?);
+        let (start, end) = (self.engine.start(log), self.engine.readable_end(log));
         let room = u32::try_from(end - start).ok().filter(|room| *room > 0)?;
         Some((log, Offset(start + u64::from(self.word.below(room)))))
     }
@@ -277,6 +302,10 @@ impl World {
     fn trim(&mut self) -> Result<(), Violation> {
         let Some((log, at)) = self.some_place() else { return Ok(()) };
         let Some(event) = self.engine.trim(log, Offset(at.0 + 1)) else { return Ok(()) };
+        if self.front.is_some() {
+            // Whoever follows the log hears of it.
+            return Ok(());
+        }
         if self.options.weights.contains_key(&Operation::Report) && self.word.one_in(2) {
             self.engine.unsaid.push(event);
             return Ok(());
@@ -320,7 +349,7 @@ impl World {
             _ if open > 0 => {
                 // An id that is in use; whoever has it keeps it.
                 let id = self.open[self.word.index(open)].id;
-                Event::Request { id, request: Request::ListTopics }
+                return self.ask_as_another(id, Request::ListTopics);
             }
             _ => Event::Tick,
         };

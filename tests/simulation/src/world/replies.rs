@@ -1,8 +1,8 @@
 //! Answers: whether they reach who asked, and what those make of them.
 
 use takhin_core::{
-    AppendId, BatchId, ConsumerId, Event, LogId, Parts, ProduceBatch, Refusal, RequestId, Response, StorageError,
-    TopicId, TopicName,
+    AppendId, BatchId, ConsumerId, Event, LogId, Offset, Parts, ProduceBatch, Refusal, RequestId, Response,
+    StorageError, TopicId, TopicName,
     refusal::{Applied, Bounded},
     response::{CommittedPartition, Consumed, ConsumerDescription, GroupState, ProducedBatch},
 };
@@ -51,6 +51,10 @@ pub(super) enum Ask {
     },
     Close,
     Groups,
+    /// What there is of topics, with how far each log reached when it was asked.
+    Topics {
+        floors: Vec<(LogId, Offset)>,
+    },
     Seek {
         to: Targets,
     },
@@ -72,7 +76,10 @@ impl Asked {
 
 impl World {
     pub(super) fn reply(&mut self, id: RequestId, response: Result<Response, Refusal>) -> Result<(), Violation> {
-        let Some(at) = self.open.iter().position(|asked| asked.id == id) else { return Ok(()) };
+        let Some(at) = self.open.iter().position(|asked| asked.id == id) else {
+            self.teaching.remove(&id);
+            return Ok(());
+        };
         let asked = self.open.remove(at);
         if self.faults && self.options.lost > 0 && self.word.per_mille(self.options.lost.into()) {
             return self.lose(&asked, &response);
@@ -90,6 +97,7 @@ impl World {
                 }
                 Ok(())
             }
+            (_, Ask::Topics { floors }) => self.topics_told(floors, &response),
             (_, Ask::Groups) => {
                 self.groups_told(&response);
                 Ok(())
@@ -150,7 +158,8 @@ impl World {
             let told = told.iter().find(|told| told.partition == batch.partition);
             match told.map(|told| &told.result) {
                 Some(Ok(base)) => {
-                    self.model.appended(id, log, *base, batch)?;
+                    let places = self.engine.places(id);
+                    self.model.appended(id, log, (*base, places), batch, &self.engine)?;
                     if let Some(ticket) = ticket(log) {
                         // What was there already is not appended by this request.
                         let met = Some(*base).filter(|_| told.is_none_or(|told| !told.duplicate));
@@ -176,10 +185,10 @@ impl World {
     fn read(&mut self, asked: Option<(LogId, Ticket)>, response: &Result<Response, Refusal>) -> Result<(), Violation> {
         let told = if let Ok(Response::Read(result)) = response { Some(result) } else { None };
         if let Some((log, ticket)) = asked {
-            let mut names = self.topics.iter().filter_map(|name| self.core.topic(name));
+            let mut names = self.topics.iter().filter_map(|name| self.topics_core().topic(name));
             let is_there = names.any(|topic| topic.id == log.topic);
             let bounds = told.filter(|result| is_there && result.log == log).map(|result| result.bounds.end);
-            self.model.end_told(log, ticket, bounds)?;
+            self.model.end_told(log, ticket, bounds, &self.engine)?;
         }
         if let Some(result) = told.filter(|result| result.fetch.is_some()) {
             self.model.read(result.log, result.from, result.next, &self.engine)?;
@@ -272,6 +281,10 @@ impl World {
                 }
             }
             Err(Refusal::NoCommittedOffset { .. }) => self.cover(Rare::PollMeetsNoOffset),
+            Err(refusal @ Refusal::OffsetOutOfRange { .. }) if matches!(asked.ask, Ask::Commit { .. }) => {
+                let wild = self.kind(at) == GroupKind::Wild;
+                must!(wild, CommitsInLog, "what was received is committed, and {refusal:?}");
+            }
             Err(Refusal::StaleGeneration { .. }) => self.cover(Rare::CommitOutOfDate),
             Err(Refusal::TooMany { what: Bounded::ParkedPolls, .. }) => self.cover(Rare::NoRoomToPark),
             Err(
@@ -337,6 +350,7 @@ impl World {
         for part in &consumed.parts {
             self.delivered += part.next.0 - part.from.0;
             self.model.read(part.log, part.from, part.next, &self.engine)?;
+            self.model.must_be_all(part, &self.engine)?;
             let start = self.engine.start(part.log);
             if kind != GroupKind::Wild && !self.engine.excused.contains(&part.log) && self.engine.has(part.log) {
                 let range = (part.from.0, part.next.0);

@@ -38,6 +38,7 @@ impl World {
         }
         self.storage_turns(StorageState::Ok)?;
         self.complete_all()?;
+        self.calm_down()?;
         self.must_be_answered()?;
         // What was asked for may have been refused.
         self.clients.iter_mut().for_each(|client| client.paused_in = Some(self.step));
@@ -130,7 +131,7 @@ impl World {
                 let topic = self.engine.durable.topics.get(&log.topic);
                 let usable = topic.and_then(|topic| self.core.bounds(&topic.name, log.partition).ok());
                 let (Some((of, bounds)), false) = (usable, self.engine.excused.contains(&log)) else { continue };
-                if of == log && !self.model.has_all(group, log, bounds.start.0, bounds.end.0) {
+                if of == log && !self.model.has_all(group, log, &self.engine) {
                     return Some(format!("{name} never got all of {log}, {bounds:?}"));
                 }
             }
@@ -154,6 +155,7 @@ impl World {
         must!(parked == 0, NothingLeaks, "{parked} polls are parked, and nobody waits");
         let left = self.auditor.leftovers();
         must!(left.is_none(), NothingLeaks, "{}", left.unwrap_or_default());
+        self.front.as_ref().map_or(Ok(()), |front| front.must_be_at_rest())?;
         self.must_be_made_of_facts()
     }
 
@@ -176,11 +178,11 @@ impl World {
         }
         // Groups that nobody is in are forgotten at last, whatever the date was set to when they became empty.
         for _ in 0..MAX_LEAVING {
-            let Some(at) = self.core.next_deadline() else { break };
+            let Some(at) = self.next_deadline() else { break };
             self.pass(at.0.saturating_sub(self.now))?;
             self.complete_all()?;
         }
-        let (consumers, timer) = (self.core.consumers(), self.core.next_deadline());
+        let (consumers, timer) = (self.core.consumers(), self.next_deadline());
         must!(consumers == 0, NothingLeaks, "{consumers} consumers are left");
         must!(timer.is_none(), NothingLeaks, "a timer is left, at {timer:?}");
         must!(self.open.is_empty(), AllEnds, "{:?} is never answered", self.open.first().map(|asked| asked.id));

@@ -95,6 +95,9 @@ impl Engine {
         for (seq, fact) in self.memory.facts().iter().skip(known) {
             recovery.apply(*seq, fact);
         }
+        if self.kafka.is_some() {
+            return;
+        }
         let mut gone: BTreeSet<TopicId> = self.records.keys().map(|log| log.topic).collect();
         for spec in recovery.logs() {
             let (topic, partitions) = (spec.topic, spec.partitions);
