@@ -80,14 +80,6 @@ impl Broker {
         self.front().bounds(topic, partition)
     }
 
-    /// What can be read of a partition as far as it is known, which may be less than there is.
-    ///
-    /// # Errors
-    /// If there is no such topic or partition.
-    pub fn known_bounds(&self, topic: &TopicName, partition: u32) -> Result<Bounds, Refusal> {
-        self.front().bounds(topic, partition)
-    }
-
     /// The group of a consumer, if there is such a consumer; `topic` is shown each topic that it can reach.
     ///
     /// # Errors

@@ -24,13 +24,9 @@ pub(super) fn token(positions: &[PartitionStatus]) -> String {
     token
 }
 
-/// What has to be sought for the consumer to stand where the token says. A partition that it no longer has, or an
-/// offset that the log no longer has, is left as it is: the broker knows better.
-pub(super) fn seeks(
-    token: &str,
-    consumer: &ConsumerDescription,
-    bounds: impl Fn(&TopicName, u32) -> Option<Bounds>,
-) -> Result<Vec<SeekTo>, ApiError> {
+/// What has to be sought for the consumer to stand where the token says, as far as the logs have these offsets. A partition
+/// that it no longer has is left as it is: the broker knows better.
+pub(super) fn seeks(token: &str, consumer: &ConsumerDescription) -> Result<Vec<SeekTo>, ApiError> {
     let mut seeks = Vec::new();
     for entry in token.split(',').filter(|entry| !entry.is_empty()) {
         let (topic, partition, offset) = parse(entry).ok_or_else(|| {
@@ -41,13 +37,17 @@ pub(super) fn seeks(
         let Some(status) = held.find(|status| status.partition == partition && status.topic == topic) else {
             continue;
         };
-        let there = bounds(&status.topic, partition).is_some_and(|log| (log.start.0..=log.end.0).contains(&offset));
-        if there && status.position != Some(Offset(offset)) {
+        if status.position != Some(Offset(offset)) {
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             seeks.push(SeekTo { topic: status.topic.clone(), partition, offset });
         }
     }
     Ok(seeks)
+}
+
+/// Whether a log that reaches so far has the offset that is sought, or ends there.
+pub(super) fn is_within(to: &SeekTo, log: Bounds) -> bool {
+    u64::try_from(to.offset).is_ok_and(|offset| (log.start.0..=log.end.0).contains(&offset))
 }
 
 fn parse(entry: &str) -> Option<(TopicName, u32, u64)> {
@@ -90,8 +90,7 @@ mod tests {
     }
 
     fn sought(token: &str, consumer: &ConsumerDescription) -> Option<Vec<(String, u32, i64)>> {
-        let bounds = |_: &TopicName, _| Some(Bounds { start: Offset(5), end: Offset(20) });
-        let seeks = seeks(token, consumer, bounds).ok()?;
+        let seeks = seeks(token, consumer).ok()?;
         Some(seeks.into_iter().map(|to| (to.topic.to_string(), to.partition, to.offset)).collect())
     }
 
@@ -109,8 +108,16 @@ mod tests {
         let mut leaving = status("a", 1, Some(12));
         leaving.revoking = true;
         let now = consumer(vec![status("a", 0, Some(12)), leaving]);
-        assert_eq!(sought("a/0:4,a/1:7,b/0:9,a/0:21", &now), Some(vec![]));
+        assert_eq!(sought("a/1:7,b/0:9", &now), Some(vec![]));
         assert_eq!(sought("", &now), Some(vec![]));
+    }
+
+    #[test]
+    fn an_offset_that_the_log_no_longer_has_is_not_sought() {
+        let log = Bounds { start: Offset(5), end: Offset(20) };
+        let to = |offset| SeekTo { topic: TopicName::new("a").expect("a name"), partition: 0, offset };
+        let within: Vec<_> = [4, 5, 20, 21].into_iter().filter(|offset| is_within(&to(*offset), log)).collect();
+        assert_eq!(within, [5, 20]);
     }
 
     #[test]

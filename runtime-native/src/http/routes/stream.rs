@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
-use takhin_core::{BatchId, ConsumerId, PollLimits, RecordFormat, Refusal, Request, Response};
+use takhin_core::{BatchId, ConsumerId, PollLimits, RecordFormat, Refusal, Request, Response, SeekTo};
 
 use super::{App, mismatch};
 use crate::http::{
@@ -93,19 +93,32 @@ fn limits(query: &Query) -> Result<PollLimits, ApiError> {
 impl App {
     /// Refuses a consumer that is none, and puts it where its client says that it stands.
     async fn resume(&self, consumer: ConsumerId, last_event_id: Option<&HeaderValue>) -> Result<(), ApiError> {
-        let bounds = |topic: &_, partition| self.broker.known_bounds(topic, partition).ok();
         // A poll that waits on a dead connection is answered by the seek, and its records come again by the next.
         for _ in 0..2 {
             self.in_flight.landed(consumer).await;
             let description = self.describe(consumer).await?;
             let Some(token) = last_event_id else { return Ok(()) };
-            let positions = resume::seeks(&String::from_utf8_lossy(token.as_bytes()), &description, bounds)?;
+            let mut positions = Vec::new();
+            for to in resume::seeks(&String::from_utf8_lossy(token.as_bytes()), &description)? {
+                if self.has_offset(&to).await? {
+                    positions.push(to);
+                }
+            }
             if positions.is_empty() {
                 return Ok(());
             }
             self.consumer(Request::Seek { consumer, positions }).await?;
         }
         Ok(())
+    }
+
+    /// Whether a log has the offset that is sought, or ends there. One that is gone meanwhile has none.
+    async fn has_offset(&self, to: &SeekTo) -> Result<bool, ApiError> {
+        match self.broker.bounds(&to.topic, to.partition).await {
+            Ok(log) => Ok(resume::is_within(to, log)),
+            Err(Refusal::TopicNotFound { .. } | Refusal::PartitionNotFound { .. }) => Ok(false),
+            Err(refusal) => Err(refusal.into()),
+        }
     }
 }
 
