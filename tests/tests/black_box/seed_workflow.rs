@@ -6,6 +6,7 @@ use takhin_tests::{
     api::{offsets, values},
     broker::{Broker, Options},
     client::Client,
+    engine::Engine,
 };
 
 /// A server with the topics `payments` (3 partitions) and `audits` (2), of which some partitions hold records.
@@ -164,10 +165,20 @@ fn what_is_left_out_has_its_documented_default() {
     client.produce_values("payments", 2, &many);
     let first = poll.join().expect("no panic");
     assert_eq!((first.status, first.header("content-type")), (200, "application/json"));
-    assert_eq!(offsets(&first.body["records"]), (0..500).collect::<Vec<_>>());
-    for (expected, body) in [(500..1_000, json!({})), (1_000..1_200, json!({}))] {
-        assert_eq!(offsets(&client.poll(&consumer, &body)["records"]), expected.collect::<Vec<_>>());
+    let mut seen = offsets(&first.body["records"]);
+    if Engine::of_this_run() == Engine::Kafka {
+        // Kafka may have taken in a part of a request's records when it wakes who waits.
+        assert!((1..=500).contains(&seen.len()), "{seen:?}");
+    } else {
+        assert_eq!(seen.len(), 500);
     }
+    while seen.len() < 1_200 {
+        let more = offsets(&client.poll(&consumer, &json!({}))["records"]);
+        assert!(more.len() == 500.min(1_200 - seen.len()) || Engine::of_this_run() == Engine::Kafka, "{more:?}");
+        assert!((1..=500).contains(&more.len()), "{more:?}");
+        seen.extend(more);
+    }
+    assert_eq!(seen, (0..1_200).collect::<Vec<_>>());
 
     // A commit of nothing in particular commits what was delivered.
     let delivered = json!({"payments": {"0": null, "1": null, "2": 1200}});

@@ -151,7 +151,7 @@ fn a_topic_with_a_small_limit_takes_many_records_and_refuses_a_large_one() {
     assert_eq!((appended.at.base_offset, appended.at.end, appended.scattered), (Offset(0), Offset(100), None));
     let large = "x".repeat(20_000);
     let result = append(&records, log, values(&[&large]));
-    assert!(matches!(&result, Err(StorageError::Failed(why)) if why.contains("size")), "{result:?}");
+    assert!(matches!(&result, Err(StorageError::Unacceptable(why)) if why.contains("size")), "{result:?}");
     let result = append(&records, log, values(&["fits", &large]));
     assert!(matches!(&result, Err(StorageError::Uncertain(why)) if why.starts_with("1 of 2")), "{result:?}");
     assert_eq!(read_all(&records, log, 0, 101).len(), 101);
