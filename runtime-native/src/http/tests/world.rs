@@ -147,6 +147,8 @@ impl World {
     /// Tells the server to stop, and the broker nothing: what waits goes on waiting.
     pub(super) fn stop(self) -> Stopping {
         self.stop.send(()).expect("it runs");
+        // From then on every connection knows it, too.
+        until(|| TcpStream::connect(self.address).is_err());
         Stopping { runtime: self.runtime, _directory: self.directory, driver: self.driver, served: self.served }
     }
 
