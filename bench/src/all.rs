@@ -216,7 +216,7 @@ impl All {
             let Run { value, p99, .. } = runs[runs.len() / 2];
             let mark = if disturbed { "*" } else { "" };
             if matches!(target, RAW | BARE) {
-                bare = Some(value);
+                bare = (target == BARE).then_some(value);
                 cells.push(format!("{value:.0}{mark}"));
             } else {
                 let ratio = bare.map_or("–".to_owned(), |bare| format!("{:.0} %", 100.0 * value / bare));

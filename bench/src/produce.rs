@@ -37,7 +37,7 @@ pub(crate) struct Produce {
     pub(crate) threads: usize,
     /// How many requests a second come, however soon they are answered; latencies count from when each was due. Without
     /// it each client sends its next one when it has the answer to the one before
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
     /// Post to `/` instead of to a topic, as `bare` expects it
     #[arg(long)]
