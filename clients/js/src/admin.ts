@@ -16,14 +16,15 @@ export interface TopicSettings {
   min_compaction_lag_ms?: number;
   delete_retention_ms?: number;
   compression?: "none" | "gzip" | "snappy" | "lz4" | "zstd";
-  /** When an append is answered; `server` is as the server is set. What holds is told, which may be `interval:MS` too. */
+  /** When an append is answered; `server` is as the server is set. What holds is told, which may be `interval:MS` too, or nothing in a cluster. */
   durability?: "fsync" | "os" | "server" | `interval:${number}`;
 }
 
-export interface Topic extends Required<TopicSettings> {
+export interface Topic extends Required<Omit<TopicSettings, "durability">>, Pick<TopicSettings, "durability"> {
   name: string;
   partitions: number;
-  offsets: { partition: number; start: number; end: number }[];
+  /** `leaderless`, only in a cluster: the partition has no leader now, and these bounds are what was heard last, or 0 and 0. */
+  offsets: { partition: number; start: number; end: number; leaderless?: true }[];
 }
 
 export interface ReadOptions {

@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -28,7 +28,9 @@ class ScriptedBroker:
     the connection.
     """
 
-    def __init__(self, script: Callable[[Any], Any], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Callable[[Any], Any], tls: ssl.SSLContext | None = None, topic: Mapping[str, Any] = TOPIC
+    ) -> None:
         #: The bodies of all requests but those that ask for the topic.
         self.produced: list[Any] = []
         #: The headers of all requests.
@@ -45,7 +47,7 @@ class ScriptedBroker:
 
             def do_GET(self) -> None:
                 outer.headers.append(dict(self.headers))
-                self._answer(200, TOPIC)
+                self._answer(200, topic)
 
             def do_POST(self) -> None:
                 outer.headers.append(dict(self.headers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from broker import Broker
 from conftest import fill
+from scripted_broker import TOPIC, ScriptedBroker
 
 from distributedlog import Admin, Consumer, MovedOffset, TopicPartition
 from distributedlog.errors import (
@@ -33,6 +34,15 @@ def test_the_life_of_a_topic(broker: Broker, admin: Admin, name: str) -> None:
     with pytest.raises(UnknownTopicError):
         admin.delete_topic(name)
     assert admin.health()["status"] == "ok"
+
+
+def test_partitions_without_a_leader_are_told() -> None:
+    led = {"partition": 0, "start": 2, "end": 5}
+    leaderless = {"partition": 1, "start": 0, "end": 0, "leaderless": True}
+    for offsets, told in [([led], set()), ([leaderless, led], {1})]:
+        topic = {**TOPIC, "partitions": len(offsets), "offsets": offsets}
+        with ScriptedBroker(lambda _: "ok", topic=topic) as server, Admin(bootstrap_servers=server.address) as admin:
+            assert admin.topic("t").leaderless == told
 
 
 def test_the_life_of_a_group(broker: Broker, admin: Admin, topic: str) -> None:

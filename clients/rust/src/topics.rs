@@ -28,6 +28,10 @@ pub struct PartitionBounds {
     pub start: u64,
     /// The offset of its next record.
     pub end: u64,
+    /// Only in a cluster: the partition has no leader now, so nobody knows where it starts and ends. What is told is what was
+    /// heard last, or 0 and 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaderless: bool,
 }
 
 /// A topic's settings. What is `None` is left as it is, or by default where the topic is made.
@@ -99,5 +103,22 @@ impl fmt::Display for Compression {
             Self::Lz4 => "lz4",
             Self::Zstd => "zstd",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_partition_without_a_leader_is_told_and_only_that() {
+        let offsets =
+            json!([{"partition": 0, "start": 2, "end": 5}, {"partition": 1, "start": 0, "end": 0, "leaderless": true}]);
+        let topic = json!({"name": "orders", "partitions": 2, "offsets": offsets});
+        let topic: Topic = serde_json::from_value(topic).expect("a topic");
+        assert_eq!(topic.offsets.iter().map(|bounds| bounds.leaderless).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(serde_json::to_value(&topic.offsets).expect("it can be written"), offsets);
     }
 }

@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 use rustc_hash::FxHashMap;
 use takhin_core::{AppendId, FactSeq, LogId, Offset, response::Bounds};
 
-use super::{cells::Decide, watching::Watching};
+use super::{cells::Decide, journaled::entries, watching::Watching};
 use crate::engine::{
     Chunk, Completion, Completions, Engine, EngineParts, Figures, ReadError, ReadLogs, ReadMode, ReadOutcome, ReadPart,
     StorageError, SubmitError, Submitted, WriteOp, WriteSoon,
@@ -157,14 +157,11 @@ impl NodeEngine {
                 Facts::Nowhere => self.done(Completion::Persisted { through }),
                 Facts::Journal(decide) => {
                     let Some((first, _)) = facts.first() else { return };
-                    let after = FactSeq(first.0 - 1);
-                    let bytes = facts.iter().map(|(_, fact)| fact.len() + 1).sum();
-                    let mut lines = Vec::with_capacity(bytes);
-                    for (_, fact) in &facts {
-                        lines.extend_from_slice(fact);
-                        lines.push(b'\n');
+                    let mut after = FactSeq(first.0 - 1);
+                    for lines in entries(&facts) {
+                        decide.facts(after, lines.through, lines.bytes);
+                        after = lines.through;
                     }
-                    decide.facts(after, through, lines);
                 }
             },
             WriteOp::CreateLogs { topic, partitions, .. } => {
@@ -290,7 +287,7 @@ mod tests {
     };
     use takhin_core::{RequestId, TopicName};
 
-    use super::*;
+    use super::{super::cells::MAX_ENTRY_BYTES, *};
     use crate::{
         engine::{AppendedAt as At, kafka::KafkaConfig},
         record::{BatchBuilder, EncodedBatch},
@@ -314,6 +311,10 @@ mod tests {
     }
 
     fn world() -> World {
+        world_with(Facts::Nowhere)
+    }
+
+    fn world_with(facts: Facts) -> World {
         let cluster = MockCluster::new(1).expect("a mock");
         cluster.create_topic("orders", 1, 1).expect("a topic");
         let config = KafkaConfig {
@@ -328,7 +329,7 @@ mod tests {
         let records = Records::connect(&config).expect("connected");
         let topic = records.catalogue().borrow().topics[&TopicName::new("orders").expect("a good name")].id;
         let watching = Arc::new(Watching::default());
-        let mut engine = NodeEngine::new(records, Facts::Nowhere, Arc::clone(&watching), CORE);
+        let mut engine = NodeEngine::new(records, facts, Arc::clone(&watching), CORE);
         let (sender, done) = channel();
         let sink = move |batch: &mut Vec<Completion>| batch.drain(..).for_each(|one| drop(sender.send(one)));
         engine.start(Box::new(sink)).expect("no thread is needed");
@@ -346,6 +347,34 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_decision_that_no_entry_has_room_for_goes_into_several() {
+        let (decide, mut heard) = Decide::heard();
+        let world = world_with(Facts::Journal(decide));
+        let persist = |first: u64, sizes: &[usize]| {
+            let facts: Vec<_> = (first..).map(FactSeq).zip(sizes.iter().map(|size| vec![b'x'; *size])).collect();
+            let through = facts.last().expect("there are some").0;
+            assert!(world.engine.submit(WriteOp::Persist { through, facts }).is_ok());
+            world.engine.write();
+        };
+        let mut decides = |after: u64, through: u64, bytes: usize| {
+            let (was_after, was_through, facts) = heard.next().expect("it is decided");
+            assert_eq!((was_after, was_through, facts.len()), (FactSeq(after), FactSeq(through), bytes));
+            assert_eq!(facts.split(|byte| *byte == b'\n').count() as u64, through - after + 1, "each is a line");
+        };
+        persist(5, &[10, 20, 30]);
+        decides(4, 7, 63);
+        let third = MAX_ENTRY_BYTES / 3;
+        persist(8, &[third, third, third, 100, third]);
+        decides(7, 9, 2 * third + 2);
+        decides(9, 12, 2 * third + 103);
+        // Nobody can divide a fact.
+        persist(13, &[10, MAX_ENTRY_BYTES, 10]);
+        decides(12, 13, 11);
+        decides(13, 14, MAX_ENTRY_BYTES + 1);
+        decides(14, 15, 11);
     }
 
     #[test]

@@ -1,17 +1,47 @@
-//! What a journal takes at once. The facts of one step are one entry, and an entry has a bound; so what a single request would
-//! have the journal take is looked at before anything is decided.
+//! What a journal takes at once: an entry has a bound.
 //!
-//! Clients' own words are what makes a fact large: the metadata that is committed with offsets. All else that one request
-//! decides on is bounded by how many partitions and topics it may name.
+//! The facts of one step are one entry if there is room for them, and else several. If a node dies between these, some of the
+//! first facts are all that is left of the step, as it may be after the loss of power on one server; a core recovers from any.
+//!
+//! One fact can't be divided, so what a single request would have the journal take is looked at before anything is decided.
+//! Clients' own words are what makes a fact large: the metadata that is committed with offsets. All else grows with the
+//! partitions of a group alone, of which a fact has room for more than 400,000.
 
-use takhin_core::{Refusal, Request};
+use takhin_core::{FactSeq, Refusal, Request};
 
 use super::cells::MAX_ENTRY_BYTES;
 
-/// Of a single request; the rest of an entry is its head, and what else the step decides.
+/// Facts in one entry, unless a single one is larger; the rest is the entry's head, and what Kafka puts around it.
+const MAX_FACTS_BYTES: usize = MAX_ENTRY_BYTES - (64 << 10);
+/// Of a single request.
 const MAX_COMMIT_BYTES: usize = MAX_ENTRY_BYTES - (1 << 20);
 /// A partition with its offset, and the partition once more with metadata, about.
 const OFFSET_BYTES: usize = 64;
+
+/// What goes into one entry.
+pub(super) struct Lines {
+    /// The last fact in it.
+    pub(super) through: FactSeq,
+    /// The facts, each a line.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The entries for the facts of one step.
+pub(super) fn entries(facts: &[(FactSeq, Vec<u8>)]) -> Vec<Lines> {
+    let mut entries: Vec<Lines> = Vec::new();
+    for (seq, fact) in facts {
+        let length = fact.len() + 1;
+        match entries.last_mut() {
+            Some(last) if last.bytes.len() + length <= MAX_FACTS_BYTES => last.through = *seq,
+            _ => entries.push(Lines { through: *seq, bytes: Vec::with_capacity(length) }),
+        }
+        if let Some(last) = entries.last_mut() {
+            last.bytes.extend_from_slice(fact);
+            last.bytes.push(b'\n');
+        }
+    }
+    entries
+}
 
 /// Refuses a commit that no entry has room for.
 pub(super) fn may_be_journaled(request: &Request) -> Result<(), Refusal> {
@@ -49,7 +79,8 @@ mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
     use takhin_core::{
-        CommitOffset, ConsumerId, Fact, GroupName, LogId, Offset, OffsetTarget, SetOffset, TopicId, TopicName,
+        CommitOffset, ConsumerId, Fact, Generation, GroupName, LogId, Offset, OffsetTarget, SetOffset, TopicId,
+        TopicName, fact::RebalanceReason,
     };
     use uuid::Uuid;
 
@@ -75,6 +106,23 @@ mod tests {
         let fact = Fact::Committed { group, offsets, metadata: metadata_of };
         let bytes = serde_json::to_vec(&fact).expect("a fact is plain data").len();
         assert!(bytes <= 100 * committed_bytes(Some(metadata)) + 200, "{bytes}");
+    }
+
+    #[test]
+    fn an_entry_has_room_for_all_that_a_large_group_decides_of_one_consumer() {
+        let count = 400_000_u32;
+        let logs = || (0..count).map(|partition| LogId { topic: TopicId(u64::MAX), partition });
+        let consumer = ConsumerId(Uuid::nil());
+        let group = GroupName::new("g").expect("a good name");
+        let targets = BTreeMap::from([(consumer, logs().collect())]);
+        let reason = RebalanceReason::Recovered;
+        let rebalanced = Fact::Rebalanced { group, generation: Generation(1), reason, targets, at: None };
+        let positions = logs().map(|log| (log, Some(Offset(9_999_999)))).collect();
+        let granted = Fact::Granted { consumer, positions, lookups: BTreeMap::new() };
+        for fact in [rebalanced, granted] {
+            let bytes = serde_json::to_vec(&fact).expect("a fact is plain data").len();
+            assert!(bytes <= MAX_FACTS_BYTES, "{bytes}");
+        }
     }
 
     #[test]

@@ -11,4 +11,5 @@ mod load;
 mod lost_answers;
 mod migration;
 mod nodes;
+mod others;
 mod topic_prefix;

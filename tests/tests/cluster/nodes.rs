@@ -71,6 +71,11 @@ impl Nodes {
         nodes
     }
 
+    /// The name of the topic in which the cluster's journals are.
+    pub(crate) fn journal(&self) -> String {
+        format!("__{}.journal", self.name)
+    }
+
     /// What the topics of a cluster with a prefix begin with in Kafka.
     pub(crate) fn topic_prefix(&self) -> String {
         format!("{}.", self.name)

@@ -100,6 +100,7 @@ fn steps(brokers: &str) -> Vec<Step> {
         Step::new("records", on(brokers, &format!("test -p takhin --lib engine::kafka -- {ALONE}"))),
         Step::new("cells", on(brokers, &format!("test -p takhin --lib cluster::cells -- {ALONE}"))),
         Step::new("black box", black_box),
-        Step::new("nodes", on(brokers, &format!("test -p takhin-tests --test cluster -- {ALONE}"))),
+        // With what it says of how long nothing was delivered.
+        Step::new("nodes", on(brokers, &format!("test -p takhin-tests --test cluster -- {ALONE} --nocapture"))),
     ]
 }

@@ -31,6 +31,8 @@ class TopicDescription:
     end_offsets: tuple[int, ...]
     #: ``retention_ms``, ``max_message_bytes``, ``cleanup`` … by their names in the API.
     settings: Mapping[str, Any]
+    #: Only in a cluster: partitions that have no leader now, whose offsets above are what was heard last, or 0.
+    leaderless: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def _topic(told: Mapping[str, Any]) -> TopicDescription:
         tuple(log["start"] for log in offsets),
         tuple(log["end"] for log in offsets),
         {name: value for name, value in told.items() if name not in ("name", "partitions", "offsets")},
+        frozenset(log["partition"] for log in offsets if log.get("leaderless")),
     )
 
 

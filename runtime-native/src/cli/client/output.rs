@@ -83,7 +83,7 @@ impl Table {
         text
     }
 
-    fn plain(&self) -> String {
+    pub(in crate::cli) fn plain(&self) -> String {
         self.rows.iter().map(|row| row.join("\t") + "\n").collect()
     }
 }

@@ -225,11 +225,7 @@ impl List {
 impl Describe {
     async fn run(self) -> Result<(), Failure> {
         let topic = self.connection.once()?.admin().topic(&self.topic).await?;
-        let mut table = Table::new(["partition", "start", "end", "records"]);
-        for bounds in &topic.offsets {
-            let values = [u64::from(bounds.partition), bounds.start, bounds.end, bounds.end - bounds.start];
-            table.row(values.map(|value| value.to_string()));
-        }
+        let table = bounds_of(&topic);
         if self.output.output == super::output::Output::Table {
             print(&settings_of(&topic))?;
         }
@@ -263,6 +259,22 @@ fn partitions(count: u32) -> String {
     if count == 1 { "1 partition".to_owned() } else { format!("{count} partitions") }
 }
 
+/// A row for each partition. Whether it has a leader stands behind it only where one has none.
+fn bounds_of(topic: &Topic) -> Table {
+    let all_led = topic.offsets.iter().all(|bounds| !bounds.leaderless);
+    let mut table = if all_led {
+        Table::new(["partition", "start", "end", "records"])
+    } else {
+        Table::new(["partition", "start", "end", "records", "leader"])
+    };
+    for bounds in &topic.offsets {
+        let values = [u64::from(bounds.partition), bounds.start, bounds.end, bounds.end - bounds.start];
+        let leader = if bounds.leaderless { "none" } else { "yes" };
+        table.row(values.map(|value| value.to_string()).into_iter().chain((!all_led).then(|| leader.to_owned())));
+    }
+    table
+}
+
 /// A line for each setting.
 fn settings_of(topic: &Topic) -> String {
     let settings = &topic.settings;
@@ -285,4 +297,23 @@ fn settings_of(topic: &Topic) -> String {
     ];
     let lines = lines.map(|(name, value)| format!("  {name:<22}{value}\n")).concat();
     format!("{}, {}\n{lines}", topic.name, partitions(topic.partitions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(offsets: &str) -> Topic {
+        let text = format!(r#"{{"name": "orders", "partitions": 2, "offsets": [{offsets}]}}"#);
+        serde_json::from_str(&text).expect("a topic")
+    }
+
+    #[test]
+    fn a_partition_without_a_leader_is_shown() {
+        let led = r#"{"partition": 0, "start": 2, "end": 5}"#;
+        let leaderless = r#"{"partition": 1, "start": 0, "end": 0, "leaderless": true}"#;
+        assert_eq!(bounds_of(&topic(led)).plain(), "0\t2\t5\t3\n");
+        let both = bounds_of(&topic(&format!("{led}, {leaderless}")));
+        assert_eq!(both.plain(), "0\t2\t5\t3\tyes\n1\t0\t0\t0\tnone\n");
+    }
 }

@@ -77,3 +77,16 @@ impl fmt::Debug for Decide {
         f.debug_struct("Decide").field("cell", &self.cell).field("boot", &self.boot).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+impl Decide {
+    /// One of no cell, and what is decided through it.
+    pub(in crate::cluster) fn heard() -> (Self, impl Iterator<Item = (FactSeq, FactSeq, Vec<u8>)>) {
+        let (queue, messages) = std::sync::mpsc::channel();
+        let decided = messages.into_iter().map(|message| match message {
+            Message::Decided { after, through, facts, .. } => (after, through, facts),
+            other => panic!("{other:?}"),
+        });
+        (Self { cell: 0, boot: Boot(1), queue }, decided)
+    }
+}

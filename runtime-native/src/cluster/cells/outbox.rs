@@ -28,6 +28,7 @@ use super::{
     directory::Notice,
     logged,
     message::Message,
+    topics::MAX_BATCH_BYTES,
 };
 use crate::engine::kafka::Repetition;
 
@@ -42,6 +43,23 @@ pub(super) struct Sent {
     pub(super) what: What,
     pub(super) bytes: usize,
     pub(super) since: Instant,
+}
+
+impl Sent {
+    fn tell_failed(&self, error: &KafkaError, kept_back: u64) {
+        let Self { what, bytes, .. } = *self;
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
+            let needs = MAX_BATCH_BYTES;
+            return tracing::error!(
+                ?what,
+                bytes,
+                needs,
+                kept_back,
+                "an entry is more than its topic takes: whoever changed its max.message.bytes is to set it right"
+            );
+        }
+        tracing::warn!(%error, ?what, kept_back, "an append failed, or it isn't known whether it did");
+    }
 }
 
 /// What was sent.
@@ -79,8 +97,7 @@ impl ProducerContext for Deliveries {
             Err((error, _)) => {
                 // If the topic is gone, those of all cells fail again and again.
                 if let Some(kept_back) = self.said.admit(&error.to_string()) {
-                    let what = sent.what;
-                    tracing::warn!(%error, ?what, kept_back, "an append failed, or it isn't known whether it did");
+                    sent.tell_failed(error, kept_back);
                 }
                 None
             }

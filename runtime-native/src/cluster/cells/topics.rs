@@ -18,7 +18,7 @@ use super::{
 const BROKERS: usize = 3;
 /// The largest batch that a journal has to take: the largest entry, and what Kafka puts around it. Brokers take a million bytes
 /// unless a topic says otherwise.
-const MAX_BATCH_BYTES: usize = MAX_ENTRY_BYTES + (64 << 10);
+pub(super) const MAX_BATCH_BYTES: usize = MAX_ENTRY_BYTES + (64 << 10);
 /// How long to wait between looks at topics that are being made.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// How often settings are looked at again that are not as they have to be: for a second or two.
