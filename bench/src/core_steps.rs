@@ -337,3 +337,18 @@ impl Bench {
         Ok(Event::Persisted { through: through.ok_or("no facts were commanded to be kept")? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first steps make room in the tables that all others use.
+    const TO_BEGIN_WITH: u64 = 20;
+
+    #[test]
+    fn producing_polling_and_committing_ask_for_no_memory() {
+        for cost in (CoreSteps { events: 8_000 }).measure().expect("nothing is refused") {
+            assert!(cost.allocations <= TO_BEGIN_WITH, "{cost}");
+        }
+    }
+}

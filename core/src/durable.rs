@@ -186,7 +186,9 @@ impl Durable {
             Fact::GroupDeleted { group } => self.forget_group(group),
             Fact::Committed { group, offsets, metadata } => {
                 let record = self.group(group);
-                record.metadata.retain(|log, _| !offsets.contains_key(log));
+                for log in offsets.logs() {
+                    record.metadata.remove(&log);
+                }
                 record.metadata.extend(metadata.iter().map(|(log, text)| (*log, text.clone())));
                 record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
             }

@@ -121,21 +121,20 @@ impl Core {
             manual: record.subscription == Subscription::Manual,
             options: record.options.clone(),
             generation: self.sessions[&consumer].generation,
-            partitions: self.positions(consumer),
+            partitions: self.positions(consumer).collect(),
         }
     }
 
     /// Where a consumer stands in each of its partitions.
-    pub(super) fn positions(&self, consumer: ConsumerId) -> Vec<PartitionStatus> {
+    pub(super) fn positions(&self, consumer: ConsumerId) -> impl Iterator<Item = PartitionStatus> + '_ {
         let partitions = self.sessions[&consumer].partitions.iter();
-        let statuses = partitions.map(|(log, partition)| PartitionStatus {
+        partitions.map(|(log, partition)| PartitionStatus {
             topic: self.topic_name(*log),
             partition: log.partition,
             position: partition.position,
             end: self.logs[log].bounds.end,
             revoking: partition.revoking,
             paused: partition.paused,
-        });
-        statuses.collect()
+        })
     }
 }

@@ -8,13 +8,12 @@
 //!                             --- crash --------------------> unsure: a poll that does not say gets it again
 //! ```
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::Core;
 use crate::{
+    by_log::ByLog,
+    command::Parts,
     fact::{Fact, OpenBatch},
     ids::{BatchId, ConsumerId, LogId, RequestId},
     planted::planted,
@@ -184,21 +183,24 @@ impl Core {
 impl Session {
     fn positioned(&self, consumer: ConsumerId) -> Fact {
         let placed = self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.position?)));
-        let mut positions: BTreeMap<_, _> = placed.collect();
+        let mut positions: ByLog<_> = placed.collect();
         let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
         let open = self.receipts.open.as_ref().or(replay).map(|batch| {
-            let mut ranges = BTreeMap::new();
+            let mut ranges = Parts::new();
             for range in &batch.ranges {
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
                 let Some(partition) = self.partitions.get(&range.log) else { continue };
                 if partition.position == Some(expected) {
                     let from = partition.unproven(range);
-                    positions.insert(range.log, from);
-                    ranges.insert(range.log, (from, range.next));
+                    if let Some(position) = positions.get_mut(range.log) {
+                        *position = from;
+                    }
+                    if from < range.next {
+                        ranges.push((range.log, (from, range.next)));
+                    }
                 }
             }
-            ranges.retain(|_, (from, next)| from < next);
-            OpenBatch { batch: batch.id, ranges }
+            OpenBatch { batch: batch.id, ranges: ranges.into_iter().collect() }
         });
         Fact::Positioned { consumer, batch: self.receipts.received, positions, open }
     }

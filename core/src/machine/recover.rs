@@ -7,6 +7,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{Core, rebalance::Group, topics::Topic};
 use crate::{
+    by_log::ByLog,
     config::Config,
     durable::{ConsumerRecord, Durable},
     fact::{Fact, OpenBatch, RebalanceReason, Subscription},
@@ -123,7 +124,7 @@ impl Core {
     /// Where a log lost its end (a power cut, with a durability that allows for it), offsets committed beyond it
     /// are taken back to it: else what is written there next would be skipped.
     fn recover_commits(&mut self) {
-        let mut lost: Vec<(GroupName, BTreeMap<LogId, Offset>)> = Vec::new();
+        let mut lost: Vec<(GroupName, ByLog<Offset>)> = Vec::new();
         for (name, group) in &self.durable.groups {
             let beyond = group.offsets.iter().filter_map(|(log, offset)| {
                 let end = self.logs.get(log)?.bounds.end;
