@@ -146,7 +146,8 @@ pub enum Fact {
         consumer: ConsumerId,
         /// The last batch that it is known to have received.
         batch: BatchId,
-        /// Where it stands, before the batch that is open.
+        /// Where it stands, before the batch that is open, in each partition of which earlier facts say something else; and
+        /// maybe in others.
         positions: ByLog<Offset>,
         /// The batch after that, handed out and not known to have been received.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -52,6 +52,11 @@ pub(crate) struct Session {
     /// When its positions were last made durable, and whether they moved since.
     pub(crate) checkpointed_at: Timestamp,
     pub(crate) moved: bool,
+    /// Partitions of which the durable position may not be what it would be made now: those that moved since, and those
+    /// of the batch whose receipt isn't known.
+    pub(crate) outdated: BTreeSet<LogId>,
+    /// Partitions of which something was delivered and is not committed.
+    pub(crate) delivered: BTreeSet<LogId>,
     /// When the session times out, unless a poll is parked.
     pub(crate) expires_at: Timestamp,
     /// Whether it said goodbye, and only its place is kept.
@@ -286,6 +291,8 @@ impl Session {
             auto_committed_at: now,
             checkpointed_at: now,
             moved: false,
+            outdated: BTreeSet::new(),
+            delivered: BTreeSet::new(),
             expires_at: now,
             silence_timer: None,
             rebalance_timer: None,
@@ -317,7 +324,23 @@ impl Session {
 
     /// Offsets delivered and not committed.
     pub(crate) fn delivered(&self) -> impl Iterator<Item = (LogId, Offset)> + '_ {
-        self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.delivered?)))
+        self.delivered.iter().filter_map(|log| Some((*log, self.partitions.get(log)?.delivered?)))
+    }
+
+    /// A partition moved, or what was delivered of it did.
+    pub(crate) fn note_moved(&mut self, log: LogId) {
+        self.moved = true;
+        self.outdated.insert(log);
+        self.note_delivered(log);
+    }
+
+    /// Keeps in mind whether something of a partition is delivered and not committed.
+    pub(crate) fn note_delivered(&mut self, log: LogId) {
+        if self.partitions.get(&log).is_some_and(|partition| partition.delivered.is_some()) {
+            self.delivered.insert(log);
+        } else {
+            self.delivered.remove(&log);
+        }
     }
 
     /// The partition is no longer this consumer's.
@@ -326,6 +349,8 @@ impl Session {
         self.ready.remove(&log);
         self.unplaced.remove(&log);
         self.uncommitted.remove(&log);
+        self.outdated.remove(&log);
+        self.delivered.remove(&log);
         self.take_out_of_batches(log);
     }
 

@@ -87,7 +87,7 @@ impl Core {
             partition.position = Some(next);
             partition.counted = next;
             session.last_served = Some(log);
-            session.moved = true;
+            session.note_moved(log);
             delivered.push((
                 DeliveredPart { log, topic, from, next, records, bytes },
                 Range { log, from, next, delivered_before },

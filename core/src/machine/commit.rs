@@ -136,6 +136,7 @@ impl Core {
         if partition.received.is_none_or(|received| received <= offset) {
             session.uncommitted.remove(&log);
         }
+        session.note_delivered(log);
     }
 
     /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
@@ -158,16 +159,15 @@ impl Core {
                     range.from = from;
                 } else if partition.position == Some(range.from) && from > range.from {
                     (range.from, partition.position, partition.counted) = (from, Some(from), from);
-                    session.moved = true;
                 }
             }
             batch.ranges.retain(|range| range.from < range.next);
         }
         if partition.resumed && partition.position.is_some_and(|position| position < offset) {
             (partition.position, partition.counted) = (Some(offset), offset);
-            session.moved = true;
         }
         if partition.position != stood {
+            session.note_moved(log);
             self.file(consumer, log);
             self.look_again(consumer);
         }

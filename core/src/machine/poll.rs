@@ -104,10 +104,12 @@ impl Core {
             Some(FetchPart { log, from, to: self.logs.get(&log)?.bounds.end })
         });
         let mut parts: Parts<FetchPart> = parts.take(MAX_FETCH_PARTS).collect();
-        for (log, partition) in session.partitions.iter().filter(|(_, partition)| partition.paused) {
-            if let (true, Some(from)) = (planted!(self, PausedIsRead), partition.position) {
-                parts.push(FetchPart { log: *log, from, to: self.logs[log].bounds.end });
-                parts.retain(|part| part.from < part.to);
+        if planted!(self, PausedIsRead) {
+            for (log, partition) in session.partitions.iter().filter(|(_, partition)| partition.paused) {
+                if let Some(from) = partition.position {
+                    parts.push(FetchPart { log: *log, from, to: self.logs[log].bounds.end });
+                    parts.retain(|part| part.from < part.to);
+                }
             }
         }
         parts

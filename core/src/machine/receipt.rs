@@ -15,7 +15,7 @@ use crate::{
     by_log::ByLog,
     command::Parts,
     fact::{Fact, OpenBatch},
-    ids::{BatchId, ConsumerId, LogId, RequestId},
+    ids::{BatchId, ConsumerId, LogId, Offset, RequestId},
     planted::planted,
     refusal::Refusal,
     session::{Batch, Range, Session},
@@ -73,6 +73,7 @@ impl Core {
                 partition.received = Some(range.next);
                 session.uncommitted.insert(range.log);
             }
+            session.note_delivered(range.log);
         }
         for log in placed {
             self.file(consumer, log);
@@ -145,7 +146,7 @@ impl Core {
                 partition.counted = from;
                 partition.delivered = range.delivered_before.filter(|before| Some(*before) > partition.committed);
                 partition.received = partition.received.filter(|received| *received <= from);
-                session.moved = true;
+                session.note_moved(range.log);
                 moved.push(range.log);
             }
         }
@@ -169,23 +170,39 @@ impl Core {
         }
     }
 
-    /// Makes positions durable, with the batch whose receipt isn't known apart.
+    /// Makes positions durable, those that are not as they would be now, with the batch whose receipt isn't known apart.
     pub(super) fn keep_positions(&mut self, consumer: ConsumerId) -> crate::FactSeq {
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&consumer) else { return self.outbox.decided() };
+        let (positions, open) = session.to_keep(session.outdated.iter().copied());
         session.moved = false;
         session.checkpointed_at = now;
-        let fact = session.positioned(consumer);
-        self.record(fact)
+        while session.outdated.pop_first().is_some() {}
+        session.note_unsettled();
+        let batch = session.receipts.received;
+        self.record(Fact::Positioned { consumer, batch, positions, open })
     }
 }
 
 impl Session {
-    fn positioned(&self, consumer: ConsumerId) -> Fact {
-        let placed = self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.position?)));
-        let mut positions: ByLog<_> = placed.collect();
+    /// The batch handed out of which it isn't known whether it arrived.
+    fn unsettled(&self) -> Option<&Batch> {
+        self.receipts.open.as_ref().or(self.poll.as_ref().and_then(|poll| poll.replay.as_ref()))
+    }
+
+    /// What that batch has is made durable anew once it is known.
+    pub(super) fn note_unsettled(&mut self) {
         let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
-        let open = self.receipts.open.as_ref().or(replay).map(|batch| {
+        if let Some(batch) = self.receipts.open.as_ref().or(replay) {
+            self.outdated.extend(batch.ranges.iter().map(|range| range.log));
+        }
+    }
+
+    /// Where it stands in `logs` before the batch whose receipt isn't known, and what that batch has.
+    pub(super) fn to_keep(&self, logs: impl Iterator<Item = LogId>) -> (ByLog<Offset>, Option<OpenBatch>) {
+        let mut positions: ByLog<_> =
+            logs.filter_map(|log| Some((log, self.partitions.get(&log)?.position?))).collect();
+        let open = self.unsettled().map(|batch| {
             let mut ranges = Parts::new();
             for range in &batch.ranges {
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
@@ -202,6 +219,6 @@ impl Session {
             }
             OpenBatch { batch: batch.id, ranges: ranges.into_iter().collect() }
         });
-        Fact::Positioned { consumer, batch: self.receipts.received, positions, open }
+        (positions, open)
     }
 }
