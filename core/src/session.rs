@@ -12,6 +12,7 @@
 //! So a poll looks at nothing but what has something for it, and an append touches nobody but who waits for it.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -121,7 +122,7 @@ pub(crate) struct Poll {
     /// Whether its timer is set.
     pub(crate) timed: bool,
     /// The batch to be handed out again, exactly.
-    pub(crate) replay: Option<Batch>,
+    pub(crate) replay: Option<Box<Batch>>,
 }
 
 /// What a poll is doing.
@@ -315,11 +316,12 @@ impl Session {
     /// What of `ready` a fetch should read, the partition served last at the end.
     pub(crate) fn ready_in_turn(&self) -> impl Iterator<Item = LogId> + '_ {
         use core::ops::Bound::{Excluded, Included, Unbounded};
-        let (after, upto) = match self.last_served {
-            Some(last) => (Excluded(last), Included(last)),
-            None => (Unbounded, Excluded(LogId::default())),
+        let (after, upto) = match self.last_served.filter(|_| self.ready.len() > 1) {
+            Some(last) => (Excluded(last), Some(Included(last))),
+            None => (Unbounded, None),
         };
-        self.ready.range((after, Unbounded)).chain(self.ready.range((Unbounded, upto))).copied()
+        let rest = upto.map(|upto| self.ready.range((Unbounded, upto)));
+        self.ready.range((after, Unbounded)).chain(rest.into_iter().flatten()).copied()
     }
 
     /// Offsets delivered and not committed.
@@ -327,20 +329,10 @@ impl Session {
         self.delivered.iter().filter_map(|log| Some((*log, self.partitions.get(log)?.delivered?)))
     }
 
-    /// A partition moved, or what was delivered of it did.
+    /// A partition moved.
     pub(crate) fn note_moved(&mut self, log: LogId) {
         self.moved = true;
         self.outdated.insert(log);
-        self.note_delivered(log);
-    }
-
-    /// Keeps in mind whether something of a partition is delivered and not committed.
-    pub(crate) fn note_delivered(&mut self, log: LogId) {
-        if self.partitions.get(&log).is_some_and(|partition| partition.delivered.is_some()) {
-            self.delivered.insert(log);
-        } else {
-            self.delivered.remove(&log);
-        }
     }
 
     /// The partition is no longer this consumer's.
@@ -357,7 +349,7 @@ impl Session {
     /// What went out of a partition proves nothing any more, and is not handed out again: its consumer was put
     /// elsewhere, or has lost it and may get it back after others.
     pub(crate) fn take_out_of_batches(&mut self, log: LogId) {
-        let replay = self.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        let replay = self.poll.as_mut().and_then(|poll| poll.replay.as_deref_mut());
         for batch in [self.receipts.open.as_mut(), self.receipts.presumed.as_mut(), replay].into_iter().flatten() {
             let before = batch.ranges.len();
             batch.ranges.retain(|range| range.log != log);
@@ -367,7 +359,7 @@ impl Session {
 
     /// Whether the next answer, or one of which the receipt isn't known, says that a partition is being given up.
     pub(crate) fn tells_of_revoking(&self, log: LogId) -> bool {
-        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_deref());
         let open = [self.receipts.open.as_ref(), replay].into_iter().flatten();
         self.news.revoked.contains_key(&log) || open.into_iter().any(|batch| batch.news.revoked.contains_key(&log))
     }

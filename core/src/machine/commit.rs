@@ -121,22 +121,25 @@ impl Core {
         if let Some(group) = self.groups.get_mut(&group) {
             group.depends_on = after;
         }
-        for (log, offset) in offsets {
-            self.committed_to(consumer, *log, *offset);
-        }
-        let done: Parts<LogId> = offsets.logs().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        let done = offsets.iter().filter(|(log, offset)| self.committed_to(consumer, *log, *offset));
+        let done: Parts<LogId> = done.map(|(log, _)| *log).collect();
         self.release_revoking(consumer, &done);
         after
     }
 
-    fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        let Some(partition) = session.partitions.get_mut(&log) else { return };
+    /// A commit reached an offset. Says whether nothing of the partition is delivered and uncommitted any more.
+    fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) -> bool {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return true };
+        let Some(partition) = session.partitions.get_mut(&log) else { return true };
         partition.delivered = partition.delivered.filter(|delivered| *delivered > offset);
+        let nothing_left = partition.delivered.is_none();
+        if nothing_left {
+            session.delivered.remove(&log);
+        }
         if partition.received.is_none_or(|received| received <= offset) {
             session.uncommitted.remove(&log);
         }
-        session.note_delivered(log);
+        nothing_left
     }
 
     /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
@@ -150,7 +153,7 @@ impl Core {
         }
         partition.committed = Some(offset);
         let stood = partition.position;
-        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_deref_mut());
         let open = [session.receipts.open.as_mut(), replay].into_iter().flatten();
         for batch in open {
             for range in batch.ranges.iter_mut().filter(|range| range.log == log) {

@@ -248,7 +248,9 @@ impl Core {
             let counted = position.unwrap_or_default();
             let partition = Partition { position, counted, lookup: None, revoking: false, paused: false, ..stood };
             session.partitions.insert(*log, partition);
-            session.note_delivered(*log);
+            if stood.delivered.is_some() {
+                session.delivered.insert(*log);
+            }
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {
                 entry.holders.insert(consumer);

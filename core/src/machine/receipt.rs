@@ -8,7 +8,7 @@
 //!                             --- crash --------------------> unsure: a poll that does not say gets it again
 //! ```
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use super::Core;
 use crate::{
@@ -27,7 +27,7 @@ impl Core {
         &mut self,
         consumer: ConsumerId,
         after: Option<BatchId>,
-    ) -> Result<Option<Batch>, Refusal> {
+    ) -> Result<Option<Box<Batch>>, Refusal> {
         let Some(session) = self.sessions.get_mut(&consumer) else { return Ok(None) };
         let (last, previous) = (session.receipts.last(), session.receipts.received);
         let open = session.receipts.open.take();
@@ -41,15 +41,17 @@ impl Core {
                 Ok(None)
             }
             (Some(batch), None) => {
-                session.receipts.presumed = Some(batch.clone());
                 self.received(consumer, &batch);
+                if let Some(session) = self.sessions.get_mut(&consumer) {
+                    session.presume(batch);
+                }
                 Ok(None)
             }
             (Some(batch), Some(given)) if given == batch.id => {
                 self.received(consumer, &batch);
                 Ok(None)
             }
-            (Some(batch), Some(given)) if given == previous => Ok(Some(batch)),
+            (Some(batch), Some(given)) if given == previous => Ok(Some(Box::new(batch))),
             (open, Some(given)) => {
                 session.receipts.open = open;
                 Err(Refusal::BatchUnknown { given, last, previous })
@@ -67,19 +69,22 @@ impl Core {
                 partition.position = Some(range.next);
                 partition.counted = range.next;
                 partition.delivered = Some(range.next);
+                session.delivered.insert(range.log);
                 placed.push(range.log);
             }
             if partition.position == Some(range.next) {
                 partition.received = Some(range.next);
                 session.uncommitted.insert(range.log);
             }
-            session.note_delivered(range.log);
         }
         for log in placed {
             self.file(consumer, log);
         }
         let revoking = self.sessions[&consumer].is_revoking();
         self.auto_commit(consumer, revoking);
+        if batch.news.is_empty() {
+            return;
+        }
         let untold = &self.sessions[&consumer].news.revoked;
         let told: Vec<LogId> = batch.news.revoked.keys().copied().filter(|log| !untold.contains_key(log)).collect();
         self.release_revoking(consumer, &told);
@@ -136,7 +141,7 @@ impl Core {
     /// What was handed out did not arrive: positions go back to before it, the durable ones too. What is being given
     /// up is held by it no longer.
     pub(super) fn take_back(&mut self, consumer: ConsumerId, ranges: &[Range]) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(session) = self.sessions.get_mut(&consumer).filter(|_| !ranges.is_empty()) else { return };
         let mut moved = Vec::new();
         for range in ranges {
             let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
@@ -146,6 +151,9 @@ impl Core {
                 partition.counted = from;
                 partition.delivered = range.delivered_before.filter(|before| Some(*before) > partition.committed);
                 partition.received = partition.received.filter(|received| *received <= from);
+                if partition.delivered.is_none() {
+                    session.delivered.remove(&range.log);
+                }
                 session.note_moved(range.log);
                 moved.push(range.log);
             }
@@ -185,14 +193,22 @@ impl Core {
 }
 
 impl Session {
+    /// Keeps a batch that was taken as received, without what was given up with that.
+    fn presume(&mut self, mut batch: Batch) {
+        let before = batch.ranges.len();
+        batch.ranges.retain(|range| self.partitions.contains_key(&range.log));
+        batch.lessened |= batch.ranges.len() < before;
+        self.receipts.presumed = Some(batch);
+    }
+
     /// The batch handed out of which it isn't known whether it arrived.
     fn unsettled(&self) -> Option<&Batch> {
-        self.receipts.open.as_ref().or(self.poll.as_ref().and_then(|poll| poll.replay.as_ref()))
+        self.receipts.open.as_ref().or(self.poll.as_ref().and_then(|poll| poll.replay.as_deref()))
     }
 
     /// What that batch has is made durable anew once it is known.
     pub(super) fn note_unsettled(&mut self) {
-        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_deref());
         if let Some(batch) = self.receipts.open.as_ref().or(replay) {
             self.outdated.extend(batch.ranges.iter().map(|range| range.log));
         }
