@@ -180,13 +180,15 @@ impl Core {
 
     /// Makes positions durable, those that are not as they would be now, with the batch whose receipt isn't known apart.
     pub(super) fn keep_positions(&mut self, consumer: ConsumerId) -> crate::FactSeq {
-        let now = self.now;
+        let (now, kept_as_open) = (self.now, planted!(self, BatchKeptAsOpen));
         let Some(session) = self.sessions.get_mut(&consumer) else { return self.outbox.decided() };
         let (positions, open) = session.to_keep(session.outdated.iter().copied());
         session.moved = false;
         session.checkpointed_at = now;
         while session.outdated.pop_first().is_some() {}
-        session.note_unsettled();
+        if !kept_as_open {
+            session.note_unsettled();
+        }
         let batch = session.receipts.received;
         self.record(Fact::Positioned { consumer, batch, positions, open })
     }
