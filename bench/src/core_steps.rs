@@ -74,7 +74,7 @@ impl CoreSteps {
         let mut costs = produce(self.events / 2)?;
         costs.extend(poll_ready(self.events / 2)?);
         costs.extend(park_and_wake(self.events / 4)?);
-        costs.extend(commit(self.events / 2)?);
+        costs.extend(commit(self.events / 2, 1)?);
         let empty = calibrate();
         for cost in &mut costs {
             cost.took = cost.took.saturating_sub(empty * cost.steps);
@@ -142,8 +142,8 @@ fn park_and_wake(rounds: u32) -> Result<Vec<Cost>, Failure> {
     Ok(costs.into())
 }
 
-fn commit(rounds: u32) -> Result<Vec<Cost>, Failure> {
-    let mut bench = Bench::new()?;
+fn commit(rounds: u32, partitions: u32) -> Result<Vec<Cost>, Failure> {
+    let mut bench = Bench::with(Config::default(), partitions)?;
     bench.grow(u64::from(rounds) * POLL_RECORDS);
     let mut costs = [Cost::new("commit: request"), Cost::new("commit: persisted")];
     let mut unmeasured = Cost::default();
@@ -335,5 +335,27 @@ impl Bench {
             _ => None,
         });
         Ok(Event::Persisted { through: through.ok_or("no facts were commanded to be kept")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first steps make room in the tables that all others use.
+    const TO_BEGIN_WITH: u64 = 20;
+
+    #[test]
+    fn producing_polling_and_committing_ask_for_no_memory() {
+        for cost in (CoreSteps { events: 8_000 }).measure().expect("nothing is refused") {
+            assert!(cost.allocations <= TO_BEGIN_WITH, "{cost}");
+        }
+    }
+
+    #[test]
+    fn a_commit_asks_for_no_memory_however_many_partitions_there_are() {
+        for cost in commit(2_000, 1_000).expect("nothing is refused") {
+            assert!(cost.allocations <= TO_BEGIN_WITH, "{cost}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What comes out: everything that the runtime owes.
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -17,6 +17,9 @@ use crate::{
 
 /// A short list, one entry for each partition that a request touches: the usual one lives without the heap.
 pub type Parts<T> = SmallVec<[T; 1]>;
+
+/// What one step decided: a commit's two facts, its offsets and the positions before them, live without the heap.
+pub type Facts = SmallVec<[Fact; 2]>;
 
 /// A side effect that the runtime owes. Effects of one log, and facts among themselves, are to be carried out in
 /// the order given.
@@ -80,7 +83,7 @@ pub enum Command {
         /// The place of the first one.
         first: FactSeq,
         /// The facts.
-        facts: Vec<Fact>,
+        facts: Facts,
     },
     /// Make the logs of a topic's new partitions; [`Event::LogsCreated`](crate::Event::LogsCreated) answers.
     CreateLogs {

@@ -186,7 +186,9 @@ impl Durable {
             Fact::GroupDeleted { group } => self.forget_group(group),
             Fact::Committed { group, offsets, metadata } => {
                 let record = self.group(group);
-                record.metadata.retain(|log, _| !offsets.contains_key(log));
+                for log in offsets.logs() {
+                    record.metadata.remove(&log);
+                }
                 record.metadata.extend(metadata.iter().map(|(log, text)| (*log, text.clone())));
                 record.offsets.extend(offsets.iter().map(|(log, offset)| (*log, *offset)));
             }
@@ -232,17 +234,21 @@ impl Durable {
     }
 
     fn forget_topic(&mut self, topic: TopicId) {
+        let logs = LogId::of_topic(topic);
         for consumer in self.consumers.values_mut() {
-            let held: Vec<LogId> = consumer.held.keys().copied().filter(|log| log.topic == topic).collect();
+            let held: Vec<LogId> = consumer.held.range(logs.clone()).map(|(log, _)| *log).collect();
             consumer.lose(&self.topics, &held);
+            while let Some(log) = consumer.target.range(logs.clone()).next().copied() {
+                consumer.target.remove(&log);
+            }
         }
         self.topics.remove(&topic);
         for group in self.groups.values_mut() {
-            group.offsets.retain(|log, _| log.topic != topic);
-            group.metadata.retain(|log, _| log.topic != topic);
-        }
-        for consumer in self.consumers.values_mut() {
-            consumer.target.retain(|log| log.topic != topic);
+            while let Some((log, _)) = group.offsets.range(logs.clone()).next() {
+                let log = *log;
+                group.offsets.remove(&log);
+                group.metadata.remove(&log);
+            }
         }
     }
 

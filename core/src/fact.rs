@@ -13,6 +13,7 @@ use alloc::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    by_log::ByLog,
     config::ConsumerOptions,
     ids::{BatchId, ConsumerId, Generation, GroupName, LogId, Offset, TopicId, TopicName},
     pattern::TopicPattern,
@@ -145,8 +146,9 @@ pub enum Fact {
         consumer: ConsumerId,
         /// The last batch that it is known to have received.
         batch: BatchId,
-        /// Where it stands, before the batch that is open.
-        positions: BTreeMap<LogId, Offset>,
+        /// Where it stands, before the batch that is open, in each partition of which earlier facts say something else; and
+        /// maybe in others.
+        positions: ByLog<Offset>,
         /// The batch after that, handed out and not known to have been received.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         open: Option<OpenBatch>,
@@ -196,7 +198,7 @@ pub enum Fact {
         /// The group.
         group: GroupName,
         /// The next offset to read of each partition named.
-        offsets: BTreeMap<LogId, Offset>,
+        offsets: ByLog<Offset>,
         /// What clients want to remember with some of them; nothing with the others.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         metadata: BTreeMap<LogId, Arc<str>>,
@@ -209,7 +211,7 @@ pub struct OpenBatch {
     /// Its id.
     pub batch: BatchId,
     /// The first offset it has of each log, and the one after the last.
-    pub ranges: BTreeMap<LogId, (Offset, Offset)>,
+    pub ranges: ByLog<(Offset, Offset)>,
 }
 
 /// What a consumer wants.

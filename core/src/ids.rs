@@ -4,7 +4,12 @@
 //! other ids follow from those. So deleting one line of a trace renumbers nothing in the lines after it.
 
 use alloc::{borrow::Cow, string::String, sync::Arc};
-use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
+use core::{
+    borrow::Borrow,
+    fmt,
+    ops::{Deref, RangeInclusive},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -52,6 +57,13 @@ pub struct LogId {
     pub topic: TopicId,
     /// The partition's number, from 0.
     pub partition: u32,
+}
+
+impl LogId {
+    /// All logs that a topic may have.
+    pub(crate) fn of_topic(topic: TopicId) -> RangeInclusive<Self> {
+        Self { topic, partition: 0 }..=Self { topic, partition: u32::MAX }
+    }
 }
 
 /// A record's place in its log. Offsets only grow; on a shared cluster they may have gaps.

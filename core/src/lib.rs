@@ -63,6 +63,7 @@
 extern crate alloc;
 
 pub mod assignor;
+mod by_log;
 pub mod cell;
 pub mod command;
 pub mod config;
@@ -95,6 +96,7 @@ pub mod topic_config;
 pub mod trace;
 
 pub use crate::{
+    by_log::ByLog,
     command::{AppendedAt, Command, FetchPart, FetchedPart, Parts, ReadError, StorageError},
     config::{Assignor, Config, ConsumerOptions, OffsetReset, PollLimits, RecordFormat},
     durable::Durable,

@@ -1,11 +1,11 @@
 //! What the core knows of one log: what can be read of it, and who waits for more.
 
 use alloc::collections::BTreeSet;
-use core::mem;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    command::Parts,
     ids::{ConsumerId, Offset, RequestId},
     response::Bounds,
 };
@@ -37,12 +37,16 @@ impl Log {
     }
 
     /// Moves the end forward and gives those who waited for it; nobody if it did not move.
-    pub(crate) fn extend(&mut self, end: Offset) -> BTreeSet<Waiter> {
-        if end <= self.bounds.end {
-            return BTreeSet::new();
+    pub(crate) fn extend(&mut self, end: Offset) -> Parts<Waiter> {
+        let mut woken = Parts::new();
+        if end > self.bounds.end {
+            self.bounds.end = end;
+            // Taken one by one, so that whoever waits next finds the set's memory there.
+            while let Some(waiter) = self.waiting.pop_first() {
+                woken.push(waiter);
+            }
         }
-        self.bounds.end = end;
-        mem::take(&mut self.waiting)
+        woken
     }
 
     /// Moves the start forward, never back and never past the end.

@@ -16,7 +16,7 @@ use core::mem;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    command::{Command, StorageError},
+    command::{Command, Facts, StorageError},
     fact::Fact,
     ids::{FactSeq, RequestId, TopicId, TopicName},
     refusal::{Applied, Refusal},
@@ -30,7 +30,7 @@ pub(crate) struct Outbox {
     /// The caller's buffer, lent for the duration of a step.
     #[serde(skip)]
     pub(crate) commands: Vec<Command>,
-    fresh: Vec<Fact>,
+    fresh: Facts,
     /// What goes out behind the step's facts, so that its answer finds them decided and on their way.
     behind_facts: Vec<Command>,
     decided: FactSeq,
@@ -112,25 +112,18 @@ impl Outbox {
         }
     }
 
-    /// Sends everything that facts up to `through` being durable sets free, and gives the requests answered.
-    pub(crate) fn release(&mut self, through: FactSeq) -> Vec<RequestId> {
+    /// Facts up to `through` are durable: sends the next thing that this sets free. Gives what that was, and [`None`] once
+    /// there is no more.
+    pub(crate) fn release(&mut self, through: FactSeq) -> Option<Held> {
         self.persisted = self.persisted.max(through.min(self.decided));
-        let mut answered = Vec::new();
-        while let Some(entry) = self.held.first_entry() {
-            let (after, held) = *entry.key();
-            if after > self.persisted {
-                break;
-            }
-            match (held, entry.remove()) {
-                (Held::Effect(_), Answer::Effect(command)) => self.send(command),
-                (Held::Reply(request), Answer::Reply(response)) => {
-                    self.send(Command::Reply { request, response });
-                    answered.push(request);
-                }
-                (Held::Effect(_), Answer::Reply(_)) | (Held::Reply(_), Answer::Effect(_)) => {}
-            }
+        let entry = self.held.first_entry().filter(|entry| entry.key().0 <= self.persisted)?;
+        let (_, held) = *entry.key();
+        match (held, entry.remove()) {
+            (Held::Effect(_), Answer::Effect(command)) => self.send(command),
+            (Held::Reply(request), Answer::Reply(response)) => self.send(Command::Reply { request, response }),
+            (Held::Effect(_), Answer::Reply(_)) | (Held::Reply(_), Answer::Effect(_)) => {}
         }
-        answered
+        Some(held)
     }
 
     /// Storage takes no facts: takes one reply that waits for some, if any does.

@@ -46,6 +46,8 @@ pub enum Bug {
     ProducersWaitForFacts,
     /// Positions are changed without a fact.
     PositionsWithoutFact,
+    /// What is taken as durable of a batch whose receipt isn't known stays so when that is known.
+    BatchKeptAsOpen,
     /// What is read depends on something that no trace holds.
     HiddenInput,
     /// There is room for any number of consumers.

@@ -36,7 +36,7 @@ pub enum Response {
     /// The consumer was created, or described, or its assignment or positions changed.
     Consumer(ConsumerDescription),
     /// What was committed, or is committed.
-    Committed(Vec<CommittedPartition>),
+    Committed(Parts<CommittedPartition>),
     /// The consumer is no more.
     Closed {
         /// Its id.
@@ -135,7 +135,7 @@ pub struct Consumed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalance: Option<AssignmentChange>,
     /// Where the consumer now stands in each of its partitions.
-    pub positions: Vec<PartitionStatus>,
+    pub positions: Parts<PartitionStatus>,
     /// How the consumer wants its records written.
     #[serde(default, skip_serializing_if = "RecordFormat::is_text")]
     pub format: RecordFormat,

@@ -12,6 +12,7 @@
 //! So a poll looks at nothing but what has something for it, and an append touches nobody but who waits for it.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -52,6 +53,11 @@ pub(crate) struct Session {
     /// When its positions were last made durable, and whether they moved since.
     pub(crate) checkpointed_at: Timestamp,
     pub(crate) moved: bool,
+    /// Partitions of which the durable position may not be what it would be made now: those that moved since, and those
+    /// of the batch whose receipt isn't known.
+    pub(crate) outdated: BTreeSet<LogId>,
+    /// Partitions of which something was delivered and is not committed.
+    pub(crate) delivered: BTreeSet<LogId>,
     /// When the session times out, unless a poll is parked.
     pub(crate) expires_at: Timestamp,
     /// Whether it said goodbye, and only its place is kept.
@@ -116,7 +122,7 @@ pub(crate) struct Poll {
     /// Whether its timer is set.
     pub(crate) timed: bool,
     /// The batch to be handed out again, exactly.
-    pub(crate) replay: Option<Batch>,
+    pub(crate) replay: Option<Box<Batch>>,
 }
 
 /// What a poll is doing.
@@ -286,6 +292,8 @@ impl Session {
             auto_committed_at: now,
             checkpointed_at: now,
             moved: false,
+            outdated: BTreeSet::new(),
+            delivered: BTreeSet::new(),
             expires_at: now,
             silence_timer: None,
             rebalance_timer: None,
@@ -308,16 +316,23 @@ impl Session {
     /// What of `ready` a fetch should read, the partition served last at the end.
     pub(crate) fn ready_in_turn(&self) -> impl Iterator<Item = LogId> + '_ {
         use core::ops::Bound::{Excluded, Included, Unbounded};
-        let (after, upto) = match self.last_served {
-            Some(last) => (Excluded(last), Included(last)),
-            None => (Unbounded, Excluded(LogId::default())),
+        let (after, upto) = match self.last_served.filter(|_| self.ready.len() > 1) {
+            Some(last) => (Excluded(last), Some(Included(last))),
+            None => (Unbounded, None),
         };
-        self.ready.range((after, Unbounded)).chain(self.ready.range((Unbounded, upto))).copied()
+        let rest = upto.map(|upto| self.ready.range((Unbounded, upto)));
+        self.ready.range((after, Unbounded)).chain(rest.into_iter().flatten()).copied()
     }
 
     /// Offsets delivered and not committed.
     pub(crate) fn delivered(&self) -> impl Iterator<Item = (LogId, Offset)> + '_ {
-        self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.delivered?)))
+        self.delivered.iter().filter_map(|log| Some((*log, self.partitions.get(log)?.delivered?)))
+    }
+
+    /// A partition moved.
+    pub(crate) fn note_moved(&mut self, log: LogId) {
+        self.moved = true;
+        self.outdated.insert(log);
     }
 
     /// The partition is no longer this consumer's.
@@ -326,13 +341,15 @@ impl Session {
         self.ready.remove(&log);
         self.unplaced.remove(&log);
         self.uncommitted.remove(&log);
+        self.outdated.remove(&log);
+        self.delivered.remove(&log);
         self.take_out_of_batches(log);
     }
 
     /// What went out of a partition proves nothing any more, and is not handed out again: its consumer was put
     /// elsewhere, or has lost it and may get it back after others.
     pub(crate) fn take_out_of_batches(&mut self, log: LogId) {
-        let replay = self.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        let replay = self.poll.as_mut().and_then(|poll| poll.replay.as_deref_mut());
         for batch in [self.receipts.open.as_mut(), self.receipts.presumed.as_mut(), replay].into_iter().flatten() {
             let before = batch.ranges.len();
             batch.ranges.retain(|range| range.log != log);
@@ -342,7 +359,7 @@ impl Session {
 
     /// Whether the next answer, or one of which the receipt isn't known, says that a partition is being given up.
     pub(crate) fn tells_of_revoking(&self, log: LogId) -> bool {
-        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_deref());
         let open = [self.receipts.open.as_ref(), replay].into_iter().flatten();
         self.news.revoked.contains_key(&log) || open.into_iter().any(|batch| batch.news.revoked.contains_key(&log))
     }

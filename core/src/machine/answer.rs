@@ -1,5 +1,7 @@
 //! A poll's answer: positions move, and what is told is noted until its receipt is known.
 
+use alloc::boxed::Box;
+
 use super::Core;
 use crate::{
     command::{FetchedPart, Parts},
@@ -15,13 +17,11 @@ impl Core {
         self.unpark(consumer);
         self.uncount(consumer);
         let Some(poll) = self.take_poll(consumer) else { return };
-        let delivered = self.move_positions(consumer, parts);
-        let ranges = delivered.iter().map(|(_, range)| *range).collect();
+        let (parts, ranges) = self.move_positions(consumer, parts);
         let (batch, rebalance) = self.hand_out(consumer, poll.request, poll.replay, ranges);
         let Some(session) = self.sessions.get(&consumer) else { return };
         let (generation, after) = (session.generation, session.depends_on);
-        let positions = self.positions(consumer);
-        let parts = delivered.into_iter().map(|(part, _)| part).collect();
+        let positions = self.positions(consumer).collect();
         let format = self.durable.consumers[&consumer].options.format;
         let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions, format };
         self.checkpoint_positions(consumer);
@@ -34,7 +34,7 @@ impl Core {
         &mut self,
         consumer: ConsumerId,
         request: RequestId,
-        replay: Option<Batch>,
+        replay: Option<Box<Batch>>,
         mut ranges: Parts<Range>,
     ) -> (BatchId, Option<AssignmentChange>) {
         let (generation, boot) = (self.durable.consumers[&consumer].generation, self.boot);
@@ -73,8 +73,8 @@ impl Core {
         (id, rebalance)
     }
 
-    fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> Parts<(DeliveredPart, Range)> {
-        let mut delivered = Parts::new();
+    fn move_positions(&mut self, consumer: ConsumerId, parts: &[FetchedPart]) -> (Parts<DeliveredPart>, Parts<Range>) {
+        let (mut delivered, mut ranges) = (Parts::new(), Parts::new());
         for part in parts {
             let FetchedPart { log, from, next, mut records, bytes, .. } = *part;
             if planted!(self, GapsCounted) {
@@ -87,14 +87,13 @@ impl Core {
             partition.position = Some(next);
             partition.counted = next;
             session.last_served = Some(log);
-            session.moved = true;
-            delivered.push((
-                DeliveredPart { log, topic, from, next, records, bytes },
-                Range { log, from, next, delivered_before },
-            ));
+            session.note_moved(log);
+            session.delivered.insert(log);
+            delivered.push(DeliveredPart { log, topic, from, next, records, bytes });
+            ranges.push(Range { log, from, next, delivered_before });
             self.file(consumer, log);
         }
-        delivered
+        (delivered, ranges)
     }
 }
 

@@ -198,6 +198,7 @@ impl Core {
         }
         must!(session.ready.len() == ready, "what has something is ready", "{consumer}: {:?}", session.ready);
         must!(session.unplaced.len() == unplaced, "what has no position is known", "{consumer}");
+        check_kept(consumer, session, record)?;
         let revoking = session.partitions.values().any(|partition| partition.revoking);
         must!(revoking == session.rebalance_timer.is_some(), "a partition is given up within a bound", "{consumer}");
         self.check_poll(consumer, session)
@@ -313,6 +314,23 @@ impl Core {
 struct Found {
     has_something: bool,
     has_no_place: bool,
+}
+
+/// What a consumer's next fact leaves out is durable as it is, and what it counts as delivered is.
+fn check_kept(consumer: ConsumerId, session: &Session, record: &ConsumerRecord) -> Result<(), Violation> {
+    let left_out = session.partitions.keys().copied().filter(|log| !session.outdated.contains(log));
+    for (log, at) in &session.to_keep(left_out).0 {
+        let kept = record.held.get(log) == Some(&Some(*at)) && !record.lookups.contains_key(log);
+        must!(kept, "a position that is not durable is known as outdated", "{consumer} and {log}: {at:?}");
+    }
+    let delivered = session.partitions.iter().filter(|(_, partition)| partition.delivered.is_some());
+    must!(
+        delivered.map(|(log, _)| log).eq(&session.delivered),
+        "what was delivered and is not committed is known",
+        "{consumer}: {:?}",
+        session.delivered
+    );
+    Ok(())
 }
 
 /// What a consumer is still to be told is as it is.

@@ -8,6 +8,8 @@ use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 
 use super::{Core, Open};
 use crate::{
+    by_log::ByLog,
+    command::Parts,
     config::in_range,
     event::{CommitOffset, MAX_METADATA_BYTES},
     fact::Fact,
@@ -64,7 +66,7 @@ impl Core {
         consumer: ConsumerId,
         offsets: Option<Vec<CommitOffset>>,
         generation: Option<Generation>,
-    ) -> Result<(BTreeMap<LogId, Offset>, Metadata), Refusal> {
+    ) -> Result<(ByLog<Offset>, Metadata), Refusal> {
         self.must_know(consumer)?;
         self.may_write()?;
         let session = &self.sessions[&consumer];
@@ -75,28 +77,28 @@ impl Core {
             _ => {}
         }
         let Some(offsets) = offsets else { return Ok((self.handed_out(consumer), Metadata::new())) };
-        let (mut valid, mut metadata) = (BTreeMap::new(), Metadata::new());
+        let (mut valid, mut metadata) = (Parts::new(), Metadata::new());
         for CommitOffset { topic, partition, offset, metadata: text } in offsets {
             let log = self.find_log(&topic, partition)?;
             if !session.knows_that_it_has(log) && !planted!(self, AnybodyCommits) {
                 return Err(Refusal::PartitionNotAssigned { topic, partition });
             }
             if planted!(self, CommitBeyondEnd) {
-                valid.insert(log, Offset(offset.unsigned_abs()));
+                valid.push((log, Offset(offset.unsigned_abs())));
                 continue;
             }
-            valid.insert(log, self.check_offset(&topic, log, offset, Offset(0))?);
+            valid.push((log, self.check_offset(&topic, log, offset, Offset(0))?));
             if let Some(text) = text {
                 in_range("metadata", u32::try_from(text.len()).unwrap_or(u32::MAX), 0, MAX_METADATA_BYTES)?;
                 metadata.insert(log, text);
             }
         }
-        Ok((valid, metadata))
+        Ok((valid.into_iter().collect(), metadata))
     }
 
     /// What was delivered and is not committed, without what an answer brings that still waits for a fact: it may never
     /// leave.
-    fn handed_out(&self, consumer: ConsumerId) -> BTreeMap<LogId, Offset> {
+    fn handed_out(&self, consumer: ConsumerId) -> ByLog<Offset> {
         let session = &self.sessions[&consumer];
         let open = session.receipts.open.as_ref();
         let held = open.filter(|batch| matches!(self.requests.get(&batch.request), Some(Open::Held(_))));
@@ -109,7 +111,7 @@ impl Core {
     }
 
     /// Records a commit, and lets go of what was only held until it came.
-    fn apply_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>, metadata: Metadata) -> FactSeq {
+    fn apply_commit(&mut self, consumer: ConsumerId, offsets: &ByLog<Offset>, metadata: Metadata) -> FactSeq {
         let Some(session) = self.sessions.get(&consumer) else { return self.outbox.decided() };
         let group = session.group.clone();
         if offsets.is_empty() {
@@ -119,22 +121,25 @@ impl Core {
         if let Some(group) = self.groups.get_mut(&group) {
             group.depends_on = after;
         }
-        for (log, offset) in offsets {
-            self.committed_to(consumer, *log, *offset);
-        }
-        let done: Vec<LogId> =
-            offsets.keys().copied().filter(|log| self.has_nothing_uncommitted(consumer, *log)).collect();
+        let done = offsets.iter().filter(|(log, offset)| self.committed_to(consumer, *log, *offset));
+        let done: Parts<LogId> = done.map(|(log, _)| *log).collect();
         self.release_revoking(consumer, &done);
         after
     }
 
-    fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
-        let Some(partition) = session.partitions.get_mut(&log) else { return };
+    /// A commit reached an offset. Says whether nothing of the partition is delivered and uncommitted any more.
+    fn committed_to(&mut self, consumer: ConsumerId, log: LogId, offset: Offset) -> bool {
+        let Some(session) = self.sessions.get_mut(&consumer) else { return true };
+        let Some(partition) = session.partitions.get_mut(&log) else { return true };
         partition.delivered = partition.delivered.filter(|delivered| *delivered > offset);
+        let nothing_left = partition.delivered.is_none();
+        if nothing_left {
+            session.delivered.remove(&log);
+        }
         if partition.received.is_none_or(|received| received <= offset) {
             session.uncommitted.remove(&log);
         }
+        nothing_left
     }
 
     /// What a consumer commits by its own word has arrived. Where the reset policy `none` left it without a place, it
@@ -148,7 +153,7 @@ impl Core {
         }
         partition.committed = Some(offset);
         let stood = partition.position;
-        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_mut());
+        let replay = session.poll.as_mut().and_then(|poll| poll.replay.as_deref_mut());
         let open = [session.receipts.open.as_mut(), replay].into_iter().flatten();
         for batch in open {
             for range in batch.ranges.iter_mut().filter(|range| range.log == log) {
@@ -157,16 +162,15 @@ impl Core {
                     range.from = from;
                 } else if partition.position == Some(range.from) && from > range.from {
                     (range.from, partition.position, partition.counted) = (from, Some(from), from);
-                    session.moved = true;
                 }
             }
             batch.ranges.retain(|range| range.from < range.next);
         }
         if partition.resumed && partition.position.is_some_and(|position| position < offset) {
             (partition.position, partition.counted) = (Some(offset), offset);
-            session.moved = true;
         }
         if partition.position != stood {
+            session.note_moved(log);
             self.file(consumer, log);
             self.look_again(consumer);
         }
@@ -174,7 +178,7 @@ impl Core {
 
     /// Makes positions durable if a commit goes beyond them, and before it: so what is known to have arrived is not
     /// delivered again after a crash.
-    fn checkpoint_commit(&mut self, consumer: ConsumerId, offsets: &BTreeMap<LogId, Offset>) {
+    fn checkpoint_commit(&mut self, consumer: ConsumerId, offsets: &ByLog<Offset>) {
         let (Some(session), Some(record)) = (self.sessions.get(&consumer), self.durable.consumers.get(&consumer))
         else {
             return;
@@ -218,7 +222,7 @@ impl Core {
         if session.options.auto_commit {
             let received =
                 session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
-            let offsets: BTreeMap<_, _> = received.chain(self.handed_out(consumer)).collect();
+            let offsets: ByLog<_> = received.chain(self.handed_out(consumer).iter().copied()).collect();
             for (log, offset) in &offsets {
                 self.proves_arrival(consumer, *log, *offset);
             }

@@ -121,21 +121,34 @@ impl Core {
             manual: record.subscription == Subscription::Manual,
             options: record.options.clone(),
             generation: self.sessions[&consumer].generation,
-            partitions: self.positions(consumer),
+            partitions: self.positions(consumer).collect(),
         }
     }
 
     /// Where a consumer stands in each of its partitions.
-    pub(super) fn positions(&self, consumer: ConsumerId) -> Vec<PartitionStatus> {
-        let partitions = self.sessions[&consumer].partitions.iter();
-        let statuses = partitions.map(|(log, partition)| PartitionStatus {
-            topic: self.topic_name(*log),
-            partition: log.partition,
-            position: partition.position,
-            end: self.logs[log].bounds.end,
-            revoking: partition.revoking,
-            paused: partition.paused,
-        });
-        statuses.collect()
+    pub(super) fn positions(&self, consumer: ConsumerId) -> impl Iterator<Item = PartitionStatus> + '_ {
+        let partitions = &self.sessions[&consumer].partitions;
+        // A topic's partitions lie side by side in both tables: each is the one behind the last, or is searched for.
+        let first = partitions.keys().next().copied().unwrap_or_default();
+        let (mut logs, mut topic) = (self.logs.range(first..), None);
+        partitions.iter().map(move |(log, partition)| {
+            let next = logs.next().filter(|(next, _)| *next == log).or_else(|| {
+                logs = self.logs.range(log..);
+                logs.next()
+            });
+            let name = match topic {
+                Some((id, name)) if id == log.topic => name,
+                _ => &self.durable.topics[&log.topic].name,
+            };
+            topic = Some((log.topic, name));
+            PartitionStatus {
+                topic: name.clone(),
+                partition: log.partition,
+                position: partition.position,
+                end: next.map(|(_, log)| log.bounds.end).unwrap_or_default(),
+                revoking: partition.revoking,
+                paused: partition.paused,
+            }
+        })
     }
 }

@@ -9,6 +9,7 @@ use alloc::{
 
 use super::Core;
 use crate::{
+    by_log::ByLog,
     config::in_range,
     event::{MAX_METADATA_BYTES, OffsetTarget, SetOffset},
     fact::Fact,
@@ -42,7 +43,7 @@ impl Core {
         &self,
         group: &GroupName,
         offsets: &[SetOffset],
-    ) -> Result<(BTreeMap<LogId, Offset>, BTreeMap<LogId, Arc<str>>), Refusal> {
+    ) -> Result<(ByLog<Offset>, BTreeMap<LogId, Arc<str>>), Refusal> {
         self.may_write()?;
         Self::not_empty("offsets", offsets.is_empty())?;
         let limit = self.config.max_groups;
@@ -66,16 +67,16 @@ impl Core {
             };
             Ok((log, offset))
         };
-        let (mut valid, mut metadata) = (BTreeMap::new(), BTreeMap::new());
+        let (mut valid, mut metadata) = (Vec::new(), BTreeMap::new());
         for entry in offsets {
             let (log, offset) = target(entry)?;
-            valid.insert(log, offset);
+            valid.push((log, offset));
             if let Some(text) = &entry.metadata {
                 in_range("metadata", u32::try_from(text.len()).unwrap_or(u32::MAX), 0, MAX_METADATA_BYTES)?;
                 metadata.insert(log, Arc::clone(text));
             }
         }
-        Ok((valid, metadata))
+        Ok((valid.into_iter().collect(), metadata))
     }
 
     pub(super) fn delete_offsets(&mut self, request: RequestId, group: GroupName, which: &[(TopicName, u32)]) {

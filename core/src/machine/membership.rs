@@ -227,6 +227,8 @@ impl Core {
         session.ready.clear();
         session.unplaced.clear();
         session.uncommitted.clear();
+        session.outdated.clear();
+        session.delivered.clear();
         for id in partitions.keys() {
             if let Some(log) = self.logs.get_mut(id) {
                 log.waiting.remove(&Waiter::Consumer(consumer));

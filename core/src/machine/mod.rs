@@ -218,7 +218,7 @@ impl Core {
             Event::Disconnected { request } => self.disconnected(request),
             Event::Undelivered { request, consumer } => self.undelivered(request, consumer),
             Event::Appended { id, log, result } => self.appended(id, log, &result),
-            Event::Fetched { id, parts } => self.fetched(id, &parts),
+            Event::Fetched { id, parts } => self.fetched(id, parts),
             Event::LookedUp { consumer, log, at, result } => self.looked_up(consumer, log, at, &result),
             Event::Persisted { through } => self.persisted(through),
             Event::LogsCreated { topic, partitions, result } => self.logs_created(topic, partitions, result),

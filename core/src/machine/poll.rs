@@ -104,10 +104,12 @@ impl Core {
             Some(FetchPart { log, from, to: self.logs.get(&log)?.bounds.end })
         });
         let mut parts: Parts<FetchPart> = parts.take(MAX_FETCH_PARTS).collect();
-        for (log, partition) in session.partitions.iter().filter(|(_, partition)| partition.paused) {
-            if let (true, Some(from)) = (planted!(self, PausedIsRead), partition.position) {
-                parts.push(FetchPart { log: *log, from, to: self.logs[log].bounds.end });
-                parts.retain(|part| part.from < part.to);
+        if planted!(self, PausedIsRead) {
+            for (log, partition) in session.partitions.iter().filter(|(_, partition)| partition.paused) {
+                if let Some(from) = partition.position {
+                    parts.push(FetchPart { log: *log, from, to: self.logs[log].bounds.end });
+                    parts.retain(|part| part.from < part.to);
+                }
             }
         }
         parts
@@ -138,10 +140,10 @@ impl Core {
         self.outbox.send(Command::Fetch { id, max_records, max_bytes, parts, whole });
     }
 
-    pub(super) fn fetched(&mut self, id: FetchId, parts: &[FetchedPart]) {
+    pub(super) fn fetched(&mut self, id: FetchId, parts: Parts<FetchedPart>) {
         let consumer = match self.requests.get(&id.request) {
             Some(Open::Poll(consumer)) => *consumer,
-            Some(Open::Read(_)) => return self.read_fetched(id, parts),
+            Some(Open::Read(_)) => return self.read_fetched(id, &parts),
             _ if planted!(self, ReadForNobodyKept) => return,
             _ => return self.discard(Some(id)),
         };
@@ -151,13 +153,14 @@ impl Core {
             _ => return self.discard(Some(id)),
         };
         poll.stage = Stage::Idle;
-        let problem = self.follow_trims(consumer, parts);
+        let problem = self.follow_trims(consumer, &parts);
         let Some(session) = self.sessions.get(&consumer) else { return };
         if let (Some(refusal), true) = (&problem, session.poll.as_ref().is_some_and(|poll| poll.replay.is_some())) {
             self.discard(Some(id));
             return self.end_poll(consumer, refusal.clone());
         }
-        let mut usable: Parts<FetchedPart> = parts.iter().filter(|part| session.can_deliver(part)).cloned().collect();
+        let mut usable = parts;
+        usable.retain(|part| session.can_deliver(part));
         for part in usable.iter_mut().filter(|_| planted!(self, ShortReadTakenAsWhole)) {
             part.next = plan.iter().find(|want| want.log == part.log).map_or(part.next, |want| want.to);
         }
@@ -248,7 +251,7 @@ impl Core {
         self.uncount(consumer);
         let poll = self.take_poll(consumer)?;
         if let (Some(batch), Some(session)) = (poll.replay, self.sessions.get_mut(&consumer)) {
-            session.receipts.open = Some(batch);
+            session.receipts.open = Some(*batch);
         }
         Some(poll.request)
     }
@@ -279,7 +282,7 @@ pub(super) fn gathered(parts: &[FetchedPart]) -> Gathered {
 impl Session {
     /// Whether what was read is what comes next in a partition that is still this consumer's to read.
     fn can_deliver(&self, part: &FetchedPart) -> bool {
-        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_deref());
         part.next > part.from
             && match replay {
                 Some(batch) => batch.ranges.iter().any(|range| {

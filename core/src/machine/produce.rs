@@ -1,7 +1,5 @@
 //! Producing: one append for each partition of a request, one reply when all have ended.
 
-use alloc::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Core, Open};
@@ -152,7 +150,7 @@ impl Core {
     }
 
     /// A log has more: whoever had seen all of it is told.
-    pub(super) fn wake(&mut self, log: LogId, waiting: BTreeSet<Waiter>, more: Gathered) {
+    pub(super) fn wake(&mut self, log: LogId, waiting: Parts<Waiter>, more: Gathered) {
         for waiter in waiting {
             match waiter {
                 Waiter::Consumer(consumer) => self.partition_grew(consumer, log, more),

@@ -248,6 +248,9 @@ impl Core {
             let counted = position.unwrap_or_default();
             let partition = Partition { position, counted, lookup: None, revoking: false, paused: false, ..stood };
             session.partitions.insert(*log, partition);
+            if stood.delivered.is_some() {
+                session.delivered.insert(*log);
+            }
             session.news.assign(*log, name);
             if let Some(entry) = self.logs.get_mut(log) {
                 entry.holders.insert(consumer);
@@ -263,6 +266,7 @@ impl Core {
         }
         let after = self.record(Fact::Granted { consumer, positions, lookups });
         if let Some(session) = self.sessions.get_mut(&consumer) {
+            session.note_unsettled();
             session.depends_on = after;
         }
         self.woken.insert(consumer);

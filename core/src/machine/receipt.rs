@@ -8,15 +8,14 @@
 //!                             --- crash --------------------> unsure: a poll that does not say gets it again
 //! ```
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use super::Core;
 use crate::{
+    by_log::ByLog,
+    command::Parts,
     fact::{Fact, OpenBatch},
-    ids::{BatchId, ConsumerId, LogId, RequestId},
+    ids::{BatchId, ConsumerId, LogId, Offset, RequestId},
     planted::planted,
     refusal::Refusal,
     session::{Batch, Range, Session},
@@ -28,7 +27,7 @@ impl Core {
         &mut self,
         consumer: ConsumerId,
         after: Option<BatchId>,
-    ) -> Result<Option<Batch>, Refusal> {
+    ) -> Result<Option<Box<Batch>>, Refusal> {
         let Some(session) = self.sessions.get_mut(&consumer) else { return Ok(None) };
         let (last, previous) = (session.receipts.last(), session.receipts.received);
         let open = session.receipts.open.take();
@@ -42,15 +41,17 @@ impl Core {
                 Ok(None)
             }
             (Some(batch), None) => {
-                session.receipts.presumed = Some(batch.clone());
                 self.received(consumer, &batch);
+                if let Some(session) = self.sessions.get_mut(&consumer) {
+                    session.presume(batch);
+                }
                 Ok(None)
             }
             (Some(batch), Some(given)) if given == batch.id => {
                 self.received(consumer, &batch);
                 Ok(None)
             }
-            (Some(batch), Some(given)) if given == previous => Ok(Some(batch)),
+            (Some(batch), Some(given)) if given == previous => Ok(Some(Box::new(batch))),
             (open, Some(given)) => {
                 session.receipts.open = open;
                 Err(Refusal::BatchUnknown { given, last, previous })
@@ -68,6 +69,7 @@ impl Core {
                 partition.position = Some(range.next);
                 partition.counted = range.next;
                 partition.delivered = Some(range.next);
+                session.delivered.insert(range.log);
                 placed.push(range.log);
             }
             if partition.position == Some(range.next) {
@@ -80,6 +82,9 @@ impl Core {
         }
         let revoking = self.sessions[&consumer].is_revoking();
         self.auto_commit(consumer, revoking);
+        if batch.news.is_empty() {
+            return;
+        }
         let untold = &self.sessions[&consumer].news.revoked;
         let told: Vec<LogId> = batch.news.revoked.keys().copied().filter(|log| !untold.contains_key(log)).collect();
         self.release_revoking(consumer, &told);
@@ -136,7 +141,7 @@ impl Core {
     /// What was handed out did not arrive: positions go back to before it, the durable ones too. What is being given
     /// up is held by it no longer.
     pub(super) fn take_back(&mut self, consumer: ConsumerId, ranges: &[Range]) {
-        let Some(session) = self.sessions.get_mut(&consumer) else { return };
+        let Some(session) = self.sessions.get_mut(&consumer).filter(|_| !ranges.is_empty()) else { return };
         let mut moved = Vec::new();
         for range in ranges {
             let Some(partition) = session.partitions.get_mut(&range.log) else { continue };
@@ -146,7 +151,10 @@ impl Core {
                 partition.counted = from;
                 partition.delivered = range.delivered_before.filter(|before| Some(*before) > partition.committed);
                 partition.received = partition.received.filter(|received| *received <= from);
-                session.moved = true;
+                if partition.delivered.is_none() {
+                    session.delivered.remove(&range.log);
+                }
+                session.note_moved(range.log);
                 moved.push(range.log);
             }
         }
@@ -170,36 +178,65 @@ impl Core {
         }
     }
 
-    /// Makes positions durable, with the batch whose receipt isn't known apart.
+    /// Makes positions durable, those that are not as they would be now, with the batch whose receipt isn't known apart.
     pub(super) fn keep_positions(&mut self, consumer: ConsumerId) -> crate::FactSeq {
-        let now = self.now;
+        let (now, kept_as_open) = (self.now, planted!(self, BatchKeptAsOpen));
         let Some(session) = self.sessions.get_mut(&consumer) else { return self.outbox.decided() };
+        let (positions, open) = session.to_keep(session.outdated.iter().copied());
         session.moved = false;
         session.checkpointed_at = now;
-        let fact = session.positioned(consumer);
-        self.record(fact)
+        while session.outdated.pop_first().is_some() {}
+        if !kept_as_open {
+            session.note_unsettled();
+        }
+        let batch = session.receipts.received;
+        self.record(Fact::Positioned { consumer, batch, positions, open })
     }
 }
 
 impl Session {
-    fn positioned(&self, consumer: ConsumerId) -> Fact {
-        let placed = self.partitions.iter().filter_map(|(log, partition)| Some((*log, partition.position?)));
-        let mut positions: BTreeMap<_, _> = placed.collect();
-        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_ref());
-        let open = self.receipts.open.as_ref().or(replay).map(|batch| {
-            let mut ranges = BTreeMap::new();
+    /// Keeps a batch that was taken as received, without what was given up with that.
+    fn presume(&mut self, mut batch: Batch) {
+        let before = batch.ranges.len();
+        batch.ranges.retain(|range| self.partitions.contains_key(&range.log));
+        batch.lessened |= batch.ranges.len() < before;
+        self.receipts.presumed = Some(batch);
+    }
+
+    /// The batch handed out of which it isn't known whether it arrived.
+    fn unsettled(&self) -> Option<&Batch> {
+        self.receipts.open.as_ref().or(self.poll.as_ref().and_then(|poll| poll.replay.as_deref()))
+    }
+
+    /// What that batch has is made durable anew once it is known.
+    pub(super) fn note_unsettled(&mut self) {
+        let replay = self.poll.as_ref().and_then(|poll| poll.replay.as_deref());
+        if let Some(batch) = self.receipts.open.as_ref().or(replay) {
+            self.outdated.extend(batch.ranges.iter().map(|range| range.log));
+        }
+    }
+
+    /// Where it stands in `logs` before the batch whose receipt isn't known, and what that batch has.
+    pub(super) fn to_keep(&self, logs: impl Iterator<Item = LogId>) -> (ByLog<Offset>, Option<OpenBatch>) {
+        let mut positions: ByLog<_> =
+            logs.filter_map(|log| Some((log, self.partitions.get(&log)?.position?))).collect();
+        let open = self.unsettled().map(|batch| {
+            let mut ranges = Parts::new();
             for range in &batch.ranges {
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
                 let Some(partition) = self.partitions.get(&range.log) else { continue };
                 if partition.position == Some(expected) {
                     let from = partition.unproven(range);
-                    positions.insert(range.log, from);
-                    ranges.insert(range.log, (from, range.next));
+                    if let Some(position) = positions.get_mut(range.log) {
+                        *position = from;
+                    }
+                    if from < range.next {
+                        ranges.push((range.log, (from, range.next)));
+                    }
                 }
             }
-            ranges.retain(|_, (from, next)| from < next);
-            OpenBatch { batch: batch.id, ranges }
+            OpenBatch { batch: batch.id, ranges: ranges.into_iter().collect() }
         });
-        Fact::Positioned { consumer, batch: self.receipts.received, positions, open }
+        (positions, open)
     }
 }

@@ -7,6 +7,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{Core, rebalance::Group, topics::Topic};
 use crate::{
+    by_log::ByLog,
     config::Config,
     durable::{ConsumerRecord, Durable},
     fact::{Fact, OpenBatch, RebalanceReason, Subscription},
@@ -123,7 +124,7 @@ impl Core {
     /// Where a log lost its end (a power cut, with a durability that allows for it), offsets committed beyond it
     /// are taken back to it: else what is written there next would be skipped.
     fn recover_commits(&mut self) {
-        let mut lost: Vec<(GroupName, BTreeMap<LogId, Offset>)> = Vec::new();
+        let mut lost: Vec<(GroupName, ByLog<Offset>)> = Vec::new();
         for (name, group) in &self.durable.groups {
             let beyond = group.offsets.iter().filter_map(|(log, offset)| {
                 let end = self.logs.get(log)?.bounds.end;
@@ -152,16 +153,21 @@ impl Core {
             let before = batch.ranges.len();
             batch.ranges.retain(|range| logs.get(&range.log).is_some_and(|log| range.next <= log.bounds.end));
             batch.lessened = batch.ranges.len() < before;
+            session.outdated.extend(batch.ranges.iter().map(|range| range.log));
         }
         session.news.revoked.clone_from(&record.lost);
         for (log, position) in &record.held {
             let Some(entry) = self.logs.get_mut(log) else { continue };
             entry.holders.insert(consumer);
+            if position.is_some_and(|at| at > entry.bounds.end) {
+                session.outdated.insert(*log);
+            }
             let position = position.map(|at| at.min(entry.bounds.end));
             let committed = self.durable.groups.get(&record.group).and_then(|group| group.offsets.get(log)).copied();
             let uncommitted = position.filter(|at| committed.is_none_or(|committed| committed < *at));
             if uncommitted.is_some() {
                 session.uncommitted.insert(*log);
+                session.delivered.insert(*log);
             }
             let partition = Partition {
                 position,

@@ -99,7 +99,8 @@ impl Core {
         partition.received = None;
         partition.committed = None;
         session.uncommitted.remove(&log);
-        session.moved = true;
+        session.delivered.remove(&log);
+        session.note_moved(log);
         session.take_out_of_batches(log);
         self.file(consumer, log);
     }

@@ -7,7 +7,7 @@ use crate::{
     command::StorageError,
     event::StorageState,
     ids::{ConsumerId, FactSeq, RequestId},
-    outbox::undecided,
+    outbox::{Held, undecided},
     refusal::{Applied, Refusal},
 };
 
@@ -16,8 +16,10 @@ const MAX_PENDING_FACTS: u64 = 100_000;
 
 impl Core {
     pub(super) fn persisted(&mut self, through: FactSeq) {
-        for request in self.outbox.release(through) {
-            self.requests.remove(&request);
+        while let Some(held) = self.outbox.release(through) {
+            if let Held::Reply(request) = held {
+                self.requests.remove(&request);
+            }
         }
         self.topics_persisted();
     }

@@ -76,10 +76,10 @@ fn in_json(byte: u8) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
     use takhin_core::{
-        CommitOffset, ConsumerId, Fact, Generation, GroupName, LogId, Offset, OffsetTarget, SetOffset, TopicId,
+        ByLog, CommitOffset, ConsumerId, Fact, Generation, GroupName, LogId, Offset, OffsetTarget, SetOffset, TopicId,
         TopicName, fact::RebalanceReason,
     };
     use uuid::Uuid;
@@ -100,8 +100,8 @@ mod tests {
     fn a_fact_is_no_longer_than_it_is_taken_for() {
         let metadata = "plain \"quoted\" back\\slash \u{1}\n\u{7f} \u{fc}\u{1f980}";
         let logs = (0..100).map(|low| LogId { topic: TopicId(u64::MAX - low), partition: MOST - 7 });
-        let offsets: BTreeMap<LogId, Offset> = logs.map(|log| (log, Offset(u64::MAX))).collect();
-        let metadata_of = offsets.keys().map(|log| (*log, Arc::from(metadata))).collect();
+        let offsets: ByLog<Offset> = logs.map(|log| (log, Offset(u64::MAX))).collect();
+        let metadata_of = offsets.logs().map(|log| (log, Arc::from(metadata))).collect();
         let group = GroupName::new("g").expect("a good name");
         let fact = Fact::Committed { group, offsets, metadata: metadata_of };
         let bytes = serde_json::to_vec(&fact).expect("a fact is plain data").len();

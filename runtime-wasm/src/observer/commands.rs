@@ -90,7 +90,7 @@ impl Observer {
         &mut self,
         draft: &mut Draft,
         group: &takhin_core::GroupName,
-        offsets: &BTreeMap<LogId, takhin_core::Offset>,
+        offsets: &takhin_core::ByLog<takhin_core::Offset>,
     ) {
         draft.flags |= flag::COMMITTED;
         let parts = offsets.iter().map(|(log, offset)| format!("{} at {}", self.lanes.log_name(*log), offset.0));

@@ -98,7 +98,9 @@ impl Oracle {
             | "who is listed for a pattern subscribes with it" => Self::SharesFair,
             "every consumer has a session and every session a consumer"
             | "what a session has is what its record holds"
-            | "a session is of its group" => Self::RecoveryEqual,
+            | "a session is of its group"
+            | "a position that is not durable is known as outdated" => Self::RecoveryEqual,
+            "what was delivered and is not committed is known" => Self::Linearizable,
             "a consumer waits on exactly the logs of which it has seen all"
             | "what has something is ready"
             | "what has no position is known"

@@ -100,6 +100,7 @@ mod local {
         a_silent_consumer_that_stays_is_noticed SilenceIgnored AssignmentTold;
         a_producer_that_waits_for_others_is_noticed ProducersWaitForFacts NoFalseWait;
         a_change_without_a_fact_is_noticed PositionsWithoutFact RecoveryEqual;
+        a_position_that_facts_leave_out_is_noticed BatchKeptAsOpen RecoveryEqual;
         an_input_that_no_trace_holds_is_noticed HiddenInput ReplayEqual;
         a_bound_that_is_not_kept_is_noticed ConsumersUnbounded Bounded;
         a_lost_answer_that_loses_records_is_noticed LossIgnored DeliveredOnce;
@@ -160,6 +161,7 @@ mod kafka {
         a_repeated_subscription_that_is_refused_is_noticed RepeatedSubscribeRefused RetriesRecognized;
         a_slow_log_that_holds_others_is_noticed SlowLogHoldsOthers NoFalseWait;
         a_change_without_a_fact_is_noticed PositionsWithoutFact RecoveryEqual;
+        a_position_that_facts_leave_out_is_noticed BatchKeptAsOpen RecoveryEqual;
         an_input_that_no_trace_holds_is_noticed HiddenInput ReplayEqual;
         a_bound_that_is_not_kept_is_noticed ConsumersUnbounded Bounded;
         a_lost_answer_that_loses_records_is_noticed LossIgnored DeliveredOnce;

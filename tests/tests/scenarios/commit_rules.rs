@@ -146,3 +146,28 @@ fn what_was_committed_is_not_told_before_it_is_durable() {
     assert!(script.committed("billing").is_empty());
     insta::assert_snapshot!(script.story());
 }
+
+#[test]
+fn a_commit_makes_the_positions_durable_that_moved_and_no_others() {
+    let mut script = delivered();
+    script.commit_all(1);
+    script.produce("orders", 1, 2);
+    let poll = script.consume(1, wait(0));
+    assert_eq!(script.brought(poll), [(1, 3, 5)]);
+    script.commit_all(1);
+    script.crash();
+    let poll = script.consume(1, wait(0));
+    assert!(script.brought(poll).is_empty());
+    insta::assert_snapshot!(script.story());
+}
+
+#[test]
+fn a_commit_of_a_batch_in_parts_leaves_nothing_of_it_out() {
+    let mut script = delivered();
+    script.commit(1, "orders", 0, 3);
+    script.commit(1, "orders", 1, 3);
+    script.crash();
+    let poll = script.consume(1, wait(0));
+    assert!(script.brought(poll).is_empty());
+    insta::assert_snapshot!(script.story());
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response as HttpResponse};
 use takhin_core::{
-    ConsumerId, Refusal, Request, Response, SeekTo, TopicName, Topics,
+    ConsumerId, Parts, Refusal, Request, Response, SeekTo, TopicName, Topics,
     response::{CommittedPartition, ConsumerDescription, PartitionStatus},
 };
 
@@ -307,7 +307,7 @@ impl App {
     }
 
     /// Asks something that is answered with committed offsets, and that does the same when it is asked twice.
-    pub(in crate::http) async fn offsets(&self, request: Request) -> Result<Vec<CommittedPartition>, ApiError> {
+    pub(in crate::http) async fn offsets(&self, request: Request) -> Result<Parts<CommittedPartition>, ApiError> {
         match self.broker.ask(request).await.map_err(|refusal| ApiError::from(refusal).repeatable())?.response {
             Response::Committed(committed) => Ok(committed),
             other => Err(mismatch(&other)),

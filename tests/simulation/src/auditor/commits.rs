@@ -1,9 +1,9 @@
 //! What the auditor knows of commits: what each group has committed, who may, and what becomes of offsets that nobody is
 //! there for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use takhin_core::{CommitOffset, ConsumerId, Date, FactSeq, Generation, GroupName, LogId, Offset};
+use takhin_core::{ByLog, CommitOffset, ConsumerId, Date, FactSeq, Generation, GroupName, LogId, Offset};
 
 use super::{
     Auditor,
@@ -47,7 +47,7 @@ impl Committed {
 }
 
 impl Auditor {
-    pub(super) fn committed(&mut self, name: &GroupName, offsets: &BTreeMap<LogId, Offset>) -> Result<(), Violation> {
+    pub(super) fn committed(&mut self, name: &GroupName, offsets: &ByLog<Offset>) -> Result<(), Violation> {
         let from_outside = match self.touched.and_then(|request| self.open.get(&request)).map(|open| &open.kind) {
             Some(Kind::Admin { group, dry_run, in_use }) if group == name => {
                 // Where somebody is in the group it is refused, and members may commit in its step when their time comes.

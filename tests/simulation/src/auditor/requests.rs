@@ -1,9 +1,7 @@
 //! What the auditor knows of open requests: what each waits for, and so when its answer is due.
 
-use std::collections::BTreeMap;
-
 use takhin_core::{
-    AppendId, ConsumerId, FactSeq, FetchedPart, GroupName, LogId, Offset, Refusal, Request, RequestId, Response,
+    AppendId, ByLog, ConsumerId, FactSeq, FetchedPart, GroupName, LogId, Offset, Refusal, Request, RequestId, Response,
     Timestamp,
     response::{Bounds, CommittedPartition, Consumed, ProducedBatch, ReadResult, TopicDescription},
 };
@@ -153,7 +151,7 @@ impl Auditor {
 
     /// What was decided in a request's own step. What another member commits in the same one, as when its time is over,
     /// is not the request's.
-    pub(super) fn note_commit(&mut self, group: &GroupName, offsets: &BTreeMap<LogId, Offset>) {
+    pub(super) fn note_commit(&mut self, group: &GroupName, offsets: &ByLog<Offset>) {
         let Some(open) = self.touched.and_then(|request| self.open.get_mut(&request)) else { return };
         let Kind::Commit(decided, _) = &mut open.kind else { return };
         let asker = open.consumer.and_then(|consumer| self.members.get(&consumer));
