@@ -76,7 +76,7 @@ fn in_json(byte: u8) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{collections::BTreeMap, sync::Arc};
 
     use takhin_core::{
         ByLog, CommitOffset, ConsumerId, Fact, Generation, GroupName, LogId, Offset, OffsetTarget, SetOffset, TopicId,

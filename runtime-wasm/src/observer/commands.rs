@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use takhin_core::{
-    BatchId, Command, ConsumerId, Fact, FactSeq, FetchId, LeaveReason, LogId, Refusal, RequestId, Response,
-    response::Consumed,
+    BatchId, Command, ConsumerId, Fact, FactSeq, FetchId, LeaveReason, Refusal, RequestId, Response, response::Consumed,
 };
 
 use super::{Draft, Glyph, Kind, Observer, Open, Outcome, flag, words};

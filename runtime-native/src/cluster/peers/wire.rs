@@ -65,7 +65,8 @@ pub(super) struct OfConsumer {
     pub(super) poll: Option<RequestId>,
 }
 
-/// What stands before an answer's batches.
+/// What stands before an answer's batches. It lives on the stack for a moment.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Head {
