@@ -3,17 +3,15 @@
 //! Most commits and batches are about one partition: such a map lives without the heap. Written down it is a map like
 //! any other.
 
-use alloc::vec::Vec;
-use core::{fmt, marker::PhantomData, ops::Deref};
+use alloc::collections::BTreeMap;
+use core::ops::Deref;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use smallvec::SmallVec;
-
-use crate::ids::LogId;
+use crate::{command::Parts, ids::LogId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A map from logs, made whole and then read: entries in the order of their logs, each log once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ByLog<T>(SmallVec<[(LogId, T); 1]>);
+pub struct ByLog<T>(Parts<(LogId, T)>);
 
 impl<T> ByLog<T> {
     /// What there is for a log.
@@ -35,13 +33,6 @@ impl<T> ByLog<T> {
         self.0.iter().map(|(log, _)| *log)
     }
 
-    /// Takes out what there is for a log.
-    pub(crate) fn remove(&mut self, log: LogId) {
-        if let Ok(at) = self.place_of(log) {
-            self.0.remove(at);
-        }
-    }
-
     fn place_of(&self, log: LogId) -> Result<usize, usize> {
         self.0.binary_search_by_key(&log, |(log, _)| *log)
     }
@@ -49,7 +40,7 @@ impl<T> ByLog<T> {
 
 impl<T> Default for ByLog<T> {
     fn default() -> Self {
-        Self(SmallVec::new())
+        Self(Parts::new())
     }
 }
 
@@ -73,13 +64,25 @@ impl<'a, T> IntoIterator for &'a ByLog<T> {
 impl<T> FromIterator<(LogId, T)> for ByLog<T> {
     /// Of several entries for one log the last one counts.
     fn from_iter<I: IntoIterator<Item = (LogId, T)>>(entries: I) -> Self {
-        let mut all: SmallVec<[(LogId, T); 1]> = entries.into_iter().collect();
-        if !all.is_sorted_by(|(one, _), (next, _)| one < next) {
-            all.reverse();
-            all.sort_by_key(|(log, _)| *log);
-            all.dedup_by_key(|(log, _)| *log);
+        entries.into_iter().collect::<Parts<_>>().into()
+    }
+}
+
+impl<T> From<Parts<(LogId, T)>> for ByLog<T> {
+    /// Of several entries for one log the last one counts.
+    fn from(entries: Parts<(LogId, T)>) -> Self {
+        if entries.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Self(entries);
         }
-        Self(all)
+        let mut in_order = BTreeMap::new();
+        in_order.extend(entries);
+        in_order.into()
+    }
+}
+
+impl<T> From<BTreeMap<LogId, T>> for ByLog<T> {
+    fn from(entries: BTreeMap<LogId, T>) -> Self {
+        Self(Parts::from_vec(entries.into_iter().collect()))
     }
 }
 
@@ -91,25 +94,7 @@ impl<T: Serialize> Serialize for ByLog<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByLog<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Entries(PhantomData))
-    }
-}
-
-struct Entries<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Entries<T> {
-    type Value = ByLog<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map from logs")
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(entries.into_iter().collect())
+        BTreeMap::deserialize(deserializer).map(Self::from)
     }
 }
 

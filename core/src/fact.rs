@@ -211,7 +211,7 @@ pub struct OpenBatch {
     /// Its id.
     pub batch: BatchId,
     /// The first offset it has of each log, and the one after the last.
-    pub ranges: ByLog<(Offset, Offset)>,
+    pub ranges: BTreeMap<LogId, (Offset, Offset)>,
 }
 
 /// What a consumer wants.

@@ -75,7 +75,7 @@ impl ConsumerRecord {
             self.untold.remove(log);
             // When it is granted again, what went out before that proves nothing any more.
             if let Some(open) = &mut self.open {
-                open.ranges.remove(*log);
+                open.ranges.remove(log);
             }
             if let (Some(_), Some(topic)) = (self.held.remove(log), topics.get(&log.topic)) {
                 self.lost.insert(*log, topic.name.clone());

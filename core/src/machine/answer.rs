@@ -21,7 +21,7 @@ impl Core {
         let (batch, rebalance) = self.hand_out(consumer, poll.request, poll.replay, ranges);
         let Some(session) = self.sessions.get(&consumer) else { return };
         let (generation, after) = (session.generation, session.depends_on);
-        let positions = self.positions(consumer).collect();
+        let positions = self.positions(consumer);
         let format = self.durable.consumers[&consumer].options.format;
         let answer = Consumed { consumer, batch, generation, fetch, parts, rebalance, positions, format };
         self.checkpoint_positions(consumer);

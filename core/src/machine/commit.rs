@@ -93,7 +93,7 @@ impl Core {
                 metadata.insert(log, text);
             }
         }
-        Ok((valid.into_iter().collect(), metadata))
+        Ok((valid.into(), metadata))
     }
 
     /// What was delivered and is not committed, without what an answer brings that still waits for a fact: it may never
@@ -220,9 +220,16 @@ impl Core {
     pub(super) fn commit_delivered(&mut self, consumer: ConsumerId) {
         let Some(session) = self.sessions.get(&consumer) else { return };
         if session.options.auto_commit {
-            let received =
-                session.uncommitted.iter().filter_map(|log| Some((*log, session.partitions.get(log)?.received?)));
-            let offsets: ByLog<_> = received.chain(self.handed_out(consumer).iter().copied()).collect();
+            let mut offsets = Parts::new();
+            for log in &session.uncommitted {
+                if let Some(received) = session.partitions.get(log).and_then(|partition| partition.received) {
+                    offsets.push((*log, received));
+                }
+            }
+            for delivered in &self.handed_out(consumer) {
+                offsets.push(*delivered);
+            }
+            let offsets = ByLog::from(offsets);
             for (log, offset) in &offsets {
                 self.proves_arrival(consumer, *log, *offset);
             }

@@ -6,6 +6,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::Core;
 use crate::{
+    command::Parts,
     fact::Subscription,
     ids::{ConsumerId, FactSeq, GroupName, LogId, RequestId},
     refusal::Refusal,
@@ -121,17 +122,17 @@ impl Core {
             manual: record.subscription == Subscription::Manual,
             options: record.options.clone(),
             generation: self.sessions[&consumer].generation,
-            partitions: self.positions(consumer).collect(),
+            partitions: self.positions(consumer).into_vec(),
         }
     }
 
     /// Where a consumer stands in each of its partitions.
-    pub(super) fn positions(&self, consumer: ConsumerId) -> impl Iterator<Item = PartitionStatus> + '_ {
+    pub(super) fn positions(&self, consumer: ConsumerId) -> Parts<PartitionStatus> {
         let partitions = &self.sessions[&consumer].partitions;
         // A topic's partitions lie side by side in both tables: each is the one behind the last, or is searched for.
         let first = partitions.keys().next().copied().unwrap_or_default();
         let (mut logs, mut topic) = (self.logs.range(first..), None);
-        partitions.iter().map(move |(log, partition)| {
+        let statuses = partitions.iter().map(|(log, partition)| {
             let next = logs.next().filter(|(next, _)| *next == log).or_else(|| {
                 logs = self.logs.range(log..);
                 logs.next()
@@ -149,6 +150,7 @@ impl Core {
                 revoking: partition.revoking,
                 paused: partition.paused,
             }
-        })
+        });
+        statuses.collect()
     }
 }

@@ -10,6 +10,7 @@ use alloc::{
 use super::Core;
 use crate::{
     by_log::ByLog,
+    command::Parts,
     config::in_range,
     event::{MAX_METADATA_BYTES, OffsetTarget, SetOffset},
     fact::Fact,
@@ -67,7 +68,7 @@ impl Core {
             };
             Ok((log, offset))
         };
-        let (mut valid, mut metadata) = (Vec::new(), BTreeMap::new());
+        let (mut valid, mut metadata) = (Parts::new(), BTreeMap::new());
         for entry in offsets {
             let (log, offset) = target(entry)?;
             valid.push((log, offset));
@@ -76,7 +77,7 @@ impl Core {
                 metadata.insert(log, Arc::clone(text));
             }
         }
-        Ok((valid.into_iter().collect(), metadata))
+        Ok((valid.into(), metadata))
     }
 
     pub(super) fn delete_offsets(&mut self, request: RequestId, group: GroupName, which: &[(TopicName, u32)]) {

@@ -8,12 +8,15 @@
 //!                             --- crash --------------------> unsure: a poll that does not say gets it again
 //! ```
 
-use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 use super::Core;
 use crate::{
     by_log::ByLog,
-    command::Parts,
     fact::{Fact, OpenBatch},
     ids::{BatchId, ConsumerId, LogId, Offset, RequestId},
     planted::planted,
@@ -185,7 +188,10 @@ impl Core {
         let (positions, open) = session.to_keep(session.outdated.iter().copied());
         session.moved = false;
         session.checkpointed_at = now;
-        while session.outdated.pop_first().is_some() {}
+        // One by one, so that what moves next finds the set's memory there.
+        while let Some(log) = session.outdated.first().copied() {
+            session.outdated.remove(&log);
+        }
         if !kept_as_open {
             session.note_unsettled();
         }
@@ -221,7 +227,7 @@ impl Session {
         let mut positions: ByLog<_> =
             logs.filter_map(|log| Some((log, self.partitions.get(&log)?.position?))).collect();
         let open = self.unsettled().map(|batch| {
-            let mut ranges = Parts::new();
+            let mut ranges = BTreeMap::new();
             for range in &batch.ranges {
                 let expected = if batch.counted_as_delivered { range.next } else { range.from };
                 let Some(partition) = self.partitions.get(&range.log) else { continue };
@@ -231,11 +237,11 @@ impl Session {
                         *position = from;
                     }
                     if from < range.next {
-                        ranges.push((range.log, (from, range.next)));
+                        ranges.insert(range.log, (from, range.next));
                     }
                 }
             }
-            OpenBatch { batch: batch.id, ranges: ranges.into_iter().collect() }
+            OpenBatch { batch: batch.id, ranges }
         });
         (positions, open)
     }

@@ -57,7 +57,7 @@ impl Core {
             away: session.away,
             ends_at: session.ends_at(),
             poll: self.poll_view(*consumer),
-            partitions: self.positions(*consumer).collect(),
+            partitions: self.positions(*consumer).into_vec(),
         })
     }
 
