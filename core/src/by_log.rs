@@ -1,13 +1,13 @@
 //! What there is for each of a few logs.
 //!
-//! Most commits and batches are about one partition: such a map lives without the heap. Written down it is a map like
-//! any other.
+//! Most commits are about one partition: such a map lives without the heap. Written down it is a map like any other.
 
 use alloc::collections::BTreeMap;
 use core::ops::Deref;
 
-use crate::{command::Parts, ids::LogId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{command::Parts, ids::LogId};
 
 /// A map from logs, made whole and then read: entries in the order of their logs, each log once.
 #[derive(Clone, Debug, PartialEq, Eq)]
