@@ -141,7 +141,7 @@ impl DirtyLog {
         let live = self.log.segments();
         // One that was replaced or removed is no longer this one's affair.
         for segment in self.segments.values().filter(|segment| is_among(segment, &live)) {
-            self.log.open(&shared.files, segment, FileKind::Log)?.sync_data()?;
+            segment.sync(&self.log, &shared.files)?;
             if segment.with_index(|index| matches!(index, Index::Sealed { .. })) {
                 // Not needed to recover, but making a full segment's index anew takes a while.
                 for kind in [FileKind::Index, FileKind::TimeIndex] {
@@ -169,6 +169,8 @@ fn is_among(segment: &Arc<Segment>, segments: &[Arc<Segment>]) -> bool {
 pub(super) enum Job {
     /// Make these durable, then the snapshot.
     Checkpoint { dirty: Dirty, snapshot: Snapshot },
+    /// Make what was written of a segment durable, so that the next checkpoint finds less to do.
+    SyncBehind { log: Arc<Log>, segment: Arc<Segment> },
     /// Remove files.
     RemoveFiles(Vec<PathBuf>),
     /// Remove directories of files, which have just got the names that they have.
@@ -213,6 +215,15 @@ pub(super) fn run(jobs: &Receiver<Job>, shared: &Shared, layout: &Layout, queue:
                 let dirty = if result.is_ok() { Dirty::default() } else { dirty };
                 let Snapshot { through, journal_from, .. } = snapshot;
                 queue.checkpoint_ended(CheckpointEnd { through, journal_from, result, dirty });
+            }
+            Job::SyncBehind { log, segment } => {
+                if is_among(&segment, &log.segments())
+                    && let Err(error) = segment.sync(&log, &shared.files)
+                    && !log.is_deleted()
+                {
+                    // The next checkpoint meets the same error, or can do better.
+                    tracing::warn!(log = ?log.id, %error, "a segment could not be synced");
+                }
             }
             Job::RemoveFiles(paths) => {
                 for path in &paths {

@@ -9,13 +9,13 @@ use std::{
     fmt,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, IoSlice, IoSliceMut},
-    os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     sync::Arc,
 };
 
 use rustix::{
-    fs::{FallocateFlags, FlockOperation},
+    fs::{FallocateFlags, FlockOperation, OFlags},
     io::{Errno, ReadWriteFlags},
 };
 
@@ -26,6 +26,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if it is not there and `create` is false, and whatever the file system says.
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>>;
+    /// Opens a file that is there for writing past the system's memory. Each write has to begin and end at a multiple of
+    /// 4,096 bytes, in the file and in memory.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`] if the file system can't; some say so at the
+    /// first write only. And whatever else it says.
+    fn open_unbuffered(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Makes a directory and those above it, for this user alone; one that is there already is fine, and stays as it is.
     ///
     /// # Errors
@@ -215,6 +222,12 @@ pub struct RealDisk;
 impl Disk for RealDisk {
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn open_unbuffered(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let direct = i32::try_from(OFlags::DIRECT.bits()).map_err(|_| io::ErrorKind::Unsupported)?;
+        let file = OpenOptions::new().read(true).write(true).custom_flags(direct).open(path)?;
         Ok(Arc::new(RealFile(file)))
     }
 

@@ -12,6 +12,7 @@
 
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,10 @@ use super::{
     writer::{Writer, storage_error},
 };
 use crate::engine::{Completion, StorageError, StorageState};
+
+/// A segment is synced whenever so much more was written to it. Checkpoints would find all of it otherwise, and while
+/// that is on its way to the disk, every sync of the journal waits behind it.
+const SYNC_BEHIND: u64 = 1 << 20;
 
 /// What the journal owes to what was written to it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -217,6 +222,11 @@ impl Writer {
             if let Some(tail) = self.tails.get_mut(&run[0].log) {
                 tail.commit(placed.clone());
                 self.dirty.segment(&tail.log, &tail.active);
+                tail.behind += bytes;
+                if tail.behind >= SYNC_BEHIND {
+                    tail.behind = 0;
+                    self.behind.push((Arc::clone(&tail.log), Arc::clone(&tail.active)));
+                }
             }
             self.stats.appends.inc_by(placed.count() as u64);
             self.stats.record_bytes.inc_by(bytes);

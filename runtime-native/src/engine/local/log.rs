@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -146,6 +146,8 @@ pub(super) struct Segment {
     /// Held while the index files are written, so that an older state never replaces a newer one. Readers don't
     /// take it.
     saving: Mutex<()>,
+    /// Why it could not be synced once. The system tells of that once, and then may know nothing of it.
+    unsynced: OnceLock<String>,
 }
 
 /// Where a segment's index is.
@@ -167,7 +169,8 @@ impl Segment {
     pub(super) fn new(base: Offset, size: u64, max_timestamp: i64, index: Index) -> Self {
         let (size, max_timestamp) = (AtomicU64::new(size), AtomicI64::new(max_timestamp));
         let index = RwLock::new(index);
-        Self { base, generation: 0, since_ms: wall_clock_ms(), size, max_timestamp, index, saving: Mutex::new(()) }
+        let (saving, unsynced) = (Mutex::default(), OnceLock::new());
+        Self { base, generation: 0, since_ms: wall_clock_ms(), size, max_timestamp, index, saving, unsynced }
     }
 
     /// The same in the place of one that had this generation.
@@ -202,6 +205,18 @@ impl Segment {
     /// Looks at the index; `look` must not call the disk.
     pub(super) fn with_index<T>(&self, look: impl FnOnce(&Index) -> T) -> T {
         look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes its batches durable. After an error no further try succeeds.
+    pub(super) fn sync(&self, log: &Log, files: &Files) -> io::Result<()> {
+        if let Some(why) = self.unsynced.get() {
+            return Err(io::Error::other(why.clone()));
+        }
+        let file = log.open(files, self, FileKind::Log)?;
+        file.sync_data().inspect_err(|error| {
+            // Whoever was first has said why.
+            let _ = self.unsynced.set(error.to_string());
+        })
     }
 
     /// Writes the index to its files. `seal` also takes it out of memory, once the segment is full.

@@ -20,10 +20,11 @@ use super::{
     anchors::Anchors,
     aside,
     checkpoint::{Dirty, remove_directory},
+    config::Durability,
     disk::{self, Disk, write_all},
     files::Files,
     home::{OpenError, at},
-    journal::{self, Frame, Journal},
+    journal::{self, Frame, Journal, Way},
     layout::{DELETED, FileKind, Layout, STRAY, metadata_file},
     log::{Log, Segment},
     open_logs::{Tails, open_logs},
@@ -58,14 +59,13 @@ pub(super) fn recover(
     let logs = tails.values().map(|tail: &Tail| (tail.log.id, Arc::clone(&tail.log))).collect();
     let shared = Arc::new(Shared { files, logs: RwLock::new(logs) });
     dirty.sync_by_parts(&shared, &layout).map_err(at(layout.logs()))?;
-    let mut journal = Journal::create(
-        Arc::clone(&opening.disk),
-        &layout.journal(),
-        opening.config.journal_file_bytes,
-        opening.next_file(),
-        std::mem::take(&mut opening.files),
-    )
-    .map_err(at(layout.journal()))?;
+    let way = if opening.config.durability == Durability::Fsync { Way::Direct } else { Way::Buffered };
+    let (disk, file_bytes) = (Arc::clone(&opening.disk), opening.config.journal_file_bytes);
+    let (number, older) = (opening.next_file(), std::mem::take(&mut opening.files));
+    let mut journal = journal::Files::new(disk, layout.journal(), file_bytes, way)
+        .with_spares()
+        .and_then(|files| Journal::create(files, number, older))
+        .map_err(at(layout.journal()))?;
     let ends: Vec<_> = tails.values().map(|tail| (tail.log.id, tail.end)).collect();
     write_bounds(&mut journal, &ends).map_err(at(layout.journal()))?;
 
@@ -87,6 +87,7 @@ pub(super) fn recover(
         journal,
         tails,
         dirty: Dirty::default(),
+        behind: Vec::new(),
         snapshots: Snapshots { next, journal_from, written: 0, asked: false, running: false },
         facts: Facts::default(),
         state: StorageState::Ok,
@@ -118,7 +119,7 @@ pub(super) fn create_log(files: &Files, layout: &Layout, id: LogId, name: &Topic
     let log = Arc::new(Log::new(id, directory, vec![Arc::clone(&segment)]));
     // What an attempt that failed has left is empty or was never acknowledged.
     files.open(log.key(&segment, FileKind::Log), &log.directory, true)?.set_len(0)?;
-    Ok(Tail { log, active: segment, size: 0, end: Offset(0), producers: Producers::default() })
+    Ok(Tail { log, active: segment, size: 0, end: Offset(0), producers: Producers::default(), behind: 0 })
 }
 
 /// Removes what deletions have left, and moves aside what belongs to no log that is wanted.

@@ -68,7 +68,7 @@ pub(super) fn open_log(
     for segment in &touched {
         dirty.segment(&log, segment);
     }
-    let mut tail = Tail { log, size: active.size(), active, end, producers: Producers::default() };
+    let mut tail = Tail { log, size: active.size(), active, end, producers: Producers::default(), behind: 0 };
     if end < point {
         report.notes.push(RecoveryNote::MissingRecords { log: id, from: end, to: point });
         tail.roll(files, dirty, point)?;

@@ -34,6 +34,8 @@ pub(super) struct Tail {
     pub(super) size: u64,
     pub(super) end: Offset,
     pub(super) producers: Producers,
+    /// How much was written since the active segment was last given to be synced.
+    pub(super) behind: u64,
 }
 
 /// An append on its way.
@@ -103,7 +105,7 @@ impl Tail {
             tracing::warn!(log = ?self.log.id, %error, "index not saved, kept in memory");
         }
         self.active = next;
-        self.size = 0;
+        (self.size, self.behind) = (0, 0);
         self.end = base;
         self.log.push_segment(Arc::clone(&self.active));
         dirty.names(&self.log);

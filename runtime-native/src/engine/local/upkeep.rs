@@ -255,7 +255,7 @@ impl Writer {
 }
 
 /// The background thread outlives the writer, so it takes every job.
-fn send(background: &Sender<Job>, job: Job) {
+pub(super) fn send(background: &Sender<Job>, job: Job) {
     if background.send(job).is_err() {
         tracing::error!("the background thread has ended early");
     }

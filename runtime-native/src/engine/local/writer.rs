@@ -16,11 +16,12 @@ use super::{
     config::LocalConfig,
     journal::{Bounds, Frame, Journal, SyncFailed},
     layout::Layout,
+    log::{Log, Segment},
     queue::Taken,
     reader::Shared,
     stats::EngineStats,
     tail::{Append, Tail},
-    upkeep::{Creation, Undeleted},
+    upkeep::{Creation, Undeleted, send},
 };
 use crate::engine::{Completion, StorageError, StorageState, WriteOp};
 
@@ -37,6 +38,8 @@ pub(super) struct Writer {
     pub(super) journal: Journal,
     pub(super) tails: HashMap<LogId, Tail, FxBuildHasher>,
     pub(super) dirty: Dirty,
+    /// Segments that have grown enough to be synced before the next checkpoint.
+    pub(super) behind: Vec<(Arc<Log>, Arc<Segment>)>,
     pub(super) snapshots: Snapshots,
     pub(super) facts: Facts,
     pub(super) state: StorageState,
@@ -172,6 +175,9 @@ impl Writer {
         }
         let any = !appends.is_empty();
         self.write_group(&mut appends);
+        for (log, segment) in self.behind.drain(..) {
+            send(background, Job::SyncBehind { log, segment });
+        }
         any
     }
 
@@ -230,6 +236,9 @@ impl Writer {
 
     pub(super) fn set_state(&mut self, state: StorageState) {
         if self.state != state {
+            if state == StorageState::Full {
+                self.journal.make_room();
+            }
             self.state = state.clone();
             self.done.push(Completion::StorageState(state));
         }

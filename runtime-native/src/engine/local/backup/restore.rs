@@ -22,7 +22,7 @@ use crate::engine::local::{
     config::LocalConfig,
     disk::{Disk, DiskFile, RealDisk, write_all},
     home,
-    journal::Journal,
+    journal::{Files, Journal, Way},
     layout::{self, FileKind, Layout},
     snapshot,
     writer::write_bounds,
@@ -145,7 +145,8 @@ impl Target {
         let (root, journal) = (self.layout.root(), self.layout.journal());
         let ends: Vec<_> = contents.logs.iter().map(|log| (log.id(), log.end)).collect();
         let file_bytes = LocalConfig::new(root).journal_file_bytes;
-        let made = Journal::create(Arc::clone(&self.disk), &journal, file_bytes, 1, [].into());
+        let files = Files::new(Arc::clone(&self.disk), journal.clone(), file_bytes, Way::Buffered);
+        let made = Journal::create(files, 1, [].into());
         made.and_then(|mut journal| {
             write_bounds(&mut journal, &ends)?;
             journal.cut_off()

@@ -88,6 +88,16 @@ impl<'a> Frame<'a> {
         out[start + 4..start + UNCOUNTED].copy_from_slice(&checksum.to_be_bytes());
     }
 
+    /// Where the frame at `at` would end, of which perhaps no more than the head is there; `None` if that is not the head
+    /// of a frame of this file.
+    pub(super) fn begins(bytes: &[u8], at: usize, file: u64) -> Option<usize> {
+        let rest = bytes.get(at..)?;
+        let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
+        let number = rest.get(UNCOUNTED..)?.first_chunk()?;
+        let is_head = (PREFIX..=MAX_BODY).contains(&length) && u64::from_be_bytes(*number) == file;
+        is_head.then_some(at + UNCOUNTED + length)
+    }
+
     /// The frame at `at`, how much of the file was durable before it, and where it ends; `None` if there is no
     /// whole frame of this file.
     pub(super) fn read(bytes: &'a [u8], at: usize, file: u64) -> Option<(Self, usize, usize)> {

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::frame::Frame;
+use memchr::memmem;
+
+use super::frame::{Frame, UNCOUNTED};
 
 /// What a journal file holds.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ pub(in crate::engine::local) fn scan(bytes: &[u8], file: u64, followed: bool) ->
         found.damage.push(at as u64..resume as u64);
         at = resume;
     }
-    let written = written(bytes);
+    let written = if followed { written(bytes) } else { begun(bytes, at, file) };
     if written > at && followed {
         found.damage.push(at as u64..written as u64);
     } else {
@@ -39,6 +41,20 @@ pub(in crate::engine::local) fn scan(bytes: &[u8], file: u64, followed: bool) ->
     }
     found.end = at as u64;
     found
+}
+
+/// Where the last ends of the frames from `at` on that were written at least in part. What an earlier file has left is
+/// none of them.
+fn begun(bytes: &[u8], at: usize, file: u64) -> usize {
+    let begun = |at| Frame::begins(bytes, at, file).map_or(at, |end| end.min(bytes.len()));
+    let mut end = begun(at);
+    let mut next = next_frame(bytes, at, file);
+    while let Some(here) = next {
+        let whole = Frame::read(bytes, here, file);
+        end = whole.map_or_else(|| begun(here), |(_, _, behind)| behind);
+        next = whole.map_or_else(|| next_frame(bytes, here, file), |(_, _, behind)| Some(behind));
+    }
+    end
 }
 
 /// How far the file holds anything but zeros. It looks at whole pages first, since most of it may be space set aside.
@@ -66,11 +82,9 @@ fn was_durable(bytes: &[u8], at: usize, resume: usize, file: u64) -> bool {
 fn next_frame(bytes: &[u8], at: usize, file: u64) -> Option<usize> {
     let number = file.to_be_bytes();
     // Looking for the file number first spares the checksum of nearly every place.
-    let windows = bytes.get(at + 1..)?.windows(super::frame::UNCOUNTED + number.len());
-    windows
-        .enumerate()
-        .filter(|(_, window)| window.ends_with(&number))
-        .map(|(skipped, _)| at + 1 + skipped)
+    let from = at + 1 + UNCOUNTED;
+    memmem::find_iter(bytes.get(from..)?, &number)
+        .map(|skipped| at + 1 + skipped)
         .find(|&place| Frame::read(bytes, place, file).is_some())
 }
 

@@ -16,6 +16,8 @@ use std::{
 use crate::engine::local::disk::{Disk, DiskFile, FileId};
 
 const SECTOR: usize = 512;
+/// What writes past the system's memory begin and end at a multiple of.
+const BLOCK: u64 = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
@@ -50,6 +52,18 @@ struct State {
     cold: bool,
     /// Whether writes take only some of what they are given, by turns.
     short: bool,
+    unbuffered: Unbuffered,
+}
+
+/// What the file system says to writes past its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unbuffered {
+    #[default]
+    Taken,
+    /// Files can't be opened for them.
+    NotOpened,
+    /// Files can be opened, and not be written to.
+    NotWritten,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +111,7 @@ struct OpenFile {
     disk: FaultyDisk,
     node: usize,
     path: PathBuf,
+    unbuffered: bool,
 }
 
 struct Lock(FaultyDisk);
@@ -136,6 +151,10 @@ impl FaultyDisk {
     /// Whether writes take only some of what they are given, by turns.
     pub(super) fn set_short(&self, short: bool) {
         self.state().short = short;
+    }
+
+    pub(super) fn set_unbuffered(&self, unbuffered: Unbuffered) {
+        self.state().unbuffered = unbuffered;
     }
 
     /// Turns a bit in one of the files whose path `wanted` wants. Which file, if there was one with a byte.
@@ -317,7 +336,17 @@ impl Disk for FaultyDisk {
             }
             found => found?,
         };
-        Ok(Arc::new(OpenFile { disk: self.clone(), node, path: path.to_owned() }))
+        Ok(Arc::new(OpenFile { disk: self.clone(), node, path: path.to_owned(), unbuffered: false }))
+    }
+
+    fn open_unbuffered(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        state.check()?;
+        if state.unbuffered == Unbuffered::NotOpened {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let node = state.find(path)?;
+        Ok(Arc::new(OpenFile { disk: self.clone(), node, path: path.to_owned(), unbuffered: true }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -423,18 +452,26 @@ impl DiskFile for OpenFile {
 
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         let mut state = self.disk.state();
+        let unit = if self.unbuffered { SECTOR } else { 1 };
+        if self.unbuffered {
+            let is_whole = |place: u64| place.is_multiple_of(BLOCK);
+            let aligned = parts.iter().all(|part| is_whole(part.as_ptr().addr() as u64) && is_whole(part.len() as u64));
+            if state.unbuffered != Unbuffered::Taken || !aligned || !is_whole(position) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+        }
         let whole = state.change(Op::Write, &self.path)?;
         let mut bytes = parts.iter().flat_map(|part| part.iter().copied()).collect::<Vec<_>>();
         if !whole {
             bytes.truncate(bytes.len() / 2);
         } else if state.short && state.operations.is_multiple_of(3) {
-            bytes.truncate(bytes.len().div_ceil(2));
+            bytes.truncate(bytes.len().div_ceil(2).next_multiple_of(unit));
         }
         let at = usize::try_from(position).unwrap();
         if let Some(capacity) = state.capacity {
             let room = usize::try_from(capacity.saturating_sub(state.used())).unwrap();
             let inside = state.file(self.node).0.len().saturating_sub(at);
-            bytes.truncate(inside + room);
+            bytes.truncate((inside + room) / unit * unit);
             if bytes.is_empty() {
                 return Err(io::ErrorKind::StorageFull.into());
             }

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod aside;
+mod behind;
 mod bench;
 mod compaction;
 mod compression;
@@ -20,3 +21,4 @@ mod reads;
 mod retention;
 mod rounds;
 mod running;
+mod written_over;

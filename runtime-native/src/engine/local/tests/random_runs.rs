@@ -11,7 +11,7 @@ use takhin_core::LogId;
 
 use super::{
     crashes::Random,
-    faulty_disk::{FaultyDisk, Op},
+    faulty_disk::{FaultyDisk, Op, Unbuffered},
     harness::*,
 };
 use crate::engine::{ReadError, StorageError, local::LocalConfig};
@@ -152,6 +152,7 @@ fn live(disk: &FaultyDisk, running: &Running, knows: &mut Knows, random: &mut Ra
 
 fn run(seed: u64) {
     let (disk, mut random, mut knows) = (FaultyDisk::default(), Random(seed), Knows::default());
+    disk.set_unbuffered([Unbuffered::Taken, Unbuffered::NotWritten][usize::from(seed % 4 == 3)]);
     for _ in 0..LIVES {
         // It may fail again while it recovers.
         if random.below(3) == 0 {
