@@ -14,8 +14,10 @@ use clap::Args;
 
 use crate::{
     Failure,
+    commits::Commits,
     consume::{Consume, Group},
     core_steps::CoreSteps,
+    crowd::Crowd,
     disk::sync_latencies,
     figures::{Figures, Ms},
     machine::{Usage, description},
@@ -179,6 +181,31 @@ impl All {
                 value: Figures::megabytes_per_second,
             });
         }
+        all.push(Scenario {
+            name: "commit, 64 connections".to_owned(),
+            unit: "requests/s",
+            targets: &[BARE, OS, FSYNC],
+            measure: Box::new(move |url, target| {
+                let (connections, records_per_request, record_bytes, partitions, threads) = (64, 1, 16, 1, 1);
+                if target != BARE {
+                    return Commits { url, connections, seconds, threads }.measure();
+                }
+                let (rate, bare) = (None, true);
+                Produce {
+                    url,
+                    connections,
+                    records_per_request,
+                    record_bytes,
+                    partitions,
+                    seconds,
+                    threads,
+                    rate,
+                    bare,
+                }
+                .measure()
+            }),
+            value: Figures::requests_per_second,
+        });
         for (members, auto_commit) in [(1, true), (4, true), (1, false), (4, false)] {
             let commits = if auto_commit { "auto-commit" } else { "a commit each" };
             all.push(Scenario {
@@ -279,6 +306,9 @@ impl All {
             let usage = Usage::begin(vec![std::process::id(), server.pid()])?;
             let woken = Wake { url, idle: 1_000, kind, rounds: 1_000, pid, idle_seconds: 10 }.measure()?;
             println!("{target:?}, 1,000 idle polls (others {:.1} %):\n{woken}\n", usage.others_percent()?);
+            let server = self.server(target)?;
+            let (each, last) = Crowd { url: server.url, polls: 1_000, rounds: 20 }.measure()?;
+            println!("{target:?}, 1,000 polls of the same partition: each {each}; the last of them {last}\n");
         }
         Ok(())
     }

@@ -160,7 +160,8 @@ pub(crate) fn records_before(tail: &[u8]) -> u64 {
     after_records(tail).map_or(0, |after| positions(&after).filter_map(|(_, offset)| offset.as_u64()).sum())
 }
 
-fn partitions_of(tail: &[u8]) -> Vec<String> {
+/// The partitions whose positions a poll's answer ends with.
+pub(crate) fn partitions_of(tail: &[u8]) -> Vec<String> {
     after_records(tail)
         .map_or_else(Vec::new, |after| positions(&after).map(|(partition, _)| partition.clone()).collect())
 }

@@ -8,15 +8,18 @@ mod all;
 mod bare;
 mod beside;
 mod body;
+mod commits;
 mod connection;
 mod consume;
 mod core_steps;
 mod counting;
+mod crowd;
 mod curves;
 mod disk;
 mod figures;
 mod fill;
 mod instructions;
+mod joins;
 mod load;
 mod machine;
 mod pace;
@@ -60,6 +63,12 @@ enum Command {
     Read(read::Read),
     /// Measure how soon a parked poll hears of a record, what parked polls cost, and how much memory they take
     Wake(wake::Wake),
+    /// Commit over many connections
+    Commits(commits::Commits),
+    /// Measure how soon all hear of a record whose polls wait for the same partition
+    Crowd(crowd::Crowd),
+    /// Start a server with many groups, and measure what it costs that a member joins and leaves
+    Joins(joins::Joins),
     /// Step the core alone: time and allocations of each kind of event
     Core(core_steps::CoreSteps),
     /// Measure what a step of the core and a request cost beside more and more of everything, as tables and a picture
@@ -88,6 +97,9 @@ fn main() -> ExitCode {
         Command::Rates(rates) => rates.run(),
         Command::Read(read) => read.run(),
         Command::Wake(wake) => wake.run(),
+        Command::Commits(commits) => commits.run(),
+        Command::Crowd(crowd) => crowd.run(),
+        Command::Joins(joins) => joins.run(),
         Command::Core(steps) => steps.run(),
         Command::Curves(curves) => curves.run(),
         Command::Instructions(instructions) => instructions.run(),

@@ -88,6 +88,16 @@ pub(crate) fn commit(consumer: &str) -> Vec<u8> {
     post(&format!("/api/consumers/{consumer}/commit"), "{}")
 }
 
+/// Commits this offset of the topic's first partition.
+pub(crate) fn commit_to(consumer: &str, topic: &str, offset: u64) -> Vec<u8> {
+    let body = format!(r#"{{"offsets":{{"{topic}":{{"0":{offset}}}}}}}"#);
+    post(&format!("/api/consumers/{consumer}/commit"), &body)
+}
+
+pub(crate) fn leave(consumer: &str) -> Vec<u8> {
+    format!("DELETE /api/consumers/{consumer} HTTP/1.1\r\nHost: bench\r\n\r\n").into_bytes()
+}
+
 /// Back to the first record of each of these partitions.
 pub(crate) fn rewind(consumer: &str, topic: &str, partitions: &[String]) -> Vec<u8> {
     let offsets: Vec<_> = partitions.iter().map(|partition| format!(r#""{partition}":0"#)).collect();

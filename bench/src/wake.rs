@@ -30,7 +30,7 @@ const CONNECTIONS_PER_ADDRESS: usize = 20_000;
 const SUBSCRIBE_AT_ONCE: usize = 256;
 
 /// How long a parked poll waits: longer than the whole run.
-const PARKED_MS: u32 = 300_000;
+pub(crate) const PARKED_MS: u32 = 300_000;
 
 /// How long after an answer the waiter's next poll is given to arrive.
 const PAUSE: Duration = Duration::from_millis(2);
