@@ -87,8 +87,15 @@ fn a_poll_that_is_cut_short_was_not_delivered() {
         assert!(answered.contains("{\"topic\":\"t\"") && !answered.contains("\"end\""), "its last line has to be far");
         drop(socket);
     }
-    let (records, end) = poll(&client, &consumer, &json!({"max_bytes_total": 60_000_000}));
-    assert_eq!((offsets(&json!(records)), &end["positions"]), ((0..40).collect(), &json!({"t": {"0": 40}})));
+    // An answer has as much as is at hand, which need not be all.
+    let mut came = Vec::new();
+    while came.len() < 40 {
+        let (records, end) = poll(&client, &consumer, &json!({"max_bytes_total": 60_000_000}));
+        assert!(!records.is_empty(), "all of it is there");
+        came.extend(offsets(&json!(records)));
+        assert_eq!(end["positions"], json!({"t": {"0": came.len()}}));
+    }
+    assert_eq!(came, (0..40).collect::<Vec<_>>());
 }
 
 #[test]
