@@ -63,6 +63,11 @@ impl FaultyDisk {
         self.state().fuse = Some(operations);
     }
 
+    /// The machine goes off within the next write to a file below `directory`, of which half is done.
+    pub(super) fn blow_within_a_write_below(&self, directory: &Path) {
+        self.state().last_write = Some(directory.to_owned());
+    }
+
     /// How many changes there were.
     pub(super) fn operations(&self) -> u64 {
         self.state().operations
@@ -133,7 +138,8 @@ impl FaultyDisk {
     /// The power fails: what was not synced is there or not, as `random` says.
     pub(super) fn crash(&self, mut random: impl FnMut() -> bool) {
         let state = &mut *self.state();
-        (state.fuse, state.fault, state.capacity, state.locked, state.short) = (None, None, None, false, false);
+        (state.fuse, state.last_write, state.fault, state.capacity) = (None, None, None, None);
+        (state.locked, state.short) = (false, false);
         for node in &mut state.nodes {
             match node {
                 Node::Dir { now, durable, since } => {

@@ -1,6 +1,10 @@
 //! What is on the disk, and what of it would outlast the power.
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{Op, Unbuffered};
 
@@ -10,6 +14,8 @@ type Fault = Box<dyn FnMut(Op, &Path) -> Option<io::Error> + Send>;
 pub(super) struct State {
     pub(super) nodes: Vec<Node>,
     pub(super) fuse: Option<u64>,
+    /// The first write to a file below it is the last change.
+    pub(super) last_write: Option<PathBuf>,
     pub(super) fault: Option<Fault>,
     pub(super) capacity: Option<u64>,
     pub(super) operations: u64,
@@ -123,6 +129,9 @@ impl State {
         self.operations += 1;
         if let Some(error) = self.fault.as_mut().and_then(|fault| fault(op, path)) {
             return Err(error);
+        }
+        if op == Op::Write && self.last_write.as_ref().is_some_and(|below| path.starts_with(below)) {
+            self.fuse = Some(1);
         }
         if let Some(fuse) = &mut self.fuse {
             *fuse -= 1;
